@@ -1,0 +1,1 @@
+"""What can be traded: assets with their units, and products with their ticks and lots."""

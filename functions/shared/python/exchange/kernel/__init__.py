@@ -1,0 +1,1 @@
+"""What every package may use: identifiers, exact money, time, and the three kinds of failure."""

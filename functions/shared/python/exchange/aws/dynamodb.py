@@ -1,0 +1,75 @@
+"""The base of every table: attributes that hold whole numbers only, and what a failed transaction says."""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from pynamodb.attributes import Attribute
+from pynamodb.constants import NUMBER
+from pynamodb.exceptions import PynamoDBException, TransactWriteError
+from pynamodb.models import Model
+
+from exchange.kernel.errors import OutcomeUnknownError, UnavailableError
+
+TRANSACTION_ITEMS_MAX = 100
+
+
+class UnitsAttribute(Attribute[int]):
+    """A whole number, exact to any size. PynamoDB's own NumberAttribute would let a float in."""
+
+    attr_type = NUMBER
+
+    def serialize(self, value: Any) -> str:
+        """Whole numbers only. Raises TypeError for float, bool, Decimal and text."""
+        if type(value) is not int and not (isinstance(value, int) and not isinstance(value, bool)):
+            raise TypeError(f"{self.attr_name} holds whole numbers, not {type(value).__name__}")
+        return str(int(value))
+
+    def deserialize(self, value: str) -> int:
+        """Read it back. Raises ValueError where something else wrote a fraction."""
+        return int(value)
+
+
+def bind(model: type[Model], table_name: str) -> None:
+    """Tell a model which table it is here. Called once by the composition root, before the first request."""
+    meta: Any = model.Meta
+    meta.table_name = table_name
+    meta.region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+    meta.connect_timeout_seconds = 2
+    meta.read_timeout_seconds = 8
+    meta.max_retry_attempts = 3
+    meta.max_pool_connections = 32
+
+
+def cancellation_codes(error: TransactWriteError) -> Sequence[str]:
+    """Why each item of a cancelled transaction failed, in the items' order; "None" for those that did not.
+
+    Raises:   UnavailableError where the transaction was not even tried; OutcomeUnknownError where nobody can say.
+    """
+    reasons = error.cancellation_reasons
+    if reasons:
+        return [reason.code if reason is not None else "None" for reason in reasons]
+    raise outage(error)
+
+
+def outage(error: PynamoDBException) -> UnavailableError | OutcomeUnknownError:
+    """The outage behind a PynamoDB error: throttled or refused means nothing happened; a lost answer means unknown."""
+    code = error.cause_response_code or ""
+    text = f"DynamoDB: {error.msg}"
+    if code in _NOTHING_HAPPENED:
+        return UnavailableError(text)
+    return OutcomeUnknownError(text)
+
+
+_NOTHING_HAPPENED = frozenset(
+    {
+        "ProvisionedThroughputExceededException",
+        "ThrottlingException",
+        "RequestLimitExceeded",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+        "ResourceNotFoundException",
+        "AccessDeniedException",
+        "ValidationException",
+    }
+)

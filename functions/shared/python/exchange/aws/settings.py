@@ -1,0 +1,26 @@
+"""Settings as a typed model of the environment, so that a missing variable is named before anything runs."""
+
+import os
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+
+class SettingsError(RuntimeError):
+    """A variable of the environment is missing or wrong; the message names it."""
+
+
+class EnvironmentSettings(BaseModel):
+    """Subclass with one field a variable: `orders_table` is read from ORDERS_TABLE."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read the environment. Raises SettingsError naming what is missing."""
+        found = {name: os.environ[name.upper()] for name in cls.model_fields if name.upper() in os.environ}
+        try:
+            return cls.model_validate(found)
+        except ValidationError as error:
+            names = ", ".join(sorted(str(issue["loc"][0]).upper() for issue in error.errors()))
+            raise SettingsError(f"set these environment variables: {names}") from error

@@ -1,0 +1,28 @@
+"""Time as an argument: rules are told the time, only the composition root asks for it."""
+
+import datetime as dt
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Where a use case learns what time it is."""
+
+    def now_ns(self) -> int:
+        """Nanoseconds since 1970, UTC."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock. Used by composition roots only."""
+
+    def now_ns(self) -> int:
+        """Nanoseconds since 1970, UTC."""
+        return time.time_ns()
+
+
+def iso_utc(time_ns: int) -> str:
+    """Nanoseconds since 1970 as ISO text in UTC with microseconds, like 2026-01-31T12:00:00.000000Z."""
+    seconds, nanoseconds = divmod(time_ns, 1_000_000_000)
+    moment = dt.datetime.fromtimestamp(seconds, tz=dt.UTC).replace(microsecond=nanoseconds // 1000)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
