@@ -1,0 +1,80 @@
+"""Reading a body: strict JSON into a typed model, or a refusal that names the field and the remedy."""
+
+import json
+from typing import Any, NoReturn, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from exchange.kernel.errors import Code, Refused
+
+BODY_BYTES_MAX = 16_384
+DEPTH_MAX = 8
+
+
+class Body(BaseModel):
+    """Subclass for each request body: strict types, unknown fields refused."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+BodyModel = TypeVar("BodyModel", bound=Body)
+
+
+class _MalformedError(ValueError):
+    """Not the JSON we read; the message says why."""
+
+
+def read_body(model: type[BodyModel], body: bytes, *, tolerate: frozenset[str] = frozenset()) -> BodyModel | Refused:
+    """Read a JSON object as `model`; `tolerate` names fields that clients send and nobody needs.
+
+    Refuses:  REQUEST_TOO_LARGE, REQUEST_MALFORMED, REQUEST_FIELD_UNKNOWN, REQUEST_FIELD_INVALID (in this order).
+    """
+    if len(body) > BODY_BYTES_MAX:
+        return Refused(Code.REQUEST_TOO_LARGE, f"the body is {len(body)} bytes; send at most {BODY_BYTES_MAX}")
+    try:
+        fields = _parse_object(body)
+    except (ValueError, RecursionError) as error:
+        reason = str(error) if isinstance(error, _MalformedError) else "it is not valid JSON"
+        return Refused(Code.REQUEST_MALFORMED, f"the body must be one JSON object: {reason}")
+    try:
+        return model.model_validate({name: value for name, value in fields.items() if name not in tolerate})
+    except ValidationError as error:
+        return _refusal(error)
+
+
+def _parse_object(body: bytes) -> dict[str, Any]:
+    value = json.loads(body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    if not isinstance(value, dict):
+        raise _MalformedError("it is something else")
+    if _depth(value) > DEPTH_MAX:
+        raise _MalformedError(f"it is nested deeper than {DEPTH_MAX}")
+    return value
+
+
+def _depth(value: Any) -> int:
+    if isinstance(value, dict):
+        return 1 + max((_depth(inner) for inner in value.values()), default=0)
+    if isinstance(value, list):
+        return 1 + max((_depth(inner) for inner in value), default=0)
+    return 0
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise _MalformedError("a field is given twice")
+    return fields
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise _MalformedError(f"{name} is no number")
+
+
+def _refusal(error: ValidationError) -> Refused:
+    issue = error.errors(include_url=False)[0]
+    name = ".".join(str(part) for part in issue["loc"])[:80] or "body"
+    if issue["type"] == "extra_forbidden":
+        return Refused(Code.REQUEST_FIELD_UNKNOWN, f"{name}: unknown field; leave it out")
+    if issue["type"] == "missing":
+        return Refused(Code.REQUEST_FIELD_INVALID, f"{name}: this field is required")
+    return Refused(Code.REQUEST_FIELD_INVALID, f"{name}: {issue['msg']}")

@@ -1,0 +1,66 @@
+"""A request as our code sees it, and a reply before it is JSON."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+
+@dataclass(frozen=True, slots=True)
+class ApiRequest:
+    """One HTTP request, with the query string as it was signed."""
+
+    method: str
+    path: str
+    raw_query: str
+    headers: Mapping[str, str]  # names in lower case
+    body: bytes
+    source_address: str
+    request_id: str
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def path_with_query(self) -> str:
+        """What a client signs: the path and, after a question mark, the query string as sent."""
+        return f"{self.path}?{self.raw_query}" if self.raw_query else self.path
+
+    def query(self, name: str) -> str | None:
+        """The last value of a query parameter; None where it is absent."""
+        values = self.query_all(name)
+        return values[-1] if values else None
+
+    def query_all(self, name: str) -> list[str]:
+        """Every value of a query parameter, in order."""
+        return [value for key, value in parse_qsl(self.raw_query, keep_blank_values=True) if key == name]
+
+    @classmethod
+    def from_event(cls, event: Mapping[str, Any], body: bytes) -> "ApiRequest":
+        """Read API Gateway's REST proxy event.
+
+        The edge sends the raw query string beside the decoded one; we verify it and read parameters only from it.
+        """
+        context = event.get("requestContext") or {}
+        headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+        raw_query = headers.get("x-raw-query")
+        if raw_query is None:
+            many = event.get("multiValueQueryStringParameters") or {}
+            raw_query = urlencode([(name, value) for name, values in many.items() for value in values])
+        return cls(
+            method=str(context.get("httpMethod") or event.get("httpMethod")),
+            path=str(event.get("path") or "/"),
+            raw_query=raw_query,
+            headers=headers,
+            body=body,
+            source_address=str((context.get("identity") or {}).get("sourceIp", "")),
+            request_id=str(context.get("requestId", "")),
+            variables=dict(event.get("pathParameters") or {}),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A reply: a JSON value in which money is text, and headers such as the paging cursors."""
+
+    body: Any
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
