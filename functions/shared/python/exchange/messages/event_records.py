@@ -112,7 +112,8 @@ def decode_events(data: bytes) -> EventRecord:
         results.append(result)
     if not results or offset != len(data) or sequence != last + 1:
         raise MalformedRecordError("the record's parts don't add up to what its header says")
-    if any(not result.is_whole for result in results[1:-1]):
+    begun_before = any(result.first_index for result in results[1:])
+    if begun_before or not all(result.is_last_part for result in results[:-1]):
         raise MalformedRecordError("a result is cut within a record")
     return EventRecord(product_id, epoch, first, last, hash_before, tuple(results))
 
