@@ -1,5 +1,6 @@
 """boto3 clients, made once a process, with time-outs that fit inside a request."""
 
+import os
 from functools import cache
 from typing import Any
 
@@ -12,7 +13,8 @@ _CONFIG = Config(
     read_timeout=8,
     retries={"mode": "standard", "total_max_attempts": 3},
     max_pool_connections=32,
-    inject_host_prefix=False,
+    # AWS answers synchronous executions at sync-states...; an endpoint of one's own has no such name.
+    inject_host_prefix="AWS_ENDPOINT_URL" not in os.environ,
 )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pynamodb.attributes import Attribute
+from pynamodb.connection import Connection
 from pynamodb.constants import NUMBER
 from pynamodb.exceptions import PynamoDBException, TransactWriteError
 from pynamodb.models import Model
@@ -73,3 +74,9 @@ _NOTHING_HAPPENED = frozenset(
         "ValidationException",
     }
 )
+
+
+def connection() -> Connection:
+    """A connection for transactions, with the same time-outs as the tables bound here."""
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+    return Connection(region=region, connect_timeout_seconds=2, read_timeout_seconds=8, max_retry_attempts=3)

@@ -74,6 +74,10 @@ class Product:
     def __post_init__(self) -> None:
         if self.tick_units < 1 or self.lot_units < 1:
             raise ListingError(f"{self.product_id}: quote_increment and base_increment must be above zero")
+        if 10**self.base.scale % self.lot_units:
+            raise ListingError(
+                f"{self.product_id}: base_increment must be 1 divided by a whole number, like 1 or 0.001"
+            )
         if self.tick_units * self.lot_units % 10**self.base.scale:
             raise ListingError(
                 f"{self.product_id}: a tick times a lot is less than one unit of {self.quote.asset_id}; "

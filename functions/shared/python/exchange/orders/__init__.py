@@ -1,0 +1,1 @@
+"""Orders: what was asked, what has happened to it, and what it still holds."""

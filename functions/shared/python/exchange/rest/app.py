@@ -26,6 +26,7 @@ STATUS: Mapping[Code, int] = {
     Code.CURRENCY_NOT_FOUND: 404,
     Code.ACCOUNT_NOT_FOUND: 404,
     Code.ORDER_NOT_FOUND: 404,
+    Code.ORDER_DONE: 404,
     Code.TRANSFER_NOT_FOUND: 404,
     Code.API_KEY_NOT_FOUND: 404,
     Code.USER_NOT_FOUND: 404,

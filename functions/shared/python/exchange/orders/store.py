@@ -1,0 +1,279 @@
+"""Orders and fills in DynamoDB.
+
+An order's key is its id, which is a function of account and client order id: putting it is the idempotency. The sparse
+indexes hold only keys: `by_account` never changes, `open_by_account` and `pending` lose the order as it moves on.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from typing import Any
+
+from pynamodb.attributes import UnicodeAttribute
+from pynamodb.expressions.update import Action
+from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
+from pynamodb.models import Model
+
+from exchange.aws.dynamodb import UnitsAttribute
+from exchange.messages import OrderType, SelfTradePrevention, Side, StopKind, TimeInForce
+from exchange.orders.model import Fill, Liquidity, Order, OrderStatus, created_key
+
+PENDING_BUCKETS = 4
+
+
+class ByAccountIndex(GlobalSecondaryIndex[Any]):
+    """Every order of an account, by creation."""
+
+    class Meta:
+        index_name = "by_account"
+        projection = KeysOnlyProjection()
+
+    account_id = UnitsAttribute(hash_key=True)
+    created_key = UnicodeAttribute(range_key=True)
+
+
+class OpenByAccountIndex(GlobalSecondaryIndex[Any]):
+    """The live orders of an account, by creation."""
+
+    class Meta:
+        index_name = "open_by_account"
+        projection = KeysOnlyProjection()
+
+    open_account_id = UnitsAttribute(hash_key=True)
+    created_key = UnicodeAttribute(range_key=True)
+
+
+class PendingIndex(GlobalSecondaryIndex[Any]):
+    """Orders that no engine event has answered yet, by creation: what the sweeper looks at."""
+
+    class Meta:
+        index_name = "pending"
+        projection = KeysOnlyProjection()
+
+    pending_bucket = UnitsAttribute(hash_key=True)
+    created_key = UnicodeAttribute(range_key=True)
+
+
+class OrderItem(Model):
+    """One order; zero and empty attributes are left out."""
+
+    class Meta:
+        table_name = "orders"
+
+    order_id = UnitsAttribute(hash_key=True)
+    account_id = UnitsAttribute()
+    created_key = UnicodeAttribute()
+    open_account_id = UnitsAttribute(null=True)
+    pending_bucket = UnitsAttribute(null=True)
+    product_id = UnicodeAttribute()
+    side = UnitsAttribute()
+    order_type = UnitsAttribute()
+    created_at_ns = UnitsAttribute()
+    maker_ppm = UnitsAttribute()
+    taker_ppm = UnitsAttribute()
+    client_oid = UnicodeAttribute(null=True)
+    payload_hash = UnicodeAttribute(null=True)
+    price_ticks = UnitsAttribute(null=True)
+    size_lots = UnitsAttribute(null=True)
+    funds = UnitsAttribute(null=True)
+    specified_funds_units = UnitsAttribute(null=True)
+    time_in_force = UnitsAttribute()
+    expire_time_ns = UnitsAttribute(null=True)
+    post_only = UnitsAttribute(null=True)
+    stop = UnitsAttribute(null=True)
+    stop_price_ticks = UnitsAttribute(null=True)
+    cap_ticks = UnitsAttribute(null=True)
+    self_trade_prevention = UnitsAttribute()
+    status = UnicodeAttribute()
+    remaining_lots = UnitsAttribute(null=True)
+    remaining_funds = UnitsAttribute(null=True)
+    filled_lots = UnitsAttribute(null=True)
+    executed_value_units = UnitsAttribute(null=True)
+    fee_numerator = UnitsAttribute(null=True)
+    fees_charged_units = UnitsAttribute(null=True)
+    hold_units = UnitsAttribute(null=True)
+    first_trade_id = UnitsAttribute(null=True)
+    last_trade_id = UnitsAttribute(null=True)
+    done_at_ns = UnitsAttribute(null=True)
+    done_reason = UnicodeAttribute(null=True)
+    cancel_reason = UnicodeAttribute(null=True)
+    reject_reason = UnicodeAttribute(null=True)
+
+    by_account = ByAccountIndex()
+    open_by_account = OpenByAccountIndex()
+    pending = PendingIndex()
+
+
+class FillItem(Model):
+    """One side of one trade, keyed so that an account's fills in a product are in the order of their trade ids."""
+
+    class Meta:
+        table_name = "fills"
+
+    account_id = UnitsAttribute(hash_key=True)
+    fill_key = UnicodeAttribute(range_key=True)
+    order_id = UnitsAttribute()
+    product_id = UnicodeAttribute()
+    trade_id = UnitsAttribute()
+    side = UnitsAttribute()
+    liquidity = UnicodeAttribute()
+    price_ticks = UnitsAttribute()
+    size_lots = UnitsAttribute()
+    value_units = UnitsAttribute()
+    fee_units = UnitsAttribute()
+    created_at_ns = UnitsAttribute()
+
+
+_ENUMS: dict[str, Any] = {
+    "side": Side,
+    "order_type": OrderType,
+    "time_in_force": TimeInForce,
+    "stop": StopKind,
+    "self_trade_prevention": SelfTradePrevention,
+    "status": OrderStatus,
+    "post_only": bool,
+}
+_FIELDS = tuple(field.name for field in fields(Order))
+_KEYS_OF_LIFE = ("open_account_id", "pending_bucket")
+# What can change after acceptance, and so what an update writes.
+_CHANGING = (
+    "price_ticks",
+    "status",
+    "remaining_lots",
+    "remaining_funds",
+    "filled_lots",
+    "executed_value_units",
+    "fee_numerator",
+    "fees_charged_units",
+    "hold_units",
+    "first_trade_id",
+    "last_trade_id",
+    "done_at_ns",
+    "done_reason",
+    "cancel_reason",
+    "reject_reason",
+)
+
+
+def order_item(order: Order) -> OrderItem:
+    """The item of a new order."""
+    plain = {name: _plain(getattr(order, name)) for name in _FIELDS}
+    item = OrderItem(**{name: value for name, value in plain.items() if value not in (0, "")})
+    item.order_id, item.account_id, item.created_key = order.order_id, order.account_id, created_key(order)
+    item.maker_ppm, item.taker_ppm = order.maker_ppm, order.taker_ppm
+    item.open_account_id = order.account_id if order.live else None
+    item.pending_bucket = order.order_id % PENDING_BUCKETS if order.status is OrderStatus.PENDING else None
+    return item
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, str) else int(value)
+
+
+def order_from(item: OrderItem) -> Order:
+    """The order an item stands for."""
+    values: dict[str, Any] = {}
+    for name in _FIELDS:
+        value = getattr(item, name)
+        if value is not None:
+            values[name] = _ENUMS[name](value) if name in _ENUMS else value
+    return Order(**values)
+
+
+def order_changes(before: Order, after: Order) -> list[Action]:
+    """The update that takes an order's item from one state to the next."""
+    actions: list[Action] = []
+    for name in _CHANGING:
+        if getattr(before, name) != getattr(after, name):
+            attribute: Any = getattr(OrderItem, name)
+            value = _plain(getattr(after, name))
+            actions.append(attribute.remove() if value in (0, "") else attribute.set(value))
+    if before.live and not after.live:
+        actions.append(OrderItem.open_account_id.remove())
+    if before.status is OrderStatus.PENDING and after.status is not OrderStatus.PENDING:
+        actions.append(OrderItem.pending_bucket.remove())
+    return actions
+
+
+def fill_key(product_id: str, trade_id: int) -> str:
+    """The sort key of a fill."""
+    return f"{product_id}#{trade_id:016d}"
+
+
+def fill_item(fill: Fill) -> FillItem:
+    """The item of a fill."""
+    return FillItem(
+        account_id=fill.account_id,
+        fill_key=f"{fill_key(fill.product_id, fill.trade_id)}#{int(fill.side)}",
+        order_id=fill.order_id,
+        product_id=fill.product_id,
+        trade_id=fill.trade_id,
+        side=int(fill.side),
+        liquidity=fill.liquidity.value,
+        price_ticks=fill.price_ticks,
+        size_lots=fill.size_lots,
+        value_units=fill.value_units,
+        fee_units=fill.fee_units,
+        created_at_ns=fill.created_at_ns,
+    )
+
+
+def fill_from(item: FillItem) -> Fill:
+    """The fill an item stands for."""
+    return Fill(
+        account_id=item.account_id,
+        order_id=item.order_id,
+        product_id=item.product_id,
+        trade_id=item.trade_id,
+        side=Side(item.side),
+        liquidity=Liquidity(item.liquidity),
+        price_ticks=item.price_ticks,
+        size_lots=item.size_lots,
+        value_units=item.value_units,
+        fee_units=item.fee_units,
+        created_at_ns=item.created_at_ns,
+    )
+
+
+class OrderStore:
+    """Reads of orders and fills; single orders are read consistently."""
+
+    def order(self, order_id: int) -> Order | None:
+        """One order by id."""
+        found = self.orders([order_id])
+        return found[0] if found else None
+
+    def orders(self, order_ids: Iterable[int]) -> list[Order]:
+        """Orders by id, in the order asked; unknown ids are left out."""
+        wanted = list(dict.fromkeys(order_ids))
+        found = {item.order_id: order_from(item) for item in OrderItem.batch_get(wanted, consistent_read=True)}
+        return [found[order_id] for order_id in wanted if order_id in found]
+
+    def list_orders(self, account_id: int, *, live_only: bool, before_key: str | None, limit: int) -> list[Order]:
+        """An account's orders, newest first, older than `before_key`."""
+        index: Any = OrderItem.open_by_account if live_only else OrderItem.by_account
+        condition = OrderItem.created_key < before_key if before_key else None
+        keys = index.query(account_id, condition, scan_index_forward=False, limit=limit)
+        return self.orders(item.order_id for item in keys)
+
+    def pending_since(self, before_ns: int, *, limit: int) -> list[Order]:
+        """Orders accepted before a time that no engine event has answered yet, oldest first in each bucket."""
+        ids: list[int] = []
+        for bucket in range(PENDING_BUCKETS):
+            older = OrderItem.created_key < f"{before_ns:020d}"
+            ids += [item.order_id for item in OrderItem.pending.query(bucket, older, limit=limit)]
+        return [order for order in self.orders(ids) if order.status is OrderStatus.PENDING]
+
+    def fills(
+        self, account_id: int, product_id: str, *, before_trade: int | None, first_trade: int, limit: int
+    ) -> Sequence[Fill]:
+        """An account's fills in a product by falling trade id, within [first_trade, before_trade)."""
+        low = fill_key(product_id, first_trade)
+        high = fill_key(product_id, before_trade) if before_trade is not None else f"{product_id}$"
+        items = FillItem.query(
+            account_id,
+            FillItem.fill_key.between(low, high),
+            consistent_read=True,
+            scan_index_forward=False,
+            limit=limit,
+        )
+        return [fill_from(item) for item in items]

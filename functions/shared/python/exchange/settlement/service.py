@@ -1,0 +1,89 @@
+"""Settle records of the executions stream: drop what is settled, plan the rest, commit part by part."""
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from exchange.instruments.model import Product
+from exchange.kernel.clock import Clock
+from exchange.kernel.errors import UnavailableError, require
+from exchange.messages import EventRecord
+from exchange.orders.model import Order
+from exchange.settlement.model import Commit, Cursor, Part, fresh_results, order_ids, plan_parts
+
+CONFLICTS_MAX = 12
+REPLANS_MAX = 8
+ORDERS_PER_PLAN_MAX = 5_000
+
+
+class SettlementStore(Protocol):
+    """What settlement needs of the tables."""
+
+    def cursor(self, product_id: str) -> Cursor:
+        """How far a product is settled, read consistently."""
+        ...
+
+    def orders(self, order_ids: Iterable[int]) -> Sequence[Order]:
+        """Orders by id, read consistently."""
+        ...
+
+    def commit(self, part: Part) -> Commit:
+        """Write a part whole or not at all. Raises OutageError."""
+        ...
+
+
+@dataclass(slots=True)
+class Settled:
+    """What one call did. Counts of transactions, events, trades, and of tries that met another transaction."""
+
+    product_id: str
+    sequence: int
+    parts: int = 0
+    events: int = 0
+    trades: int = 0
+    conflicts: int = 0
+
+
+def settle(
+    product: Product,
+    records: Sequence[EventRecord],
+    *,
+    store: SettlementStore,
+    clock: Clock,
+    pause: Callable[[float], None],
+) -> Settled:
+    """Settle `records` of one product, in order; what is settled already changes nothing.
+
+    Raises:   GapError, SplitBrainError, InvariantError (the product must stop); OutageError (try again).
+    """
+    done = Settled(product.product_id, 0)
+    for _ in range(REPLANS_MAX):
+        cursor = store.cursor(product.product_id)
+        done.sequence = cursor.sequence
+        results, epoch = fresh_results(cursor, records)
+        if not results:
+            return done
+        orders = {order.order_id: order for order in store.orders(order_ids(results))}
+        parts = plan_parts(product, cursor, results, orders, epoch=epoch, now_ns=clock.now_ns())
+        if all(_commit(part, done, store, pause) for part in parts):
+            done.events += sum(len(result.events) for result in results)
+            return done
+    raise UnavailableError(f"{product.product_id}: the cursor moved {REPLANS_MAX} times under us")
+
+
+def _commit(part: Part, done: Settled, store: SettlementStore, pause: Callable[[float], None]) -> bool:
+    """Commit a part, waiting out conflicts; False where the cursor has moved and all must be planned anew."""
+    for attempt in range(CONFLICTS_MAX):
+        outcome = store.commit(part)
+        if outcome is Commit.DONE:
+            require(part.after.sequence > part.before.sequence, "a part that settles nothing")
+            done.parts += 1
+            done.trades += len(part.fills) // 2
+            done.sequence = part.after.sequence
+            return True
+        if outcome is Commit.STALE:
+            return False
+        done.conflicts += 1
+        pause(random.uniform(0.005, 0.02 * 2 ** min(attempt, 5)))  # noqa: S311 - jitter, not a secret
+    raise UnavailableError(f"{part.product_id}: {CONFLICTS_MAX} conflicts in a row")

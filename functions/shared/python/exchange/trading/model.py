@@ -1,0 +1,155 @@
+"""What the trading API says about orders and fills, and the commands it puts on the stream."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+from exchange.instruments.model import Product
+from exchange.kernel.clock import iso_utc
+from exchange.kernel.ids import command_id_for, from_uuid, is_uuid, order_id_for, to_uuid
+from exchange.messages import Command, Op, OrderType, SelfTradePrevention, Side, StopKind
+from exchange.orders.model import Fill, Liquidity, Order, OrderStatus
+
+CLIENT_OID_PREFIX = "client:"
+
+
+class Acceptance(Enum):
+    """What became of the transaction that accepts an order."""
+
+    ACCEPTED = auto()
+    ORDER_EXISTS = auto()
+    CUSTOMER_FROZEN = auto()
+    KEY_REVOKED = auto()
+    BALANCE_REFUSED = auto()  # too little available, or too many open orders
+    CONFLICT = auto()  # somebody else's transaction held an item; nothing happened
+
+
+@dataclass(frozen=True, slots=True)
+class Trader:
+    """Who trades: what the acceptance transaction checks again, so that revocation and freeze bite at once."""
+
+    user_id: str
+    account_id: int
+    key_id: str | None
+
+
+def payload_hash(fields: Mapping[str, Any]) -> str:
+    """What makes two requests under one client order id the same request."""
+    text = json.dumps({name: value for name, value in fields.items() if value is not None}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def order_id_named(account_id: int, name: str) -> int | None:
+    """The order a path names: our UUID, or `client:` and the client's own id. None where it can be neither."""
+    if name.startswith(CLIENT_OID_PREFIX):
+        client_oid = name.removeprefix(CLIENT_OID_PREFIX)
+        return order_id_for(account_id, client_oid) if client_oid else None
+    if not is_uuid(name):
+        return None
+    return from_uuid(name) or 0
+
+
+def place_command(order: Order) -> Command:
+    """The command that places an order: a function of the order alone, so the sweeper sends the very same."""
+    return Command(
+        op=Op.PLACE,
+        command_id=command_id_for("place", order.order_id),
+        order_id=order.order_id,
+        account_id=order.account_id,
+        side=order.side,
+        order_type=order.order_type,
+        time_in_force=order.time_in_force,
+        stop=order.stop,
+        self_trade_prevention=order.self_trade_prevention,
+        post_only=order.post_only,
+        price=order.price_ticks,
+        size=order.size_lots,
+        funds=order.funds,
+        stop_price=order.stop_price_ticks,
+        cap_price=order.cap_ticks,
+        expire_time_ns=order.expire_time_ns,
+    )
+
+
+def cancel_command(order: Order, request_id: str) -> Command:
+    """The command that cancels an order. Each request is a command of its own: an early one must not hide a later."""
+    return Command(
+        op=Op.CANCEL,
+        command_id=command_id_for("cancel", order.order_id, request_id),
+        order_id=order.order_id,
+        account_id=order.account_id,
+    )
+
+
+def cancel_all_command(account_id: int, request_id: str) -> Command:
+    """The command that cancels all that an account has in one product."""
+    return Command(
+        op=Op.CANCEL_ALL, command_id=command_id_for("cancel_all", account_id, request_id), account_id=account_id
+    )
+
+
+def order_json(order: Order, product: Product) -> dict[str, Any]:
+    """An order as the trading API shows it; what doesn't apply is absent."""
+    shown: dict[str, Any] = {
+        "id": to_uuid(order.order_id),
+        "product_id": order.product_id,
+        "profile_id": to_uuid(order.account_id),
+        "side": Side(order.side).name.lower(),
+        "type": OrderType(order.order_type).name.lower(),
+        "post_only": order.post_only,
+        "created_at": iso_utc(order.created_at_ns),
+        "status": order.status.value,
+        "settled": order.status in {OrderStatus.DONE, OrderStatus.REJECTED},
+        "filled_size": product.format_size(order.filled_lots),
+        "executed_value": product.quote.format(order.executed_value_units),
+        "fill_fees": product.quote.format(order.fees_charged_units),
+        "stp": SelfTradePrevention(order.self_trade_prevention).name.lower(),
+    }
+    shown |= _asked_json(order, product)
+    if order.order_type is OrderType.LIMIT:
+        shown["time_in_force"] = order.time_in_force.name
+    if order.expire_time_ns:
+        shown["expire_time"] = iso_utc(order.expire_time_ns)
+    if order.done_at_ns:
+        shown["done_at"] = iso_utc(order.done_at_ns)
+    for name in ("done_reason", "cancel_reason", "reject_reason", "client_oid"):
+        if getattr(order, name):
+            shown[name] = getattr(order, name)
+    return shown
+
+
+def _asked_json(order: Order, product: Product) -> dict[str, Any]:
+    asked: dict[str, Any] = {}
+    if order.price_ticks:
+        asked["price"] = product.format_price(order.price_ticks)
+    if order.size_lots:
+        asked["size"] = product.format_size(order.size_lots)
+        asked["remaining_size"] = product.format_size(order.remaining_lots if order.live else 0)
+    if order.funds:
+        asked["funds"] = product.quote.format(order.funds * product.units_per_tick_lot)
+        asked["specified_funds"] = product.quote.format(order.specified_funds_units)
+    if order.stop is not StopKind.NONE:
+        asked["stop"] = order.stop.name.lower()
+        asked["stop_price"] = product.format_price(order.stop_price_ticks)
+    return asked
+
+
+def fill_json(fill: Fill, product: Product) -> dict[str, Any]:
+    """A fill as the trading API shows it: the account's own side of a trade."""
+    return {
+        "trade_id": fill.trade_id,
+        "order_id": to_uuid(fill.order_id),
+        "product_id": fill.product_id,
+        "profile_id": to_uuid(fill.account_id),
+        "price": product.format_price(fill.price_ticks),
+        "size": product.format_size(fill.size_lots),
+        "fee": product.quote.format(fill.fee_units),
+        "side": fill.side.name.lower(),
+        "liquidity": Liquidity(fill.liquidity).value,
+        "settled": True,
+        "usd_volume": product.quote.format(fill.value_units) if product.quote.asset_id == "USD" else "",
+        "created_at": iso_utc(fill.created_at_ns),
+    }
