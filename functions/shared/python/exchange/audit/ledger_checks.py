@@ -1,0 +1,126 @@
+"""L and H: the ledger adds up, and what is held is what is owed."""
+
+from collections import Counter, defaultdict
+
+from exchange.audit.model import Finding, World, finding
+from exchange.ledger.model import GENESIS, customer_account, may_be_negative, sum_by_asset
+
+
+def zero_sum(world: World) -> Finding:
+    """L1: all balances together, custody included, are zero in each asset."""
+    sums: Counter[str] = Counter()
+    for balance in world.balances:
+        sums[balance.asset] += balance.available + balance.held
+    breaches = [f"{asset}: off by {units} units" for asset, units in sorted(sums.items()) if units]
+    return finding("L1", "balances sum to zero in each asset", f"{len(world.balances)} balances", breaches)
+
+
+def batches_sum_to_zero(world: World) -> Finding:
+    """L2: every journal batch sums to zero by itself."""
+    breaches = [
+        f"{partition} batch {batch.number}: {dict(sum_by_asset(batch.entries))}"
+        for partition, batches in world.batches.items()
+        for batch, _ in batches
+        if any(sum_by_asset(batch.entries).values())
+    ]
+    entries = sum(len(batch.entries) for batches in world.batches.values() for batch, _ in batches)
+    return finding("L2", "each journal batch sums to zero", f"{_batches(world)} batches, {entries} entries", breaches)
+
+
+def no_negatives(world: World) -> Finding:
+    """L3: nothing but custody is below zero."""
+    breaches = [
+        f"{balance.account} {balance.asset}: available {balance.available}, held {balance.held}"
+        for balance in world.balances
+        if (balance.available < 0 or balance.held < 0) and not may_be_negative(balance.account)
+    ]
+    lowest = min((balance.available for balance in world.balances if not may_be_negative(balance.account)), default=0)
+    return finding("L3", "no balance is negative", f"lowest available {lowest}", breaches)
+
+
+def journal_explains_balances(world: World) -> Finding:
+    """L4: each balance is what the journal's entries add up to."""
+    folded: Counter[tuple[str, str]] = Counter()
+    for batches in world.batches.values():
+        for batch, _ in batches:
+            for entry in batch.entries:
+                folded[entry.account, entry.asset] += entry.units
+    stored = {(b.account, b.asset): b.available + b.held for b in world.balances}
+    breaches = [
+        f"{account} {asset}: stored {stored.get((account, asset), 0)}, journal {folded[account, asset]}"
+        for account, asset in sorted(stored.keys() | folded.keys())
+        if stored.get((account, asset), 0) != folded[account, asset]
+    ]
+    return finding("L4", "each balance equals the fold of its journal entries", f"{len(stored)} balances", breaches)
+
+
+def journal_is_chained(world: World) -> Finding:
+    """L5: batches are numbered without gaps and each carries the hash of the one before."""
+    breaches: list[str] = []
+    for partition, batches in world.batches.items():
+        previous = GENESIS
+        for number, (batch, stored_hash) in enumerate(batches, start=1):
+            if batch.number != number or batch.previous_hash != previous or batch.hash() != stored_hash:
+                breaches.append(f"{partition}: the chain breaks at batch {batch.number}")
+                break
+            previous = stored_hash
+    return finding("L5", "the journal's hash chains are whole", f"{len(world.batches)} chains", breaches)
+
+
+def deposits_are_custody(world: World) -> Finding:
+    """D5: what customers were credited is what custody holds, deposit by deposit."""
+    posted: Counter[str] = Counter()
+    for partition, batches in world.batches.items():
+        if partition.startswith("rail:"):
+            posted.update(batch.reference for batch, _ in batches)
+    completed = {row.transfer_id for row in world.transfers if row.completed}
+    breaches = [f"deposit {ref} was posted {count} times" for ref, count in posted.items() if count != 1]
+    breaches += [f"deposit {ref} is completed but not posted" for ref in sorted(completed - posted.keys())]
+    breaches += [f"deposit {ref} is posted but not completed" for ref in sorted(posted.keys() - completed)]
+    return finding("D5", "each completed deposit is posted exactly once", f"{len(completed)} deposits", breaches)
+
+
+def held_is_owed(world: World) -> Finding:
+    """H1: what a balance holds is the sum over its live orders, and its count of open orders is theirs."""
+    owed: dict[tuple[str, str], int] = defaultdict(int)
+    count: Counter[tuple[str, str]] = Counter()
+    for order in world.orders:
+        if order.live:
+            key = customer_account(order.account_id), order.hold_asset(world.products[order.product_id])
+            owed[key] += order.hold_units
+            count[key] += 1
+    breaches: list[str] = []
+    for balance in world.balances:
+        key = balance.account, balance.asset
+        if balance.held != owed[key] or balance.open_orders != count[key]:
+            breaches.append(
+                f"{balance.account} {balance.asset}: held {balance.held} for {balance.open_orders} orders,"
+                f" owed {owed[key]} for {count[key]}"
+            )
+    return finding("H1", "held equals what live orders need", f"{sum(count.values())} live orders", breaches)
+
+
+def holds_end_with_orders(world: World) -> Finding:
+    """H5: an order holds funds if and only if it is live."""
+    breaches = [
+        f"order {order.order_id} is {order.status.value} and holds {order.hold_units}"
+        for order in world.orders
+        if order.live != (order.hold_units > 0)
+    ]
+    return finding("H5", "an order holds funds if and only if it is live", f"{len(world.orders)} orders", breaches)
+
+
+def _batches(world: World) -> int:
+    return sum(len(batches) for batches in world.batches.values())
+
+
+__all__ = [
+    "batches_sum_to_zero",
+    "deposits_are_custody",
+    "held_is_owed",
+    "holds_end_with_orders",
+    "journal_explains_balances",
+    "journal_is_chained",
+    "no_negatives",
+    "zero_sum",
+]

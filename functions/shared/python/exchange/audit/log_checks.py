@@ -1,0 +1,96 @@
+"""R and S: the logs are whole, the engine says the same again, and everybody has read to the end."""
+
+from exchange.audit.model import Finding, World, finding
+from exchange.messages import Op, genesis_hash, verify_record
+from exchange.orders.model import OrderStatus
+from exchange.settlement.model import Cursor
+
+
+def log_is_gapless(world: World) -> Finding:
+    """R3 and R4: sequences run 1, 2, 3, ... and whoever said a sequence again said the same bytes."""
+    breaches: list[str] = []
+    total = 0
+    for product_id, records in world.executions.items():
+        expected = records[0].first_sequence if records else 1
+        hashes: dict[int, bytes] = {}
+        chain = genesis_hash(product_id)
+        for record in records:
+            if not verify_record(record):
+                breaches.append(
+                    f"{product_id}: the record from {record.first_sequence} on doesn't hash to what it says"
+                )
+            if record.first_sequence > expected:
+                breaches.append(f"{product_id}: events {expected} to {record.first_sequence - 1} are missing")
+            if record.first_sequence == 1 and record.hash_before != chain:
+                breaches.append(f"{product_id}: the chain doesn't start at its beginning")
+            for result in record.results:
+                last = result.events[-1].sequence
+                if result.is_last_part and hashes.setdefault(last, result.hash_after) != result.hash_after:
+                    breaches.append(f"{product_id}: sequence {last} was said twice, with different bytes")
+            expected = max(expected, record.last_sequence + 1)
+        total += expected - 1
+    return finding("R3", "the event log has no gap and one truth a sequence", f"{total} events", breaches)
+
+
+def epochs_rise(world: World) -> Finding:
+    """R7: what a later epoch has said, no earlier one adds to."""
+    breaches: list[str] = []
+    highest = 0
+    for product_id, records in world.executions.items():
+        epoch, reached = 0, 0
+        for record in records:
+            if record.epoch < epoch and record.last_sequence > reached:
+                breaches.append(f"{product_id}: epoch {record.epoch} wrote {record.last_sequence} after epoch {epoch}")
+            epoch, reached = max(epoch, record.epoch), max(reached, record.last_sequence)
+        highest = max(highest, epoch)
+    return finding("R7", "one writer an epoch", f"highest epoch {highest}", breaches)
+
+
+def replay_agrees(world: World) -> Finding:
+    """R1: the engine, run again over the command log, ends at the very hash that was published."""
+    breaches: list[str] = []
+    for product_id, replayed in world.replayed.items():
+        records = world.executions.get(product_id, ())
+        hashes = {result.events[-1].sequence: result.hash_after for r in records for result in r.results}
+        if replayed.sequence and hashes.get(replayed.sequence) != replayed.hash:
+            breaches.append(f"{product_id}: replay ends at {replayed.sequence} with another hash")
+        elif hashes and max(hashes) != replayed.sequence:
+            breaches.append(f"{product_id}: published up to {max(hashes)}, replay ends at {replayed.sequence}")
+    commands = sum(len(record.commands) for records in world.commands.values() for record in records)
+    figure = f"{commands} commands in {len(world.replayed)} of {len(world.products)} products"
+    return finding("R1", "replaying the command log gives the published events", figure, breaches)
+
+
+def accepted_is_published(world: World) -> Finding:
+    """R6: every accepted order's command is on the stream, and each order has been answered."""
+    placed = {
+        command.order_id
+        for records in world.commands.values()
+        for record in records
+        for command in record.commands
+        if command.op == Op.PLACE
+    }
+    whole = {product_id for product_id in world.products if product_id in world.replayed}
+    breaches = [
+        f"order {o.order_id} was never published"
+        for o in world.orders
+        if o.product_id in whole and o.order_id not in placed
+    ]
+    breaches += [f"order {o.order_id} is still pending" for o in world.orders if o.status is OrderStatus.PENDING]
+    known = {order.order_id for order in world.orders}
+    breaches += [f"order {order_id} is on the stream but was never accepted" for order_id in sorted(placed - known)]
+    return finding("R6", "nothing accepted is lost", f"{len(world.orders)} orders, {len(placed)} published", breaches)
+
+
+def everybody_has_caught_up(world: World) -> Finding:
+    """S4: settlement and market data stand at the log's last event, and nothing is paused."""
+    breaches = [f"{product_id} is paused: {reason}" for product_id, reason in sorted(world.paused.items())]
+    for product_id, records in world.executions.items():
+        last = max((record.last_sequence for record in records), default=0)
+        settled = world.cursors.get(product_id, Cursor()).sequence
+        if settled != last:
+            breaches.append(f"{product_id}: settled up to {settled} of {last}")
+        folded = world.book_sequences.get(product_id, last)
+        if folded != last:
+            breaches.append(f"{product_id}: market data up to {folded} of {last}")
+    return finding("S4", "settlement and market data have caught up", f"{len(world.executions)} products", breaches)

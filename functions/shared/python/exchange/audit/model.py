@@ -1,0 +1,76 @@
+"""What an audit looks at, and what it finds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from exchange.instruments.model import Product
+from exchange.ledger.model import Balance, Batch
+from exchange.messages import CommandRecord, EventRecord
+from exchange.orders.model import Fill, Order
+from exchange.settlement.model import Cursor
+
+BREACHES_SHOWN_MAX = 5
+
+
+@dataclass(frozen=True, slots=True)
+class TransferRow:
+    """A deposit as the transfers table has it. Units: `units` in the asset's units."""
+
+    transfer_id: str
+    account_id: int
+    asset: str
+    units: int
+    completed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What the engine makes of a product's command log when it is run again from the start."""
+
+    sequence: int
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything that must agree with everything else, read when the exchange was quiet.
+
+    `executions` and `commands` are the streams' records in the streams' order. `replayed` is empty for a product whose
+    command log no longer reaches back to its first command.
+    """
+
+    products: Mapping[str, Product]
+    balances: Sequence[Balance]
+    batches: Mapping[str, Sequence[tuple[Batch, bytes]]]
+    orders: Sequence[Order]
+    fills: Sequence[Fill]
+    transfers: Sequence[TransferRow]
+    cursors: Mapping[str, Cursor]
+    executions: Mapping[str, Sequence[EventRecord]]
+    commands: Mapping[str, Sequence[CommandRecord]]
+    replayed: Mapping[str, Replayed]
+    book_sequences: Mapping[str, int] = field(default_factory=dict)
+    paused: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One invariant: its name, the figure that was looked at, and every breach (none: it holds)."""
+
+    name: str
+    claim: str
+    figure: str
+    breaches: tuple[str, ...] = ()
+
+    @property
+    def holds(self) -> bool:
+        """Whether the invariant holds."""
+        return not self.breaches
+
+
+def finding(name: str, claim: str, figure: str, breaches: Sequence[str]) -> Finding:
+    """A finding that shows the first breaches and counts the rest."""
+    shown = list(breaches[:BREACHES_SHOWN_MAX])
+    if len(breaches) > BREACHES_SHOWN_MAX:
+        shown.append(f"... and {len(breaches) - BREACHES_SHOWN_MAX} more")
+    return Finding(name, claim, figure, tuple(shown))
