@@ -1,0 +1,1 @@
+"""What trading costs: maker and taker rates, and the rounding of a fee."""

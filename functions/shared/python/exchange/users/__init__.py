@@ -1,0 +1,1 @@
+"""Customers, their API keys, and who is asking: registration, sessions, signatures and access tokens."""

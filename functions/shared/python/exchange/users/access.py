@@ -1,0 +1,57 @@
+"""The composition that every API shares: an authenticator over DynamoDB, KMS and the user pool."""
+
+import json
+import urllib.request
+from collections.abc import Mapping
+from typing import Any
+
+from exchange.aws.clients import client
+from exchange.aws.dynamodb import bind, connection
+from exchange.kernel.clock import SystemClock
+from exchange.kernel.errors import UnavailableError
+from exchange.users.authentication import Authenticator
+from exchange.users.sealing import KmsSecrets
+from exchange.users.store import ApiKeyItem, ApiKeyStore, CustomerItem, CustomerStore
+from exchange.users.tokens import PoolTokens, PublishedKeys
+
+FETCH_SECONDS_MAX = 3
+
+
+def authenticator(
+    *, api_keys_table: str, users_table: str, secrets_key_id: str, user_pool_id: str, user_pool_client_id: str
+) -> Authenticator:
+    """Bind the tables of customers and keys and make the authenticator of this process."""
+    bind(ApiKeyItem, api_keys_table)
+    bind(CustomerItem, users_table)
+    return Authenticator(
+        keys=ApiKeyStore(connection()),
+        secrets=KmsSecrets(client("kms"), secrets_key_id),
+        tokens=pool_tokens(user_pool_id=user_pool_id, user_pool_client_id=user_pool_client_id),
+        customers=CustomerStore(),
+        clock=SystemClock(),
+    )
+
+
+def pool_tokens(*, user_pool_id: str, user_pool_client_id: str) -> PoolTokens:
+    """What knows this pool's tokens. Its keys are fetched with the first token, not before."""
+    clock = SystemClock()
+    region = user_pool_id.partition("_")[0]
+    return PoolTokens(
+        issuer=f"https://cognito-idp.{region}.amazonaws.com/{user_pool_id}",
+        client_id=user_pool_client_id,
+        keys=PublishedKeys(lambda: _published_keys(user_pool_id), clock),
+        clock=clock,
+    )
+
+
+def _published_keys(user_pool_id: str) -> Mapping[str, Any]:
+    """The pool's key set, from wherever boto3 finds Cognito: AWS, or the endpoint of AWS_ENDPOINT_URL."""
+    url = f"{client('cognito-idp').meta.endpoint_url}/{user_pool_id}/.well-known/jwks.json"
+    try:
+        with urllib.request.urlopen(url, timeout=FETCH_SECONDS_MAX) as answer:  # noqa: S310 - the address is boto3's
+            published = json.load(answer)
+    except (OSError, ValueError) as error:
+        raise UnavailableError(f"the user pool's keys: {error}") from error
+    if not isinstance(published, dict):
+        raise UnavailableError("the user pool's keys: no key set came")
+    return published

@@ -1,0 +1,164 @@
+"""Customers and API keys, and what a request's author may do."""
+
+import hashlib
+import hmac
+import ipaddress
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from exchange.kernel.clock import iso_utc
+from exchange.kernel.ids import to_uuid
+
+PROFILE_NAME = "default"
+
+
+class Scope(StrEnum):
+    """What a credential lets its holder do."""
+
+    VIEW = "view"
+    TRADE = "trade"
+    TRANSFER = "transfer"
+
+
+class RateLimitTier(StrEnum):
+    """How many requests a second are taken from a credential. Operators grant `maker` in the customers' table."""
+
+    STANDARD = "standard"
+    MAKER = "maker"
+
+
+class CustomerStatus(StrEnum):
+    """Whether a customer may do anything at all."""
+
+    ACTIVE = "active"
+    FROZEN = "frozen"
+
+
+class KeyStatus(StrEnum):
+    """Whether a key still opens anything. A revoked key never becomes active again."""
+
+    ACTIVE = "active"
+    REVOKED = "revoked"
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """A person with a login and, as yet, one profile: the trading account `account_id`."""
+
+    user_id: str
+    account_id: int
+    email: str
+    name: str
+    created_at_ns: int
+    status: CustomerStatus = CustomerStatus.ACTIVE
+    rate_limit_tier: RateLimitTier = RateLimitTier.STANDARD
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A credential for programs. Its secret is sealed by KMS; its passphrase is kept as a keyed hash only."""
+
+    key_id: str
+    user_id: str
+    name: str
+    scopes: frozenset[Scope]
+    sealed_secret: bytes
+    passphrase_hash: bytes
+    created_at_ns: int
+    rate_limit_tier: RateLimitTier = RateLimitTier.STANDARD
+    status: KeyStatus = KeyStatus.ACTIVE
+    expires_at_ns: int | None = None
+    allowed_addresses: tuple[str, ...] = ()  # addresses and networks; empty: from anywhere
+
+    def expired(self, now_ns: int) -> bool:
+        """Whether its time is over."""
+        return self.expires_at_ns is not None and now_ns >= self.expires_at_ns
+
+    def allows(self, address: str) -> bool:
+        """Whether it may be used from `address`."""
+        if not self.allowed_addresses:
+            return True
+        try:
+            source = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return any(source in ipaddress.ip_network(network) for network in self.allowed_addresses)
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks, proven. `key_id` is None for an access token."""
+
+    user_id: str
+    account_id: int
+    key_id: str | None
+    scopes: frozenset[Scope]
+    rate_limit_tier: RateLimitTier
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Whom the user pool says a token belongs to."""
+
+    user_id: str
+    email: str = ""
+    name: str = ""
+    scopes: frozenset[Scope] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The tokens of a login. A renewed session brings no refresh token: the first one goes on serving."""
+
+    access_token: str
+    id_token: str
+    expires_in_seconds: int
+    person: Person
+    refresh_token: str | None = None
+
+
+def passphrase_hash(passphrase: str, *, secret: bytes, key_id: str) -> bytes:
+    """What is stored of a passphrase. Keyed by the sealed secret, so a copy of the table can't be guessed against."""
+    return hmac.digest(secret, f"passphrase|{key_id}|{passphrase}".encode("utf-8", "replace"), hashlib.sha256)
+
+
+def customer_json(customer: Customer) -> dict[str, Any]:
+    """A customer as shown to themselves."""
+    profile = {"id": to_uuid(customer.account_id), "name": PROFILE_NAME, "active": True, "is_default": True}
+    return {
+        "user_id": customer.user_id,
+        "email": customer.email,
+        "name": customer.name,
+        "status": customer.status.value,
+        "rate_limit_tier": customer.rate_limit_tier.value,
+        "created_at": iso_utc(customer.created_at_ns),
+        "profiles": [profile],
+    }
+
+
+def api_key_json(key: ApiKey) -> dict[str, Any]:
+    """A key as shown to its owner: never its secret or passphrase; what doesn't apply is absent."""
+    shown: dict[str, Any] = {
+        "id": key.key_id,
+        "name": key.name,
+        "scopes": [scope.value for scope in Scope if scope in key.scopes],
+        "rate_limit_tier": key.rate_limit_tier.value,
+        "created_at": iso_utc(key.created_at_ns),
+    }
+    if key.expires_at_ns is not None:
+        shown["expires_at"] = iso_utc(key.expires_at_ns)
+    if key.allowed_addresses:
+        shown["allowed_addresses"] = list(key.allowed_addresses)
+    return shown
+
+
+def session_json(session: Session) -> dict[str, Any]:
+    """A session as shown to who logged in."""
+    shown: dict[str, Any] = {
+        "access_token": session.access_token,
+        "id_token": session.id_token,
+        "token_type": "Bearer",
+        "expires_in": session.expires_in_seconds,
+    }
+    return shown if session.refresh_token is None else {**shown, "refresh_token": session.refresh_token}

@@ -1,0 +1,240 @@
+"""Customers and API keys in DynamoDB."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pynamodb.attributes import BinaryAttribute, UnicodeAttribute, UnicodeSetAttribute
+from pynamodb.connection import Connection
+from pynamodb.exceptions import DoesNotExist, PutError, PynamoDBException, TransactWriteError, UpdateError
+from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
+from pynamodb.models import Model
+from pynamodb.transactions import TransactWrite
+
+from exchange.aws.dynamodb import UnitsAttribute, cancellation_codes, outage
+from exchange.kernel.clock import iso_utc
+from exchange.kernel.errors import UnavailableError
+from exchange.users.model import ApiKey, Customer, CustomerStatus, KeyStatus, RateLimitTier, Scope
+
+_REFUSED = "ConditionalCheckFailedException"
+
+
+class CustomerItem(Model):
+    """A customer. `status` is what other people's transactions check; `api_keys` counts the active ones."""
+
+    class Meta:
+        table_name = "users"
+
+    user_id = UnicodeAttribute(hash_key=True)
+    account_id = UnitsAttribute()
+    email = UnicodeAttribute()
+    name = UnicodeAttribute()
+    status = UnicodeAttribute()
+    rate_limit_tier = UnicodeAttribute()
+    created_at_ns = UnitsAttribute()
+    api_keys = UnitsAttribute(default=0)
+
+
+class KeysByUser(GlobalSecondaryIndex["ApiKeyItem"]):
+    """A customer's active keys by age: a revoked key has no `created_at` and so leaves the index."""
+
+    class Meta:
+        index_name = "by_user"
+        projection = KeysOnlyProjection()
+
+    user_id = UnicodeAttribute(hash_key=True)
+    created_at = UnicodeAttribute(range_key=True)
+
+
+class ApiKeyItem(Model):
+    """An API key. Never deleted: a revoked key stays as evidence, opening nothing."""
+
+    class Meta:
+        table_name = "api_keys"
+
+    key_id = UnicodeAttribute(hash_key=True)
+    user_id = UnicodeAttribute()
+    created_at = UnicodeAttribute(null=True)
+    created_at_ns = UnitsAttribute()
+    revoked_at_ns = UnitsAttribute(null=True)
+    name = UnicodeAttribute()
+    scopes = UnicodeSetAttribute()
+    status = UnicodeAttribute()
+    rate_limit_tier = UnicodeAttribute()
+    sealed_secret = BinaryAttribute(legacy_encoding=False)
+    passphrase_hash = BinaryAttribute(legacy_encoding=False)
+    expires_at_ns = UnitsAttribute(null=True)
+    allowed_addresses = UnicodeSetAttribute(null=True)
+    by_user = KeysByUser()
+
+
+class CustomerStore:
+    """Customers, one item each."""
+
+    def find(self, user_id: str) -> Customer | None:
+        """A customer by id. Raises UnavailableError."""
+        with _reading():
+            try:
+                return _customer(CustomerItem.get(user_id, consistent_read=True))
+            except DoesNotExist:
+                return None
+
+    def create_once(self, customer: Customer) -> Customer:
+        """Store a new customer, or return the one that is there: whoever comes first decides the account id.
+
+        Raises:   UnavailableError, OutcomeUnknownError.
+        """
+        item = CustomerItem(
+            user_id=customer.user_id,
+            account_id=customer.account_id,
+            email=customer.email,
+            name=customer.name,
+            status=customer.status.value,
+            rate_limit_tier=customer.rate_limit_tier.value,
+            created_at_ns=customer.created_at_ns,
+        )
+        try:
+            item.save(condition=CustomerItem.user_id.does_not_exist())
+        except PutError as error:
+            if error.cause_response_code != _REFUSED:
+                raise outage(error) from error
+            first = self.find(customer.user_id)
+            if first is None:
+                raise UnavailableError("a customer was there and is not") from error
+            return first
+        return customer
+
+    def rename(self, user_id: str, name: str) -> Customer | None:
+        """Change a customer's name; None where there is no such customer. Raises OutageError."""
+        item = CustomerItem(user_id)
+        try:
+            item.update(actions=[CustomerItem.name.set(name)], condition=CustomerItem.user_id.exists())
+        except UpdateError as error:
+            if error.cause_response_code == _REFUSED:
+                return None
+            raise outage(error) from error
+        return _customer(item)
+
+
+class ApiKeyStore:
+    """API keys, each written together with its owner's count of them."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def find(self, key_id: str) -> ApiKey | None:
+        """A key by id, revoked ones too. Raises UnavailableError."""
+        with _reading():
+            try:
+                return _api_key(ApiKeyItem.get(key_id, consistent_read=True))
+            except DoesNotExist:
+                return None
+
+    def list_active(self, user_id: str) -> list[ApiKey]:
+        """A customer's active keys, newest first. Raises UnavailableError."""
+        with _reading():
+            key_ids = [item.key_id for item in ApiKeyItem.by_user.query(user_id, scan_index_forward=False)]
+        found = [self.find(key_id) for key_id in key_ids]
+        return [key for key in found if key is not None and key.status is KeyStatus.ACTIVE]
+
+    def create(self, key: ApiKey, *, keys_max: int) -> bool:
+        """Store a new key; False where its owner is frozen or has `keys_max` already.
+
+        Raises:   UnavailableError, OutcomeUnknownError.
+        """
+        room = CustomerItem.api_keys.does_not_exist() | (CustomerItem.api_keys < keys_max)
+        transaction = TransactWrite(connection=self._connection)
+        try:
+            with transaction:
+                transaction.save(_item(key), condition=ApiKeyItem.key_id.does_not_exist())
+                transaction.update(
+                    CustomerItem(key.user_id),
+                    actions=[CustomerItem.api_keys.add(1)],
+                    condition=(CustomerItem.status == CustomerStatus.ACTIVE.value) & room,
+                )
+        except TransactWriteError as error:
+            return _refused(error)
+        return True
+
+    def revoke(self, user_id: str, key_id: str, *, revoked_at_ns: int) -> bool:
+        """Close a key for good; False where this customer has no such active key.
+
+        Raises:   UnavailableError, OutcomeUnknownError.
+        """
+        own = (ApiKeyItem.user_id == user_id) & (ApiKeyItem.status == KeyStatus.ACTIVE.value)
+        transaction = TransactWrite(connection=self._connection)
+        try:
+            with transaction:
+                transaction.update(
+                    ApiKeyItem(key_id),
+                    actions=[
+                        ApiKeyItem.status.set(KeyStatus.REVOKED.value),
+                        ApiKeyItem.revoked_at_ns.set(revoked_at_ns),
+                        ApiKeyItem.created_at.remove(),
+                    ],
+                    condition=own,
+                )
+                transaction.update(CustomerItem(user_id), actions=[CustomerItem.api_keys.add(-1)])
+        except TransactWriteError as error:
+            return _refused(error)
+        return True
+
+
+def _refused(error: TransactWriteError) -> bool:
+    """False where a condition of ours said no; everything else is an outage."""
+    if "ConditionalCheckFailed" in cancellation_codes(error):
+        return False
+    raise UnavailableError(f"DynamoDB: {error.msg}") from error
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """A read that fails has changed nothing, whatever the reason."""
+    try:
+        yield
+    except PynamoDBException as error:
+        raise UnavailableError(f"DynamoDB: {error.msg}") from error
+
+
+def _customer(item: CustomerItem) -> Customer:
+    return Customer(
+        user_id=item.user_id,
+        account_id=item.account_id,
+        email=item.email,
+        name=item.name,
+        created_at_ns=item.created_at_ns,
+        status=CustomerStatus(item.status),
+        rate_limit_tier=RateLimitTier(item.rate_limit_tier),
+    )
+
+
+def _item(key: ApiKey) -> ApiKeyItem:
+    return ApiKeyItem(
+        key_id=key.key_id,
+        user_id=key.user_id,
+        created_at=iso_utc(key.created_at_ns),
+        created_at_ns=key.created_at_ns,
+        name=key.name,
+        scopes={scope.value for scope in key.scopes},
+        status=key.status.value,
+        rate_limit_tier=key.rate_limit_tier.value,
+        sealed_secret=key.sealed_secret,
+        passphrase_hash=key.passphrase_hash,
+        expires_at_ns=key.expires_at_ns,
+        allowed_addresses=set(key.allowed_addresses) or None,
+    )
+
+
+def _api_key(item: ApiKeyItem) -> ApiKey:
+    return ApiKey(
+        key_id=item.key_id,
+        user_id=item.user_id,
+        name=item.name,
+        scopes=frozenset(Scope(scope) for scope in item.scopes),
+        sealed_secret=item.sealed_secret,
+        passphrase_hash=item.passphrase_hash,
+        created_at_ns=item.created_at_ns,
+        rate_limit_tier=RateLimitTier(item.rate_limit_tier),
+        status=KeyStatus(item.status),
+        expires_at_ns=item.expires_at_ns,
+        allowed_addresses=tuple(sorted(item.allowed_addresses or ())),
+    )
