@@ -1,7 +1,6 @@
 """The settlement machine's one step: settle a batch of records of one product, part by part."""
 
 import base64
-import time
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -9,7 +8,7 @@ from exchange.aws.dynamodb import bind, connection
 from exchange.aws.settings import EnvironmentSettings
 from exchange.instruments.catalogue import Catalogue
 from exchange.instruments.store import InstrumentItem, InstrumentStore
-from exchange.kernel.clock import SystemClock
+from exchange.kernel.clock import SystemClock, jittered_pause
 from exchange.kernel.errors import InvariantError, require, unreachable
 from exchange.ledger.store import BalanceItem, JournalItem
 from exchange.messages import MalformedRecordError, decode_events
@@ -56,7 +55,7 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         product = catalogue.product(product_id)
         if product is None:
             unreachable(f"{product_id} is not listed")
-        done = settle(product, records, store=store, clock=clock, pause=time.sleep)
+        done = settle(product, records, store=store, clock=clock, pause=jittered_pause)
     except (InvariantError, GapError, SplitBrainError, MalformedRecordError) as defect:
         logger.exception("settlement stops for this product", product_id=product_id)
         return {"outcome": "poison", "product_id": product_id, "reason": f"{type(defect).__name__}: {defect}"}

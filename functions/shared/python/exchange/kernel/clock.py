@@ -1,6 +1,7 @@
 """Time as an argument: rules are told the time, only the composition root asks for it."""
 
 import datetime as dt
+import random
 import time
 from typing import Protocol
 
@@ -26,3 +27,9 @@ def iso_utc(time_ns: int) -> str:
     seconds, nanoseconds = divmod(time_ns, 1_000_000_000)
     moment = dt.datetime.fromtimestamp(seconds, tz=dt.UTC).replace(microsecond=nanoseconds // 1000)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def jittered_pause(attempt: int) -> None:
+    """Wait before trying again after the n-th conflict in a row: 4 ms doubling to 128 ms, half of it by chance."""
+    longest = 0.004 * 2 ** min(attempt, 5)
+    time.sleep(random.uniform(longest / 2, longest))  # noqa: S311 - jitter, not a secret

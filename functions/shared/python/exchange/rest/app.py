@@ -12,6 +12,8 @@ from exchange.kernel.errors import Code, OutcomeUnknownError, Refused, Unavailab
 from exchange.rest.request import ApiRequest, Reply
 
 View = Callable[..., Any]
+# Says who calls, or refuses: `exchange.users` makes these.
+Caller = Callable[[ApiRequest], Any]
 
 # Refusals are 400 unless said otherwise: stock clients read 403 and 409 as "exchange not available".
 STATUS: Mapping[Code, int] = {
@@ -44,13 +46,16 @@ class Api(Chalice):
         super().__init__(app_name=name, configure_logs=False)
         self.logger = Logger(service=name)
 
-    def endpoint(self, method: str, path: str) -> Callable[[View], View]:
-        """Serve `method path` by `view(request, **path variables)`, which returns a value, a Reply or a Refused."""
+    def endpoint(self, method: str, path: str, *, caller: Caller | None = None) -> Callable[[View], View]:
+        """Serve `method path` by `view(request, **path variables)`, which returns a value, a Reply or a Refused.
+
+        With `caller` the view is called as `view(request, principal, **path variables)`, once the caller is known.
+        """
 
         def register(view: View) -> View:
             @functools.wraps(view)
             def served(**variables: str) -> Response:
-                return self._serve(view, variables)
+                return self._serve(view, caller, variables)
 
             name = f"{method} {path}"
             self.route(path, methods=[method], content_types=["*/*"], name=name)(served)
@@ -58,12 +63,16 @@ class Api(Chalice):
 
         return register
 
-    def _serve(self, view: View, variables: Mapping[str, str]) -> Response:
+    def _serve(self, view: View, caller: Caller | None, variables: Mapping[str, str]) -> Response:
         current: Any = self.current_request
         body: bytes = current.raw_body or b""
         request = ApiRequest.from_event(current.to_original_event(), body)
         try:
-            answer = view(request, **variables)
+            if caller is None:
+                answer = view(request, **variables)
+            else:
+                principal = caller(request)
+                answer = principal if isinstance(principal, Refused) else view(request, principal, **variables)
         except UnavailableError as error:
             self.logger.warning("a dependency is unavailable", reason=str(error), request_id=request.request_id)
             answer = Refused(

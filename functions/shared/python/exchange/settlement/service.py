@@ -1,6 +1,5 @@
 """Settle records of the executions stream: drop what is settled, plan the rest, commit part by part."""
 
-import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -51,10 +50,11 @@ def settle(
     *,
     store: SettlementStore,
     clock: Clock,
-    pause: Callable[[float], None],
+    pause: Callable[[int], None],
 ) -> Settled:
     """Settle `records` of one product, in order; what is settled already changes nothing.
 
+    `pause(n)` waits out the n-th conflict in a row.
     Raises:   GapError, SplitBrainError, InvariantError (the product must stop); OutageError (try again).
     """
     done = Settled(product.product_id, 0)
@@ -72,7 +72,7 @@ def settle(
     raise UnavailableError(f"{product.product_id}: the cursor moved {REPLANS_MAX} times under us")
 
 
-def _commit(part: Part, done: Settled, store: SettlementStore, pause: Callable[[float], None]) -> bool:
+def _commit(part: Part, done: Settled, store: SettlementStore, pause: Callable[[int], None]) -> bool:
     """Commit a part, waiting out conflicts; False where the cursor has moved and all must be planned anew."""
     for attempt in range(CONFLICTS_MAX):
         outcome = store.commit(part)
@@ -85,5 +85,5 @@ def _commit(part: Part, done: Settled, store: SettlementStore, pause: Callable[[
         if outcome is Commit.STALE:
             return False
         done.conflicts += 1
-        pause(random.uniform(0.005, 0.02 * 2 ** min(attempt, 5)))  # noqa: S311 - jitter, not a secret
+        pause(attempt)
     raise UnavailableError(f"{part.product_id}: {CONFLICTS_MAX} conflicts in a row")

@@ -36,6 +36,14 @@ class Trader:
     key_id: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What a client calls an order ("" where it gave no name) and the fingerprint of what it asked."""
+
+    client_oid: str
+    payload_hash: str
+
+
 def payload_hash(fields: Mapping[str, Any]) -> str:
     """What makes two requests under one client order id the same request."""
     text = json.dumps({name: value for name, value in fields.items() if value is not None}, sort_keys=True)

@@ -7,7 +7,7 @@ from pydantic import Field
 from exchange.messages import OrderType, SelfTradePrevention, Side, StopKind, TimeInForce
 from exchange.rest import Body
 from exchange.risk.model import OrderTerms
-from exchange.trading.model import payload_hash
+from exchange.trading.model import Intent, payload_hash
 
 # Sent by clients and of no meaning here: the product decides the account, and there is no margin.
 TOLERATED = frozenset({"overdraft_enabled", "funding_amount", "profile_id"})
@@ -34,9 +34,10 @@ class PlaceOrderBody(Body):
     post_only: bool = False
     stp: Literal["dc", "co", "cn", "cb"] = "dc"
 
-    def payload_hash(self) -> str:
-        """What makes a repeat of this request the same request."""
-        return payload_hash(self.model_dump())
+
+def named(body: PlaceOrderBody) -> Intent:
+    """What the client calls this order, and what makes a repeat of the request the same request."""
+    return Intent(body.client_oid or "", payload_hash(body.model_dump()))
 
 
 def order_terms(body: PlaceOrderBody) -> OrderTerms:

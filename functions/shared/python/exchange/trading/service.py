@@ -20,6 +20,7 @@ from exchange.orders.model import Fill, Order, OrderStatus, created_key
 from exchange.risk.model import MarketView, OrderTerms, Owner, assess, refuse_size_above_max
 from exchange.trading.model import (
     Acceptance,
+    Intent,
     Trader,
     cancel_all_command,
     cancel_command,
@@ -29,6 +30,7 @@ from exchange.trading.model import (
 
 # How long an order may wait for a busy balance before the customer is told to try again.
 CONFLICT_NS_MAX = 250_000_000
+CONFLICTS_MAX = 50
 SWEEP_AGE_NS = 5_000_000_000
 SWEEP_ORDERS_MAX = 200
 
@@ -75,12 +77,10 @@ class Desk:
     market: Callable[[Product], MarketView]
     fees: Callable[[int], FeeSchedule]
     clock: Clock
-    pause: Callable[[float], None]
+    pause: Callable[[int], None]  # waits out the n-th conflict in a row
 
 
-def place_order(
-    desk: Desk, trader: Trader, product_id: str, terms: OrderTerms, *, client_oid: str, payload_hash: str
-) -> Order | Refused:
+def place_order(desk: Desk, trader: Trader, product_id: str, terms: OrderTerms, intent: Intent) -> Order | Refused:
     """Check an order, hold the funds it may spend, and send it to its market.
 
     The same client order id with the same payload answers with the first order.
@@ -92,12 +92,12 @@ def place_order(
     if product is None:
         return Refused(Code.ORDER_PRODUCT_UNKNOWN, "Product not found")
     fees = desk.fees(trader.account_id)
-    order_id = order_id_for(trader.account_id, client_oid or uuid.uuid4().hex)
-    owner = Owner(trader.account_id, order_id, client_oid, payload_hash, fees.maker_ppm, fees.taker_ppm)
+    order_id = order_id_for(trader.account_id, intent.client_oid or uuid.uuid4().hex)
+    owner = Owner(trader.account_id, order_id, intent.client_oid, intent.payload_hash, fees.maker_ppm, fees.taker_ppm)
     order = assess(terms, product, desk.market(product), owner, now_ns=desk.clock.now_ns())
     if isinstance(order, Refused):
-        first = desk.entry.order(order_id) if client_oid else None
-        return _first_order(first, payload_hash) if first else order
+        first = desk.entry.order(order_id) if intent.client_oid else None
+        return _first_order(first, intent.payload_hash) if first else order
     too_large = refuse_size_above_max(order, product)
     if too_large:
         return _refuse_balance(desk, order, product) or too_large
@@ -109,17 +109,15 @@ def place_order(
 
 def _accept(desk: Desk, order: Order, product: Product, trader: Trader) -> Order | Refused:
     deadline_ns = desk.clock.now_ns() + CONFLICT_NS_MAX
-    wait = 0.004
-    while True:
+    for attempt in range(CONFLICTS_MAX):
         outcome = desk.entry.accept(order, product, trader)
-        if outcome is not Acceptance.CONFLICT:
+        if outcome is not Acceptance.CONFLICT or desk.clock.now_ns() > deadline_ns:
             break
-        if desk.clock.now_ns() > deadline_ns:
-            raise UnavailableError("the balance is busy with other orders")
-        desk.pause(wait)
-        wait *= 2
+        desk.pause(attempt)
     if outcome is Acceptance.ACCEPTED:
         return order
+    if outcome is Acceptance.CONFLICT:
+        raise UnavailableError("the balance is busy with other orders")
     if outcome is Acceptance.ORDER_EXISTS:
         return _first_order(desk.entry.order(order.order_id), order.payload_hash)
     if outcome is Acceptance.KEY_REVOKED:

@@ -6,18 +6,25 @@ from pynamodb.connection import Connection
 from pynamodb.exceptions import TransactWriteError
 from pynamodb.transactions import TransactWrite
 
-from exchange.aws.dynamodb import cancellation_codes
+from exchange.aws.dynamodb import bind, cancellation_codes
 from exchange.aws.kinesis import StreamWriter
 from exchange.instruments.model import Product
 from exchange.ledger.model import Balance, customer_account
 from exchange.ledger.store import BalanceItem, BalanceStore
 from exchange.messages import Command, encode_commands
 from exchange.orders.model import Order
-from exchange.orders.store import OrderItem, OrderStore, order_item
+from exchange.orders.store import FillItem, OrderItem, OrderStore, order_item
 from exchange.trading.model import Acceptance, Trader
 from exchange.users.store import ApiKeyItem, CustomerItem
 
 _ACTIVE = "active"
+
+
+def bind_order_entry(*, orders: str, fills: str, balances: str) -> None:
+    """Tell the items that order entry writes and reads which tables they are here."""
+    bind(OrderItem, orders)
+    bind(FillItem, fills)
+    bind(BalanceItem, balances)
 
 
 class DynamoOrderEntry(OrderStore):
