@@ -1,0 +1,52 @@
+"""What the bank tells us, over HTTP: a signed notification about one payment."""
+
+from typing import Any
+
+from exchange.aws.clients import client
+from exchange.aws.dynamodb import bind, connection
+from exchange.aws.settings import EnvironmentSettings
+from exchange.kernel.clock import SystemClock
+from exchange.kernel.errors import Refused
+from exchange.payments.bank import SharedSecret
+from exchange.payments.notification import NotificationBody
+from exchange.payments.service import take_notification
+from exchange.payments.signature import verify
+from exchange.payments.waiters import TaskTokens
+from exchange.rest import Api, ApiRequest, read_body
+from exchange.transfers.store import BankMarkItem, TransferItem, TransferStore
+
+
+class Settings(EnvironmentSettings):
+    """The environment of this function."""
+
+    transfers_table: str
+    bank_webhook_secret_arn: str
+
+
+settings = Settings.load()
+app = Api("payments")
+handler = app
+clock = SystemClock()
+bind(TransferItem, settings.transfers_table)
+bind(BankMarkItem, settings.transfers_table)
+transfers = TransferStore(connection())
+waiters = TaskTokens(client("stepfunctions"))
+secret = SharedSecret(client("secretsmanager"), settings.bank_webhook_secret_arn, clock)
+
+
+@app.endpoint("POST", "/v1/payments/bank/notifications")
+def notify(request: ApiRequest) -> Any:
+    """Take one notification. Nothing in it is read before its signature over the raw bytes is found good."""
+    now_seconds = clock.now_ns() // 1_000_000_000
+    forged = verify(secret.value(), headers=request.headers, body=request.body, now_seconds=now_seconds)
+    if forged is not None:
+        app.logger.warning("a notification is not the bank's", code=forged.code, request_id=request.request_id)
+        return forged
+    body = read_body(NotificationBody, request.body)
+    if isinstance(body, Refused):
+        return body
+    taken = take_notification(body.notification(), transfers=transfers, waiters=waiters, note=app.logger.warning)
+    if isinstance(taken, Refused):
+        app.logger.error("a genuine notification does not fit", transfer_id=body.transfer_id, reason=taken.message)
+        return taken
+    return {"status": taken}

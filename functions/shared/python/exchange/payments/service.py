@@ -1,0 +1,105 @@
+"""Asking the bank, and taking its answer: written down once, then told to the state machine that waits for it."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from exchange.kernel.errors import Code, Refused, UnavailableError, require
+from exchange.payments.model import Instruction, Notification, Repeat, instruction_for, judge
+from exchange.transfers.model import BankAnswer, PaymentState, Recorded, Transfer, TransferKind, TransferStatus
+
+# A lost race is judged again on what is there now; it can't be lost often, for each answer is written only once.
+ATTEMPTS_MAX = 4
+
+
+class Transfers(Protocol):
+    """Where transfers are kept."""
+
+    def transfer(self, transfer_id: str) -> Transfer | None:
+        """One transfer, as it is now."""
+        ...
+
+    def await_bank(self, transfer_id: str, task_token: str) -> bool:
+        """Note who waits for the bank's answer; False where the transfer is closed and nobody needs to wait."""
+        ...
+
+    def record_answer(self, transfer: Transfer, answer: BankAnswer) -> Recorded:
+        """Write the bank's answer down, once."""
+        ...
+
+
+class Bank(Protocol):
+    """The bank's door."""
+
+    def instruct(self, instruction: Instruction) -> None:
+        """Ask for a payment; asking again under the same id is asking once."""
+        ...
+
+
+class Waiters(Protocol):
+    """Whoever waits for an answer behind a task token."""
+
+    def booked(self, task_token: str, transfer_id: str) -> bool:
+        """The money is here. False where nobody waits any more."""
+        ...
+
+    def declined(self, task_token: str, reason: str) -> bool:
+        """The bank said no. False where nobody waits any more."""
+        ...
+
+
+def request_debit(transfer_id: str, task_token: str, *, transfers: Transfers, bank: Bank) -> None:
+    """Ask the bank for a deposit's money. The waiter is noted first, so that no answer can come too early.
+
+    Asking again is harmless: the bank knows the instruction by our id, and repeats an answer that it gave already;
+    by then the newest waiter is noted, so the repeated answer finds it.
+
+    Raises:   InvariantError for an unknown transfer; OutageError.
+    """
+    transfer = transfers.transfer(transfer_id)
+    require(transfer is not None and transfer.kind is TransferKind.DEPOSIT, f"{transfer_id} is no deposit")
+    if transfer is not None and transfers.await_bank(transfer_id, task_token):
+        bank.instruct(instruction_for(transfer))
+
+
+def take_notification(
+    notification: Notification, *, transfers: Transfers, waiters: Waiters, note: Callable[[str], None]
+) -> str | Refused:
+    """Take a notification whose signature is verified: record it once, wake the waiter, answer what happened.
+
+    A repeat records nothing and wakes again, so whatever a crash cut short, the bank's next repeat completes.
+
+    Refuses:  TRANSFER_NOT_FOUND, PAYMENT_NOTIFICATION_INVALID (in this order).
+    Raises:   OutageError, and the bank repeats.
+    """
+    for _ in range(ATTEMPTS_MAX):
+        transfer = transfers.transfer(notification.transfer_id)
+        if transfer is None:
+            return Refused(Code.TRANSFER_NOT_FOUND, "transfer_id: no such transfer")
+        verdict = judge(transfer, notification)
+        if isinstance(verdict, Refused):
+            return verdict
+        if isinstance(verdict, Repeat):
+            _wake(transfer, waiters=waiters, note=note)
+            return "repeated"
+        if transfers.record_answer(transfer, verdict) is Recorded.DONE:
+            # Read again: a newer waiter may have come between, and it must be the one to wake.
+            _wake(transfers.transfer(notification.transfer_id) or transfer, waiters=waiters, note=note)
+            return "recorded"
+        if transfers.transfer(notification.transfer_id) == transfer:
+            return Refused(
+                Code.PAYMENT_NOTIFICATION_INVALID, "event_id or bank_reference: already used for another transfer"
+            )
+    raise UnavailableError(f"transfer {notification.transfer_id} changed {ATTEMPTS_MAX} times while it was judged")
+
+
+def _wake(transfer: Transfer, *, waiters: Waiters, note: Callable[[str], None]) -> None:
+    if transfer.status is not TransferStatus.PENDING:
+        return
+    if transfer.payment is PaymentState.BOOKED:
+        awake = waiters.booked(transfer.task_token, transfer.transfer_id)
+    else:
+        awake = waiters.declined(transfer.task_token, transfer.decline_reason)
+    if not awake:
+        note(
+            f"{transfer.transfer_id} is {transfer.payment} and nobody waits; if it stays pending, redrive its execution"
+        )

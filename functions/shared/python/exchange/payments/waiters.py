@@ -1,0 +1,50 @@
+"""Waking the state machine that waits for the bank."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from exchange.kernel.errors import UnavailableError
+
+# The only error that may fail a deposit: the bank's own word. The state machine knows it by this name.
+DEBIT_REFUSED = "DebitRefused"
+_NOBODY_WAITS = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
+
+
+class TaskTokens:
+    """Task tokens of Step Functions. A token works once; later uses find nobody."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def booked(self, task_token: str, transfer_id: str) -> bool:
+        """Let the deposit go on. False where nobody waits behind this token.
+
+        Raises:   UnavailableError; doing it again is harmless.
+        """
+        output = json.dumps({"transfer_id": transfer_id})
+        return self._send(lambda: self._client.send_task_success(taskToken=task_token, output=output))
+
+    def declined(self, task_token: str, reason: str) -> bool:
+        """Let the deposit fail. False where nobody waits behind this token.
+
+        Raises:   UnavailableError; doing it again is harmless.
+        """
+        return self._send(
+            lambda: self._client.send_task_failure(taskToken=task_token, error=DEBIT_REFUSED, cause=reason)
+        )
+
+    @staticmethod
+    def _send(call: Callable[[], object]) -> bool:
+        try:
+            call()
+        except ClientError as error:
+            code = error.response.get("Error", {}).get("Code", "")
+            if code in _NOBODY_WAITS:
+                return False
+            raise UnavailableError(f"Step Functions: {code}") from error
+        except BotoCoreError as error:
+            raise UnavailableError(f"Step Functions: {type(error).__name__}") from error
+        return True

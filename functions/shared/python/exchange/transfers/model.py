@@ -1,0 +1,128 @@
+"""A transfer and the two things that happen to it: what its payment did outside, and what the ledger did about it.
+
+`status` is what the customer sees and moves once, from pending to completed or canceled, with the posting. `payment` is
+what the bank has said and moves only forward. A deposit is credited when, and only when, its payment is booked.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from exchange.kernel.ids import command_id_for, random_id, to_uuid
+from exchange.kernel.money import format_units
+
+
+class TransferKind(StrEnum):
+    """The direction, in the trading API's words."""
+
+    DEPOSIT = "deposit"
+    WITHDRAW = "withdraw"
+
+
+class TransferStatus(StrEnum):
+    """What became of a transfer; completed and canceled are final."""
+
+    PENDING = "pending"
+    COMPLETED = "completed"
+    CANCELED = "canceled"
+
+
+class PaymentState(StrEnum):
+    """What the bank has said; booked and declined are final."""
+
+    NONE = "none"
+    REQUESTED = "requested"
+    BOOKED = "booked"
+    DECLINED = "declined"
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """One transfer of one account.
+
+    Units:    `units` (asked for) and `received_units` (booked by the bank) in units of 10^-scale of `asset`.
+    """
+
+    transfer_id: str
+    account_id: int
+    kind: TransferKind
+    asset: str
+    scale: int
+    units: int
+    rail: str
+    payment_method_id: str
+    created_at_ns: int
+    client_transfer_id: str = ""
+    status: TransferStatus = TransferStatus.PENDING
+    payment: PaymentState = PaymentState.NONE
+    task_token: str = ""
+    bank_reference: str = ""
+    received_units: int = 0
+    decline_reason: str = ""
+    completed_at_ns: int = 0
+    canceled_at_ns: int = 0
+    cancel_reason: str = ""
+
+    @property
+    def amount(self) -> str:
+        """What was asked for, as decimal text."""
+        return format_units(self.units, self.scale)
+
+    @property
+    def creditable(self) -> bool:
+        """Whether the money is provably here, whole, and not yet in the customer's balance."""
+        return (
+            self.kind is TransferKind.DEPOSIT
+            and self.status is TransferStatus.PENDING
+            and self.payment is PaymentState.BOOKED
+            and self.received_units == self.units
+        )
+
+    def same_request(self, other: "Transfer") -> bool:
+        """Whether both are the same intent: what makes a repeated request a repeat and not another one."""
+        return (
+            self.account_id == other.account_id
+            and self.kind is other.kind
+            and self.asset == other.asset
+            and self.units == other.units
+            and self.payment_method_id == other.payment_method_id
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BankAnswer:
+    """What the bank told us about one transfer, after it was found genuine and fitting."""
+
+    event_id: str
+    payment: PaymentState
+    bank_reference: str
+    received_units: int = 0
+    reason: str = ""
+
+
+class Recorded(StrEnum):
+    """What became of an attempt to write the bank's answer down."""
+
+    DONE = "done"
+    LOST = "lost"  # the transfer has moved on, or its event or reference belongs to another transfer
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of a list, newest first: next to `after` on its older side, or next to `before` on its newer side."""
+
+    limit: int
+    after: str = ""
+    before: str = ""
+
+
+def transfer_id_for(account_id: int, client_transfer_id: str) -> str:
+    """The id of the transfer that `account_id` calls `client_transfer_id`; a fresh one where it has no name for it."""
+    if not client_transfer_id:
+        return to_uuid(random_id())
+    digest = command_id_for("transfer", account_id, client_transfer_id)
+    return to_uuid((int.from_bytes(digest[:8], "big") >> 1) or 1)
+
+
+def created_key(transfer: Transfer) -> str:
+    """Sorts an account's transfers by creation; the id makes it unique. Also the cursor of a page."""
+    return f"{transfer.created_at_ns:020d}-{transfer.transfer_id}"

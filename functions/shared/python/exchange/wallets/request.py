@@ -1,0 +1,56 @@
+"""What customers send: the body of a deposit, and where in a list they are."""
+
+import re
+from typing import Annotated
+
+from pydantic import Field
+
+from exchange.kernel.errors import Code, Refused
+from exchange.rest import ApiRequest, Body
+from exchange.transfers.model import Page, TransferKind
+from exchange.wallets.model import DepositRequest
+
+LIMIT_MAX = 100
+# A moment in nanoseconds and the id of what was made then: `created_key`, as a cursor.
+_CURSOR = re.compile(r"[0-9]{20}-[0-9a-f-]{1,36}", re.ASCII)
+
+
+class DepositBody(Body):
+    """POST /deposits/payment-method. The amount is decimal text."""
+
+    amount: Annotated[str, Field(min_length=1, max_length=40)]
+    currency: Annotated[str, Field(min_length=1, max_length=12)]
+    payment_method_id: Annotated[str, Field(min_length=1, max_length=64)]
+    client_transfer_id: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+
+    def deposit(self) -> DepositRequest:
+        """The same, in our words."""
+        return DepositRequest(self.amount, self.currency, self.payment_method_id, self.client_transfer_id or "")
+
+
+def read_page(request: ApiRequest) -> Page | Refused:
+    """`limit`, `after` and `before` of a list.
+
+    Refuses:  REQUEST_FIELD_INVALID, naming the parameter.
+    """
+    text = request.query("limit")
+    if text is not None and not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) >= 1):
+        return Refused(Code.REQUEST_FIELD_INVALID, f"limit: give a whole number from 1 to {LIMIT_MAX}")
+    after, before = request.query("after") or "", request.query("before") or ""
+    for name, cursor in (("after", after), ("before", before)):
+        if cursor and not _CURSOR.fullmatch(cursor):
+            return Refused(
+                Code.REQUEST_FIELD_INVALID, f"{name}: not a cursor of ours; take it from the CB-{name.upper()} header"
+            )
+    if after and before:
+        return Refused(Code.REQUEST_FIELD_INVALID, "before: give before or after, not both")
+    return Page(min(int(text), LIMIT_MAX) if text else LIMIT_MAX, after, before)
+
+
+def read_kind(request: ApiRequest) -> TransferKind | Refused | None:
+    """`type` of a list of transfers; None where all are wanted."""
+    text = request.query("type")
+    if text is None:
+        return None
+    known = {kind.value: kind for kind in TransferKind}
+    return known.get(text) or Refused(Code.REQUEST_FIELD_INVALID, f"type: give {' or '.join(known)}")

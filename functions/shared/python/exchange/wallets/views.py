@@ -1,0 +1,101 @@
+"""What a customer sees of wallets and transfers, in the trading API's words; money leaves as text."""
+
+from collections.abc import Mapping, Sequence
+
+from exchange.instruments.model import Asset
+from exchange.kernel.clock import iso_utc
+from exchange.kernel.ids import account_uuid, to_uuid
+from exchange.ledger.model import Balance
+from exchange.orders.model import Order
+from exchange.transfers.model import Transfer
+from exchange.wallets.model import PaymentMethod
+
+View = dict[str, object]
+
+
+def account_view(account_id: int, asset: Asset, balance: Balance | None) -> View:
+    """One asset of a profile; zero where nothing was ever posted."""
+    available, held = (balance.available, balance.held) if balance else (0, 0)
+    return {
+        "id": account_uuid(account_id, asset.asset_id),
+        "currency": asset.asset_id,
+        "balance": asset.format(available + held),
+        "available": asset.format(available),
+        "hold": asset.format(held),
+        "profile_id": to_uuid(account_id),
+        "trading_enabled": True,
+    }
+
+
+def account_views(account_id: int, assets: Mapping[str, Asset], balances: Sequence[Balance]) -> list[View]:
+    """One row for each asset of the catalogue, in the order of their ids."""
+    found = {balance.asset: balance for balance in balances}
+    return [account_view(account_id, assets[asset_id], found.get(asset_id)) for asset_id in sorted(assets)]
+
+
+def asset_of_account(account_id: int, wire_id: str, assets: Mapping[str, Asset]) -> Asset | None:
+    """The asset behind an id that `account_view` showed to this customer; None for anybody else's."""
+    wanted = wire_id.lower()
+    return next((asset for asset in assets.values() if account_uuid(account_id, asset.asset_id) == wanted), None)
+
+
+def method_view(method: PaymentMethod) -> View:
+    """A payment method."""
+    return {
+        "id": method.method_id,
+        "type": method.rail,
+        "name": method.name,
+        "currency": method.asset.asset_id,
+        "primary_buy": True,
+        "primary_sell": False,
+        "allow_deposit": True,
+        "allow_withdraw": False,
+    }
+
+
+def deposit_view(transfer: Transfer) -> View:
+    """The answer to a request for a deposit."""
+    return {
+        "id": transfer.transfer_id,
+        "amount": transfer.amount,
+        "currency": transfer.asset,
+        "status": transfer.status.value,
+        "created_at": iso_utc(transfer.created_at_ns),
+    }
+
+
+def transfer_view(transfer: Transfer) -> View:
+    """A transfer; moments that have not come are absent."""
+    details = {
+        "payment_method_id": transfer.payment_method_id,
+        "client_transfer_id": transfer.client_transfer_id,
+        "bank_reference": transfer.bank_reference,
+        "cancel_reason": transfer.cancel_reason,
+    }
+    view: View = {
+        "id": transfer.transfer_id,
+        "type": transfer.kind.value,
+        "amount": transfer.amount,
+        "currency": transfer.asset,
+        "account_id": account_uuid(transfer.account_id, transfer.asset),
+        "status": transfer.status.value,
+        "created_at": iso_utc(transfer.created_at_ns),
+        "details": {name: value for name, value in details.items() if value},
+    }
+    if transfer.completed_at_ns:
+        view["completed_at"] = view["processed_at"] = iso_utc(transfer.completed_at_ns)
+    if transfer.canceled_at_ns:
+        view["canceled_at"] = iso_utc(transfer.canceled_at_ns)
+    return view
+
+
+def hold_view(account_id: int, asset: Asset, order: Order) -> View:
+    """What one live order holds."""
+    return {
+        "id": to_uuid(order.order_id),
+        "account_id": account_uuid(account_id, asset.asset_id),
+        "amount": asset.format(order.hold_units),
+        "type": "order",
+        "ref": to_uuid(order.order_id),
+        "created_at": iso_utc(order.created_at_ns),
+    }

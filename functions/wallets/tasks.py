@@ -1,0 +1,56 @@
+"""The steps of the deposit machine that touch balances: credit what came, close what the bank declined."""
+
+import random
+import time
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from exchange.aws.dynamodb import bind, connection
+from exchange.aws.settings import EnvironmentSettings
+from exchange.kernel.clock import SystemClock
+from exchange.kernel.errors import unreachable
+from exchange.ledger.store import BalanceItem, JournalItem, JournalStore
+from exchange.transfers.store import TransferItem, TransferStore
+from exchange.wallets.service import credit_deposit, fail_deposit
+from exchange.wallets.store import PostingStore
+
+PAUSE_SECONDS_MAX = 0.05
+
+
+class Settings(EnvironmentSettings):
+    """The environment of this function."""
+
+    transfers_table: str
+    balances_table: str
+    journal_table: str
+
+
+settings = Settings.load()
+logger = Logger(service="wallets")
+clock = SystemClock()
+bind(TransferItem, settings.transfers_table)
+bind(BalanceItem, settings.balances_table)
+bind(JournalItem, settings.journal_table)
+transfers = TransferStore(connection())
+journal = JournalStore()
+postings = PostingStore(connection())
+
+
+def handler(event: dict[str, Any], _context: Any) -> dict[str, str]:
+    """Do one `step` for `transfer_id`, as often as the state machine likes."""
+    step, transfer_id = event["step"], str(event["transfer_id"])
+    if step == "credit":
+        transfer = credit_deposit(
+            transfer_id, transfers=transfers, journal=journal, postings=postings, clock=clock, pause=_pause
+        )
+    elif step == "fail":
+        transfer = fail_deposit(transfer_id, transfers=transfers, clock=clock)
+    else:
+        unreachable(f"wallets has no step {step!r}")
+    logger.info("deposit step done", step=step, transfer_id=transfer_id, status=transfer.status.value)
+    return {"transfer_id": transfer_id, "status": transfer.status.value}
+
+
+def _pause(_attempt: int) -> None:
+    # Jitter, so that those who lost the same race don't meet again.
+    time.sleep(random.random() * PAUSE_SECONDS_MAX)  # noqa: S311 - spreads load, guards nothing
