@@ -6,7 +6,7 @@ from typing import Any
 from exchange.aws.clients import client
 from exchange.aws.dynamodb import bind, connection
 from exchange.aws.kinesis import StreamWriter
-from exchange.aws.settings import EnvironmentSettings
+from exchange.aws.settings import AccessSettings
 from exchange.fees.store import FeeScheduleItem, FeeSchedules
 from exchange.instruments.catalogue import Catalogue
 from exchange.instruments.store import InstrumentItem, InstrumentStore
@@ -27,21 +27,16 @@ from exchange.users.authentication import Principal
 from exchange.users.model import Scope
 
 
-class Settings(EnvironmentSettings):
+class Settings(AccessSettings):
     """This function's environment."""
 
     instruments_table: str
-    api_keys_table: str
-    users_table: str
     balances_table: str
     orders_table: str
     fills_table: str
     fee_schedules_table: str
     market_data_table: str
     orders_stream: str
-    secrets_key_id: str
-    user_pool_id: str
-    user_pool_client_id: str
 
 
 settings = Settings.load()
@@ -52,13 +47,7 @@ bind_order_entry(orders=settings.orders_table, fills=settings.fills_table, balan
 bind(InstrumentItem, settings.instruments_table)
 bind(FeeScheduleItem, settings.fee_schedules_table)
 bind_market_data(settings.market_data_table)
-access = authenticator(
-    api_keys_table=settings.api_keys_table,
-    users_table=settings.users_table,
-    secrets_key_id=settings.secrets_key_id,
-    user_pool_id=settings.user_pool_id,
-    user_pool_client_id=settings.user_pool_client_id,
-)
+access = authenticator(**settings.access())
 catalogue = Catalogue(InstrumentStore(), clock)
 entry = DynamoOrderEntry(connection())
 desk = Desk(

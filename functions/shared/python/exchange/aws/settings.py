@@ -24,3 +24,17 @@ class EnvironmentSettings(BaseModel):
         except ValidationError as error:
             names = ", ".join(sorted(str(issue["loc"][0]).upper() for issue in error.errors()))
             raise SettingsError(f"set these environment variables: {names}") from error
+
+
+class AccessSettings(EnvironmentSettings):
+    """What every API that knows its callers has in its environment."""
+
+    api_keys_table: str
+    users_table: str
+    secrets_key_id: str
+    user_pool_id: str
+    user_pool_client_id: str
+
+    def access(self) -> dict[str, str]:
+        """The arguments of `exchange.users.access.authenticator`."""
+        return {name: getattr(self, name) for name in AccessSettings.model_fields}
