@@ -1,0 +1,157 @@
+"""Who may publish for a shard: a lease that is taken, renewed, and feared lost before it is.
+
+A lease is an item that its holder changes all the time. Nobody compares clocks: who wants it must have watched the item
+stand still for its whole time to live by the own monotonic clock, and takes it only if it still stands so, raising the
+epoch. The holder counts from the moment it *asked* for the last renewal, so it stops before anyone else can begin.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class LeaseLostError(Exception):
+    """Somebody else may be writing for this shard: stop at once, write nothing more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """How far a shard's output is certainly published, and the snapshots of its state, newest first.
+
+    `first_record` is the first record ever applied in the shard: a full replay that does not begin with it is refused.
+    """
+
+    position: str
+    first_record: str
+    snapshots: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRecord:
+    """The item as it was read. An empty owner has released it; a finished shard was read to its end."""
+
+    shard_id: str
+    owner: str
+    epoch: int
+    version: int
+    ttl_seconds: float
+    pointer: Pointer | None = None
+    finished: bool = False
+
+
+class LeaseTable(Protocol):
+    """Where leases are kept. Everything raises OutageError where the table can't be asked."""
+
+    def read_all(self) -> dict[str, LeaseRecord]:
+        """Every shard's lease, read consistently."""
+        ...
+
+    def take(self, shard_id: str, *, owner: str, ttl_seconds: float, seen: LeaseRecord | None) -> LeaseRecord | None:
+        """Take it exactly as seen (None: nobody ever had it), with the next epoch; None when it has changed since."""
+        ...
+
+    def renew(self, shard_id: str, *, owner: str, epoch: int) -> None:
+        """Change the version. Raises LeaseLostError."""
+        ...
+
+    def point(self, shard_id: str, *, owner: str, epoch: int, pointer: Pointer, finished: bool) -> None:
+        """Replace the pointer. Raises LeaseLostError."""
+        ...
+
+    def release(self, shard_id: str, *, owner: str, epoch: int) -> None:
+        """Leave it to whoever comes next. Raises LeaseLostError."""
+        ...
+
+    def reopen(self, shard_id: str) -> None:
+        """Have a finished shard read to its end again: its last snapshot can't be read."""
+        ...
+
+
+class LeaseWatch:
+    """Remembers since when each item has stood still, by the own clock."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._seen: dict[str, tuple[tuple[str, int, int], float]] = {}
+
+    def observe(self, records: Mapping[str, LeaseRecord]) -> None:
+        """Take note of a reading that has just come back."""
+        now = self._monotonic()
+        for shard_id, record in records.items():
+            mark = (record.owner, record.epoch, record.version)
+            if shard_id not in self._seen or self._seen[shard_id][0] != mark:
+                self._seen[shard_id] = (mark, now)
+
+    def free_in(self, record: LeaseRecord) -> float:
+        """Seconds until the lease may be taken if it goes on standing still; 0 when it may be taken now."""
+        if not record.owner:
+            return 0.0
+        _, since = self._seen[record.shard_id]
+        return max(0.0, since + record.ttl_seconds - self._monotonic())
+
+
+class Lease:
+    """A lease that this process holds."""
+
+    def __init__(
+        self, table: LeaseTable, record: LeaseRecord, *, asked_at: float, monotonic: Callable[[], float]
+    ) -> None:
+        """`asked_at` is the own clock's time just before the lease was asked for."""
+        self._table = table
+        self._record = record
+        self._monotonic = monotonic
+        self._lost = False
+        self._deadline = asked_at + record.ttl_seconds
+
+    @property
+    def shard_id(self) -> str:
+        """The shard."""
+        return self._record.shard_id
+
+    @property
+    def epoch(self) -> int:
+        """Which reign this is; a later one has a higher number."""
+        return self._record.epoch
+
+    @property
+    def pointer(self) -> Pointer | None:
+        """The pointer as it was when the lease was taken."""
+        return self._record.pointer
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether others may have it by now."""
+        return self._lost or self._monotonic() >= self._deadline
+
+    def require(self) -> None:
+        """Go on only while nobody else can hold it. Raises LeaseLostError."""
+        if self.is_lost:
+            self._lost = True
+            raise LeaseLostError(f"{self.shard_id}: epoch {self.epoch} has ended")
+
+    def renew(self) -> None:
+        """Ask for another time to live. Raises LeaseLostError, or OutageError: then the old deadline stands."""
+        self.require()
+        asked_at = self._monotonic()
+        try:
+            self._table.renew(self.shard_id, owner=self._record.owner, epoch=self.epoch)
+        except LeaseLostError:
+            self._lost = True
+            raise
+        self._deadline = asked_at + self._record.ttl_seconds
+
+    def point(self, pointer: Pointer, *, finished: bool = False) -> None:
+        """Say how far the shard has come. Raises LeaseLostError, OutageError."""
+        self.require()
+        try:
+            self._table.point(
+                self.shard_id, owner=self._record.owner, epoch=self.epoch, pointer=pointer, finished=finished
+            )
+        except LeaseLostError:
+            self._lost = True
+            raise
+
+    def release(self) -> None:
+        """Give it up; nothing may be written for the shard after this. Raises LeaseLostError, OutageError."""
+        self._lost = True
+        self._table.release(self.shard_id, owner=self._record.owner, epoch=self.epoch)

@@ -1,0 +1,188 @@
+"""The heart: read a batch, apply it, publish what it said, and only then say how far we have come.
+
+Killed between any two steps, the next reign starts from the last snapshot, applies the same records and publishes the
+same bytes again. What is published may so be published twice, which consumers see by its sequence; a snapshot ahead of
+what is published would leave a hole for ever, so there is none.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from aws_lambda_powertools import Logger
+from exchange.messages import MalformedRecordError, UnknownVersionError
+
+from matcher.checkpoints import Checkpoints
+from matcher.engine.errors import UnknownRulesError
+from matcher.lease import Lease
+from matcher.markets import Markets
+from matcher.metrics import Meter
+from matcher.patience import Patience
+from matcher.publisher import Publisher
+from matcher.quarantine import Quarantine
+from matcher.snapshots import ShardState
+from matcher.stream_reader import Batch, RecordReader, StreamRecord
+
+_MILLISECOND_NS: Final = 1_000_000
+logger = Logger(service="matcher", child=True)
+
+
+class HistoryLostError(Exception):
+    """The stream no longer begins where the shard's history did, and no snapshot is left: restore from the archive."""
+
+
+@dataclass(slots=True)
+class _Work:
+    """What a batch brought one product."""
+
+    commands: int = 0
+    oldest_arrival_ns: int = 0
+
+
+class ShardLoop:
+    """Works through one shard while its lease is held. Not for two threads; useless after anything but an outage."""
+
+    def __init__(
+        self,
+        *,
+        lease: Lease,
+        state: ShardState,
+        markets: Markets,
+        reader: RecordReader,
+        publisher: Publisher,
+        checkpoints: Checkpoints,
+        quarantine: Quarantine,
+        patience: Patience,
+        meter: Meter,
+        wall_ns: Callable[[], int],
+    ) -> None:
+        """`state` is where to go on, `reader` reads from behind it, and `markets` were restored from it."""
+        self._lease = lease
+        self._markets = markets
+        self._reader = reader
+        self._publisher = publisher
+        self._checkpoints = checkpoints
+        self._quarantine = quarantine
+        self._patience = patience
+        self._meter = meter
+        self._wall_ns = wall_ns
+        self._position = state.position
+        self._first_record = state.first_record
+        # A pointer is written when everything up to it is published: what is replayed up to there needs no publishing.
+        pointer = lease.pointer
+        self._published_until = int(pointer.position) if pointer and pointer.position else 0
+        self._expected_first = pointer.first_record if pointer else ""
+
+    @property
+    def position(self) -> str:
+        """The last record applied; empty before the first."""
+        return self._position
+
+    @property
+    def sequences(self) -> dict[str, int]:
+        """Each product's last event."""
+        return {market.product_id: market.sequence for market in self._markets}
+
+    @property
+    def paused(self) -> dict[str, str]:
+        """The paused products, with the record that stopped each."""
+        return dict(self._markets.paused)
+
+    def step(self) -> Batch:
+        """Read once and see it through.
+
+        Raises:   OutageError where nothing could be read: call again. LeaseLostError. UnknownVersionError,
+                  UnknownRulesError and HistoryLostError, when what came before such a record is published.
+        """
+        self._lease.require()
+        batch = self._reader.read()
+        if not batch.records:
+            return batch
+        work: dict[str, _Work] = defaultdict(_Work)
+        try:
+            for record in batch.records:
+                self._apply(record, work)
+        except (UnknownVersionError, UnknownRulesError, HistoryLostError):
+            self._publish(work)
+            raise
+        self._publish(work)
+        if self._checkpoints.is_due():
+            self._checkpoints.save(self.state)
+        return batch
+
+    def state(self) -> ShardState:
+        """The state as of the last record applied."""
+        return ShardState(
+            shard_id=self._lease.shard_id,
+            position=self._position,
+            first_record=self._first_record,
+            markets=self._markets.snapshot(),
+            paused=dict(self._markets.paused),
+        )
+
+    def finish(self, *, is_end: bool) -> None:
+        """Save the last state of this reign. `is_end`: the shard was read to its end, its children may begin.
+
+        Raises:   LeaseLostError, OutageError.
+        """
+        self._checkpoints.save_last(self.state(), finished=is_end)
+
+    def _apply(self, record: StreamRecord, work: dict[str, _Work]) -> None:
+        if not self._first_record:
+            self._begin(record)
+        product_id = record.partition_key
+        if product_id in self._markets.paused:
+            self._position = record.sequence_number
+            return
+        market = self._patience.insist(lambda: self._markets.find(record))
+        if market is None:
+            self._isolate(record, f"{product_id} is not a product")
+        else:
+            try:
+                commands = market.accept(record)
+            except MalformedRecordError as error:
+                self._isolate(record, str(error))
+                self._markets.paused[product_id] = record.sequence_number
+            else:
+                if int(record.sequence_number) <= self._published_until:
+                    market.forget()
+                tally = work[product_id]
+                tally.commands += commands
+                tally.oldest_arrival_ns = tally.oldest_arrival_ns or record.arrival_ns
+        self._position = record.sequence_number
+
+    def _begin(self, record: StreamRecord) -> None:
+        if self._expected_first and record.sequence_number != self._expected_first:
+            raise HistoryLostError(
+                f"{self._lease.shard_id}: the stream begins with {record.sequence_number}, the shard's history with "
+                f"{self._expected_first}, and no snapshot can be read: restore one, or the stream from its archive"
+            )
+        self._first_record = record.sequence_number
+
+    def _isolate(self, record: StreamRecord, reason: str) -> None:
+        logger.error(
+            "a record can't be applied: quarantined",
+            extra={"shard": self._lease.shard_id, "record": record.sequence_number, "reason": reason},
+        )
+        self._patience.insist(lambda: self._quarantine.keep(self._lease.shard_id, record, reason))
+
+    def _publish(self, work: dict[str, _Work]) -> None:
+        before = {market.product_id: market.published_sequence for market in self._markets}
+        output = {market.product_id: market.drain(self._lease.epoch) for market in self._markets if market.has_spoken}
+        began_ns = self._wall_ns()
+        self._publisher.publish(output)
+        now_ns = self._wall_ns()
+        for market in self._markets:
+            tally = work.get(market.product_id)
+            if tally is None:
+                continue
+            self._checkpoints.note(commands=tally.commands, spoke=market.product_id in output)
+            self._meter.batch(
+                market.product_id,
+                commands=tally.commands,
+                events=market.published_sequence - before[market.product_id],
+                lag_milliseconds=(now_ns - tally.oldest_arrival_ns) // _MILLISECOND_NS,
+                publish_milliseconds=(now_ns - began_ns) // _MILLISECOND_NS,
+                book_orders=market.live_orders,
+            )

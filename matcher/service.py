@@ -1,0 +1,119 @@
+"""The container: reads its settings, reaches out to AWS, and reigns until it is told to stop."""
+
+import os
+import secrets
+import signal
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+import boto3
+from aws_lambda_powertools import Logger
+from botocore.config import Config
+from exchange.aws.dynamodb import bind
+from exchange.instruments.store import InstrumentItem, InstrumentStore
+
+from matcher.checkpoints import Pace
+from matcher.engines import ProductEngines
+from matcher.health import HealthServer
+from matcher.lease_store import LeaseItem, LeaseStore
+from matcher.listings import ListingItem, ListingStore
+from matcher.metrics import Meter
+from matcher.publisher import StreamSink
+from matcher.quarantine import QuarantineBucket
+from matcher.settings import Settings
+from matcher.shards import ShardList
+from matcher.snapshots import SnapshotBucket
+from matcher.stream_reader import PollingReader, RecordReader
+from matcher.supervisor import Supervisor
+from matcher.worker import World
+
+METRICS_SECONDS: Final = 10.0
+SAVERS_MAX: Final = 4
+
+# One try: the loop tries again by itself, and asks before each whether the lease still holds.
+_STREAMS: Final = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1})
+_BUCKETS: Final = Config(
+    connect_timeout=2, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 3}, max_pool_connections=8
+)
+
+logger = Logger(service="matcher")
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT. Returns the exit code: 0 after an orderly end.
+
+    Raises:   SettingsError naming the variable that is missing.
+    """
+    settings = Settings.load()
+    stop = threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: stop.set())
+    world, shards = connect(settings)
+    supervisor = Supervisor(world, shards, owner=_owner(), lease_seconds=settings.lease_seconds)
+    health = HealthServer(settings.health_port, supervisor.report)
+    health.start()
+    logger.info("started", extra={"health_port": health.port, "orders_stream": settings.orders_stream})
+    reporter = threading.Thread(target=_report_metrics, args=(world.meter, stop), name="metrics", daemon=True)
+    reporter.start()
+    code = supervisor.run(stop)
+    health.stop()
+    _print_metrics(world.meter, METRICS_SECONDS)
+    logger.info("ended", extra={"exit_code": code})
+    return code
+
+
+def connect(settings: Settings) -> tuple[World, ShardList]:
+    """Everything outside, as the settings name it."""
+    bind(InstrumentItem, settings.instruments_table)
+    for model in (LeaseItem, ListingItem):
+        bind(model, settings.leases_table)
+        _hurry(model, settings.lease_seconds)
+    streams, buckets = boto3.client("kinesis", config=_STREAMS), boto3.client("s3", config=_BUCKETS)
+
+    def open_reader(shard_id: str, after: str | None) -> RecordReader:
+        return PollingReader(streams, settings.orders_stream, shard_id, after=after)
+
+    world = World(
+        leases=LeaseStore(),
+        listings=ListingStore(InstrumentStore()),
+        engines=ProductEngines(),
+        open_reader=open_reader,
+        orders=StreamSink(streams, settings.orders_stream),
+        executions=StreamSink(streams, settings.executions_stream),
+        snapshots=SnapshotBucket(buckets, settings.snapshots_bucket),
+        quarantine=QuarantineBucket(buckets, settings.quarantine_bucket),
+        saver=ThreadPoolExecutor(max_workers=SAVERS_MAX, thread_name_prefix="saver"),
+        meter=Meter(),
+        pace=Pace(settings.snapshot_seconds, settings.snapshot_commands),
+        poll_seconds=settings.poll_milliseconds / 1000,
+        tick_seconds=settings.tick_seconds,
+        monotonic=time.monotonic,
+        wall_ns=time.time_ns,
+        sleep=time.sleep,
+    )
+    return world, ShardList(streams, settings.orders_stream)
+
+
+def _hurry(model: Any, lease_seconds: float) -> None:
+    """A renewal that takes longer than a third of the lease had better be asked again."""
+    model.Meta.connect_timeout_seconds = model.Meta.read_timeout_seconds = max(lease_seconds / 3, 0.2)
+    model.Meta.max_retry_attempts = 0
+
+
+def _owner() -> str:
+    # Random, because a restarted container may get the same host and process number: it must not mistake the lease of
+    # the one before for its own.
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(8)}"
+
+
+def _report_metrics(meter: Meter, stop: threading.Event) -> None:
+    while not stop.wait(METRICS_SECONDS):
+        _print_metrics(meter, METRICS_SECONDS)
+
+
+def _print_metrics(meter: Meter, seconds: float) -> None:
+    for line in meter.lines(time_ms=time.time_ns() // 1_000_000, seconds=seconds):
+        print(line, flush=True)  # noqa: T201 - CloudWatch reads these lines off the log

@@ -1,0 +1,167 @@
+"""One shard's reign from the lease to its release, in a thread of its own."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from exchange.kernel.errors import OutageError
+
+from matcher.checkpoints import Checkpoints, Pace
+from matcher.lease import Lease, LeaseLostError, LeaseTable
+from matcher.loop import ShardLoop
+from matcher.markets import Engines, Listings, Markets
+from matcher.metrics import Meter
+from matcher.patience import PAUSE_SECONDS_MAX, Patience
+from matcher.publisher import Publisher, RecordSink
+from matcher.quarantine import Quarantine
+from matcher.resume import ParentUnreadableError, resume
+from matcher.shards import Shard
+from matcher.snapshots import SnapshotStore
+from matcher.stream_reader import Batch, RecordReader
+from matcher.ticks import Ticker
+
+logger = Logger(service="matcher", child=True)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything outside that a reign touches, and how often it does."""
+
+    leases: LeaseTable
+    listings: Listings
+    engines: Engines
+    open_reader: Callable[[str, str | None], RecordReader]
+    orders: RecordSink
+    executions: RecordSink
+    snapshots: SnapshotStore
+    quarantine: Quarantine
+    saver: Executor
+    meter: Meter
+    pace: Pace
+    poll_seconds: float
+    tick_seconds: float
+    monotonic: Callable[[], float]
+    wall_ns: Callable[[], int]
+    sleep: Callable[[float], object]
+
+
+class ShardWorker:
+    """Reigns over one shard until told to stop, until the lease is lost, or until the shard ends."""
+
+    def __init__(self, shard: Shard, lease: Lease, world: World) -> None:
+        self.shard = shard
+        self.lease = lease
+        self.failure: BaseException | None = None
+        self._world = world
+        self._stop = threading.Event()
+        self._loop: ShardLoop | None = None
+        self._read_at = world.monotonic()
+        self._behind_milliseconds = 0
+
+    def stop(self) -> None:
+        """Ask for an orderly end: the batch in flight, a snapshot, the pointer, the lease."""
+        self._stop.set()
+
+    def run(self) -> None:
+        """Reign. What went wrong, if anything did, is in `failure` afterwards."""
+        try:
+            self._reign()
+        except LeaseLostError as error:
+            logger.warning("the lease is lost: standing by", extra={"reason": str(error)})
+        except ParentUnreadableError:
+            logger.exception("waiting for the parent to be read again", extra={"shard": self.shard.shard_id})
+            self._release()
+        except BaseException as error:
+            logger.exception("this shard can't go on", extra={"shard": self.shard.shard_id})
+            self.failure = error
+            self._release()
+
+    def report(self) -> dict[str, Any]:
+        """What the health page shows of this shard."""
+        loop = self._loop
+        return {
+            "role": "leader",
+            "epoch": self.lease.epoch,
+            "position": loop.position if loop else "",
+            "behind_milliseconds": self._behind_milliseconds,
+            "sequences": loop.sequences if loop else {},
+            "paused": loop.paused if loop else {},
+        }
+
+    @property
+    def seconds_since_read(self) -> float:
+        """How long ago the stream last answered."""
+        return self._world.monotonic() - self._read_at
+
+    def _reign(self) -> None:
+        world, patience = self._world, Patience(self.lease, self._world.sleep)
+        markets = Markets(world.engines, world.listings)
+        state = patience.insist(
+            lambda: resume(self.shard, self.lease, leases=world.leases, store=world.snapshots, markets=markets)
+        )
+        logger.info(
+            "resumed",
+            extra={"shard": self.shard.shard_id, "epoch": self.lease.epoch, "position": state.position},
+        )
+        reader = world.open_reader(self.shard.shard_id, state.position or None)
+        loop = self._loop = ShardLoop(
+            lease=self.lease,
+            state=state,
+            markets=markets,
+            reader=reader,
+            publisher=Publisher(world.executions, patience),
+            checkpoints=Checkpoints(self.lease, world.snapshots, world.saver, world.pace, world.monotonic),
+            quarantine=world.quarantine,
+            patience=patience,
+            meter=world.meter,
+            wall_ns=world.wall_ns,
+        )
+        try:
+            is_end = self._run(loop)
+        finally:
+            reader.close()
+        self._end(loop, is_end=is_end)
+
+    def _run(self, loop: ShardLoop) -> bool:
+        ticker = Ticker(self._world.orders, seconds=self._world.tick_seconds, monotonic=self._world.monotonic)
+        pause = self._world.poll_seconds
+        while not self._stop.is_set():
+            try:
+                batch = loop.step()
+            except OutageError as error:
+                logger.warning("nothing could be read", extra={"reason": str(error)})
+                self._stop.wait(pause)
+                pause = min(2 * pause, PAUSE_SECONDS_MAX)
+                continue
+            pause = self._world.poll_seconds
+            self._note(batch)
+            if batch.is_end:
+                return True
+            ticker.tick(loop.sequences)
+            if not batch.records:
+                self._stop.wait(pause)
+        return False
+
+    def _note(self, batch: Batch) -> None:
+        self._read_at = self._world.monotonic()
+        self._behind_milliseconds = batch.behind_milliseconds
+
+    def _end(self, loop: ShardLoop, *, is_end: bool) -> None:
+        try:
+            loop.finish(is_end=is_end)
+        except OutageError as error:
+            # A shard's end must be saved before its children begin; anything else is replayed by whoever comes next.
+            if is_end:
+                raise
+            logger.warning("the last snapshot was not saved", extra={"reason": str(error)})
+        self._release()
+        logger.info("released", extra={"shard": self.shard.shard_id, "finished": is_end, "position": loop.position})
+
+    def _release(self) -> None:
+        try:
+            self.lease.release()
+        except (LeaseLostError, OutageError) as error:
+            logger.warning("the lease was not released: it will run out", extra={"reason": str(error)})
