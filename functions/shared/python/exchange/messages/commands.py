@@ -110,7 +110,7 @@ def encode_commands(product_id: str, commands: Sequence[Command]) -> bytes:
     for command in commands:
         parts.append(_pack_command(command))
         if command.op == Op.CONFIGURE:
-            parts.append(_pack_parameters(command.parameters))
+            parts.append(pack_parameters(command.parameters))
     return b"".join(parts)
 
 
@@ -160,6 +160,37 @@ def unpack_product_id(field: bytes) -> str:
     return product_id
 
 
+def pack_parameters(parameters: ProductParameters | None) -> bytes:
+    """A product's parameters in their fixed widths.
+
+    Raises:   MalformedRecordError.
+    """
+    if parameters is None:
+        raise MalformedRecordError("a configure command must carry the product's parameters")
+    return PARAMETERS_STRUCT.pack(
+        _pack_text(parameters.base_currency, 16),
+        _pack_text(parameters.quote_currency, 16),
+        _pack_text(parameters.base_increment, 40),
+        _pack_text(parameters.quote_increment, 40),
+        _pack_text(parameters.base_min_size, 40),
+        _pack_text(parameters.base_max_size, 40),
+        _pack_text(parameters.min_market_funds, 40),
+        _pack_text(parameters.reference_price, 40),
+        _pack_text(parameters.price_band, 40),
+    )
+
+
+def unpack_parameters(data: bytes, offset: int) -> tuple[ProductParameters, int]:
+    """The parameters that start at `offset`, and where they end.
+
+    Raises:   MalformedRecordError.
+    """
+    end = offset + PARAMETERS_STRUCT.size
+    if end > len(data):
+        raise MalformedRecordError("the record ends within a product's parameters")
+    return ProductParameters(*map(_unpack_text, PARAMETERS_STRUCT.unpack_from(data, offset))), end
+
+
 def _pack_command(command: Command) -> bytes:
     if len(command.command_id) != len(NO_COMMAND_ID):
         raise MalformedRecordError(f"a command id has 16 bytes, not {len(command.command_id)}")
@@ -201,7 +232,7 @@ def _unpack_command(data: bytes, offset: int) -> tuple[Command, int]:
     order_id, account_id, price, size, funds, stop_price, cap_price, expire_time_ns, display_size, time_ns = fields[10:]
     parameters = None
     if op == Op.CONFIGURE:
-        parameters, end = _unpack_parameters(data, end)
+        parameters, end = unpack_parameters(data, end)
     command = Command(
         op,
         command_id,
@@ -226,29 +257,6 @@ def _unpack_command(data: bytes, offset: int) -> tuple[Command, int]:
         parameters,
     )
     return command, end
-
-
-def _pack_parameters(parameters: ProductParameters | None) -> bytes:
-    if parameters is None:
-        raise MalformedRecordError("a configure command must carry the product's parameters")
-    return PARAMETERS_STRUCT.pack(
-        _pack_text(parameters.base_currency, 16),
-        _pack_text(parameters.quote_currency, 16),
-        _pack_text(parameters.base_increment, 40),
-        _pack_text(parameters.quote_increment, 40),
-        _pack_text(parameters.base_min_size, 40),
-        _pack_text(parameters.base_max_size, 40),
-        _pack_text(parameters.min_market_funds, 40),
-        _pack_text(parameters.reference_price, 40),
-        _pack_text(parameters.price_band, 40),
-    )
-
-
-def _unpack_parameters(data: bytes, offset: int) -> tuple[ProductParameters, int]:
-    end = offset + PARAMETERS_STRUCT.size
-    if end > len(data):
-        raise MalformedRecordError("the record ends within a product's parameters")
-    return ProductParameters(*map(_unpack_text, PARAMETERS_STRUCT.unpack_from(data, offset))), end
 
 
 def _pack_text(text: str, width: int) -> bytes:
