@@ -1,0 +1,151 @@
+"""`exchange audit`: read the tables and the streams, replay the log, and say of each invariant whether it holds."""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+from exchange.audit import Finding, World, check
+from exchange.audit.model import Replayed
+from exchange.audit.store import Places, bind_tables, read_cursors, read_executions, read_world, scan_stream
+from exchange.aws.clients import client
+from exchange.aws.dynamodb import bind
+from exchange.instruments.store import InstrumentStore
+from exchange.orders.store import OrderStore
+from exchange.settlement.model import Cursor
+from matcher.engines import ProductEngines
+from matcher.listings import ListingItem, ListingStore
+from matcher.markets import Markets
+from matcher.stream_reader import stream_record
+from rich.console import Console
+from rich.table import Table
+
+from infra.local.clients import environment
+from infra.local.laptop import read_stack
+from infra.local.settings import LaptopSettings
+
+QUIET_SECONDS_MAX = 60
+console = Console(highlight=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an audit found, and whether the exchange was quiet when it looked."""
+
+    findings: tuple[Finding, ...]
+    quiet: bool
+
+    @property
+    def holds(self) -> bool:
+        """Whether every invariant holds."""
+        return self.quiet and all(finding.holds for finding in self.findings)
+
+
+def audit(
+    wait: Annotated[int, typer.Option(help="Seconds to wait until everything is settled.")] = QUIET_SECONDS_MAX,
+) -> None:
+    """Check the ledger, hold, settlement and log invariants of what runs here. Exits 1 on any breach."""
+    settings = LaptopSettings.load()
+    stack = read_stack(settings)
+    if not stack:
+        console.print("Nothing runs here. Start it with: make up", style="red")
+        raise typer.Exit(1)
+    verdict = audit_stack(stack, environment(settings), wait_seconds=wait)
+    show(verdict)
+    raise typer.Exit(0 if verdict.holds else 1)
+
+
+def audit_stack(stack: Mapping[str, Any], variables: Mapping[str, str], *, wait_seconds: int) -> Verdict:
+    """Audit the stack that `stack.json` describes. `variables` is how boto3 reaches it."""
+    os.environ.update(variables)
+    places = Places(
+        tables=stack["tables"],
+        orders_stream=stack["streams"]["orders"],
+        executions_stream=stack["streams"]["executions"],
+        quarantine_bucket=stack["buckets"]["quarantine"],
+    )
+    bind_tables(places.tables)
+    bind(ListingItem, places.tables["leases"])
+    quiet = wait_until_quiet(places, wait_seconds=wait_seconds)
+    kinesis = client("kinesis")
+    world = read_world(places, kinesis=kinesis, s3=client("s3"), replayed=replay(kinesis, places.orders_stream))
+    return Verdict(tuple(check(world)), quiet)
+
+
+def wait_until_quiet(places: Places, *, wait_seconds: int, pause: Callable[[float], None] = time.sleep) -> bool:
+    """Wait until no order is pending and every reader stands at the last event; False where that takes too long."""
+    deadline = time.monotonic() + wait_seconds
+    last: tuple[object, ...] = ()
+    while True:
+        seen = _position(places)
+        if seen is not None and seen == last:
+            return True
+        last = seen or ()
+        if time.monotonic() > deadline:
+            return False
+        pause(1.0)
+
+
+def _position(places: Places) -> tuple[object, ...] | None:
+    """Where everybody stands, or None where somebody is behind."""
+    if OrderStore().pending_since(time.time_ns(), limit=1):
+        return None
+    settled, folded = read_cursors()
+    ends = {
+        product_id: max(record.last_sequence for record in records)
+        for product_id, records in read_executions(scan_stream(client("kinesis"), places.executions_stream)).items()
+    }
+    for product_id, end in ends.items():
+        if settled.get(product_id, Cursor()).sequence < end or folded.get(product_id, 0) < end:
+            return None
+    return tuple(sorted(ends.items()))
+
+
+def replay(kinesis: Any, orders_stream: str) -> dict[str, Replayed]:
+    """Run the engine again over the command log of every product whose log reaches back to its first record."""
+    markets = Markets(ProductEngines(), ListingStore(InstrumentStore()))
+    whole: set[str] = set()
+    seen: set[str] = set()
+    for raw in scan_stream(kinesis, orders_stream):
+        record = stream_record(dict(raw.answer))
+        market = markets.find(record)
+        if market is None:
+            continue
+        if record.partition_key not in seen:
+            seen.add(record.partition_key)
+            listing = ListingItem.get(f"listing/{record.partition_key}", consistent_read=True)
+            if listing.first_record == record.sequence_number:
+                whole.add(record.partition_key)
+        market.accept(record)
+        market.forget()
+    return {
+        market.product_id: Replayed(market.sequence, market.chain_hash)
+        for market in markets
+        if market.product_id in whole
+    }
+
+
+def show(verdict: Verdict) -> None:
+    """Print each invariant with its figure."""
+    table = Table("", "invariant", "claim", "looked at", box=None, header_style="bold", pad_edge=False)
+    for finding in verdict.findings:
+        mark = "[green]✓[/]" if finding.holds else "[red]✗[/]"
+        table.add_row(mark, finding.name, finding.claim, finding.figure)
+    console.print(table)
+    for line in _breaches(verdict):
+        console.print(line, style="red", markup=False)
+    if verdict.holds:
+        console.print(f"The audit holds: {len(verdict.findings)} invariants, no breach.", style="green")
+
+
+def _breaches(verdict: Verdict) -> Iterator[str]:
+    if not verdict.quiet:
+        yield "The exchange did not become quiet: orders are pending, or a reader is behind the log."
+    for finding in verdict.findings:
+        for breach in finding.breaches:
+            yield f"{finding.name} {finding.claim}: {breach}"
+
+
+__all__ = ["Verdict", "World", "audit", "audit_stack", "replay", "show", "wait_until_quiet"]

@@ -1,0 +1,244 @@
+"""The edge: one origin for the web pages, the REST API and the WebSocket API, as CloudFront is in the cloud.
+
+`python -m infra.local.edge`: `/ws` goes to the WebSocket API, `/app/*` to the web pages with deep links, all else to
+the REST API's stage, which nobody sees in a path. It sets the headers that infra/edge.yaml's distribution sets.
+"""
+
+import argparse
+import asyncio
+import logging
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+from aiohttp import web
+from multidict import CIMultiDict
+from yarl import URL
+
+logger = logging.getLogger(__name__)
+
+BODY_BYTES_MAX = 10 * 1024 * 1024
+# API Gateway answers within 29 seconds, one way or another.
+ANSWER_SECONDS_MAX = 30
+CONNECTIONS_MAX = 256
+# Both APIs' frames are at most 128 KB.
+FRAME_BYTES_MAX = 128 * 1024
+
+_HOP_BY_HOP = frozenset(
+    ("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailers", "transfer-encoding")
+)
+# Ours to set: what a client sends under these names is dropped.
+_EDGE_HEADERS = frozenset(
+    ("host", "content-length", "x-raw-query", "x-viewer-address", "x-origin-secret", "x-forwarded-for")
+)
+_WEBSOCKET_HANDSHAKE = frozenset(("upgrade", "sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions"))
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeSettings:
+    """Where requests go."""
+
+    port: int
+    endpoint_url: str
+    rest_api_id: str
+    websocket_api_id: str
+    web_directory: Path
+    origin_secret: str
+    rest_stage: str = "live"
+    websocket_stage: str = "ws"
+
+    @property
+    def rest_origin(self) -> str:
+        """The REST API's stage."""
+        return f"{self.endpoint_url}/_aws/execute-api/{self.rest_api_id}/{self.rest_stage}"
+
+    @property
+    def websocket_origin(self) -> str:
+        """The WebSocket API's stage."""
+        return f"{self.endpoint_url}/_aws/execute-api/{self.websocket_api_id}/{self.websocket_stage}"
+
+
+class Edge:
+    """Forwards requests; keeps its connections to the cloud open."""
+
+    def __init__(self, settings: EdgeSettings) -> None:
+        self._settings = settings
+        self._session: aiohttp.ClientSession | None = None
+
+    async def open(self, _app: web.Application) -> None:
+        """Open the pool of connections."""
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX, keepalive_timeout=60),
+            timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS_MAX, connect=5),
+            auto_decompress=False,
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+
+    async def close(self, _app: web.Application) -> None:
+        """Close it."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def rest(self, request: web.Request) -> web.StreamResponse:
+        """Forward a request to the REST API, byte for byte."""
+        assert self._session is not None
+        path, _, raw_query = request.raw_path.partition("?")
+        target = f"{self._settings.rest_origin}{path}" + (f"?{raw_query}" if raw_query else "")
+        try:
+            body = await request.read() if request.body_exists else None
+        except web.HTTPRequestEntityTooLarge:
+            return error(413, "EDGE_BODY_TOO_LARGE", f"A request body is at most {BODY_BYTES_MAX} bytes")
+        try:
+            async with self._session.request(
+                request.method,
+                URL(target, encoded=True),
+                headers=self._origin_headers(request, raw_query),
+                data=body,
+                allow_redirects=False,
+            ) as answer:
+                headers = CIMultiDict(
+                    (name, value)
+                    for name, value in answer.headers.items()
+                    if name.lower() not in _HOP_BY_HOP and name.lower() != "content-length"
+                )
+                return web.Response(status=answer.status, headers=headers, body=await answer.read())
+        except TimeoutError:
+            return error(504, "EDGE_TIMED_OUT", "The exchange did not answer in time: whether it acted is unknown")
+        except aiohttp.ClientConnectorError:
+            return error(502, "EDGE_UNREACHABLE", "The exchange can't be reached: nothing happened")
+        except aiohttp.ClientError:
+            return error(504, "EDGE_ANSWER_LOST", "The exchange's answer was lost: whether it acted is unknown")
+
+    async def websocket(self, request: web.Request) -> web.StreamResponse:
+        """Join a client's socket to one of the WebSocket API's."""
+        assert self._session is not None
+        if request.headers.get("Upgrade", "").lower() != "websocket":
+            return error(426, "EDGE_UPGRADE_REQUIRED", "This address speaks WebSocket only")
+        _, _, raw_query = request.raw_path.partition("?")
+        headers = CIMultiDict(
+            (name, value)
+            for name, value in self._origin_headers(request, raw_query).items()
+            if name.lower() not in _WEBSOCKET_HANDSHAKE
+        )
+        target = self._settings.websocket_origin + (f"?{raw_query}" if raw_query else "")
+        try:
+            upstream = await self._session.ws_connect(
+                URL(target, encoded=True), headers=headers, max_msg_size=FRAME_BYTES_MAX, compress=0
+            )
+        except aiohttp.WSServerHandshakeError as refusal:
+            return error(refusal.status, "EDGE_CONNECTION_REFUSED", "The exchange refused the connection")
+        except (aiohttp.ClientError, TimeoutError):
+            return error(502, "EDGE_UNREACHABLE", "The exchange can't be reached")
+        downstream = web.WebSocketResponse(max_msg_size=FRAME_BYTES_MAX, compress=False, heartbeat=60)
+        await downstream.prepare(request)
+        await _join(downstream, upstream)
+        return downstream
+
+    async def home(self, _request: web.Request) -> web.StreamResponse:
+        """Whoever comes to the bare address wants the pages."""
+        return web.Response(status=302, headers={"Location": "/app/"})
+
+    async def web_page(self, request: web.Request) -> web.StreamResponse:
+        """A file of the web pages; a path without a file's name is a page of the application itself."""
+        root = self._settings.web_directory.resolve()
+        wanted = (root / request.match_info.get("path", "")).resolve()
+        if wanted.is_relative_to(root) and wanted.is_file():
+            return web.FileResponse(wanted)
+        index = root / "index.html"
+        if wanted.suffix or not index.is_file():
+            return error(404, "EDGE_PAGE_NOT_FOUND", "There is no such page")
+        return web.FileResponse(index, headers={"Cache-Control": "no-cache"})
+
+    def _origin_headers(self, request: web.Request, raw_query: str) -> CIMultiDict[str]:
+        headers = CIMultiDict(
+            (name, value)
+            for name, value in request.headers.items()
+            if name.lower() not in _HOP_BY_HOP and name.lower() not in _EDGE_HEADERS
+        )
+        peer = request.transport.get_extra_info("peername") if request.transport else None
+        address = peer[0] if peer else "127.0.0.1"
+        headers["X-Raw-Query"] = raw_query
+        headers["X-Viewer-Address"] = address
+        headers["X-Forwarded-For"] = address
+        headers["X-Origin-Secret"] = self._settings.origin_secret
+        return headers
+
+
+async def _join(downstream: web.WebSocketResponse, upstream: aiohttp.ClientWebSocketResponse) -> None:
+    """Pass messages both ways until one side closes, then close the other with the same code."""
+
+    async def up() -> None:
+        async for message in downstream:
+            if message.type is aiohttp.WSMsgType.TEXT:
+                await upstream.send_str(message.data)
+            elif message.type is aiohttp.WSMsgType.BINARY:
+                await upstream.send_bytes(message.data)
+
+    async def down() -> None:
+        async for message in upstream:
+            if message.type is aiohttp.WSMsgType.TEXT:
+                await downstream.send_str(message.data)
+            elif message.type is aiohttp.WSMsgType.BINARY:
+                await downstream.send_bytes(message.data)
+
+    tasks = [asyncio.create_task(up()), asyncio.create_task(down())]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await upstream.close(code=downstream.close_code or 1000)
+        await downstream.close(code=upstream.close_code or 1000)
+
+
+def error(status: int, code: str, message: str) -> web.Response:
+    """The edge's own error, in the shape of all of ours."""
+    return web.json_response(
+        {"message": message, "code": code, "request_id": f"edge-{secrets.token_hex(8)}"}, status=status
+    )
+
+
+def application(settings: EdgeSettings) -> web.Application:
+    """The edge as an aiohttp application."""
+    edge = Edge(settings)
+    app = web.Application(client_max_size=BODY_BYTES_MAX)
+    app.on_startup.append(edge.open)
+    app.on_cleanup.append(edge.close)
+    app.router.add_get("/", edge.home)
+    app.router.add_get("/ws", edge.websocket)
+    app.router.add_get("/app", edge.web_page)
+    app.router.add_get("/app/{path:.*}", edge.web_page)
+    app.router.add_route("*", "/{path:.*}", edge.rest)
+    return app
+
+
+def main() -> None:
+    """Serve until told to end."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--endpoint-url", required=True)
+    parser.add_argument("--rest-api-id", required=True)
+    parser.add_argument("--websocket-api-id", required=True)
+    parser.add_argument("--web-directory", type=Path, required=True)
+    arguments = vars(parser.parse_args())
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    import uvloop
+
+    uvloop.install()
+    settings = EdgeSettings(**arguments, origin_secret=secrets.token_urlsafe(24))
+    web.run_app(
+        application(settings),
+        host="127.0.0.1",
+        port=settings.port,
+        access_log=None,
+        print=None,
+        keepalive_timeout=75,
+        shutdown_timeout=2,
+    )
+
+
+if __name__ == "__main__":
+    main()

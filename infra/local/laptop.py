@@ -1,0 +1,263 @@
+"""`exchange up` and `exchange down`: the processes, the stack, the demo customers, and when all of it is ready."""
+
+import contextlib
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import urllib3
+
+from infra.local import deployment, packaging, preflight, processes
+from infra.local.clients import clients, environment
+from infra.local.processes import ProcessRecord, ProcessRecords
+from infra.local.settings import HOST, REGION, ROOT, LaptopSettings
+
+START_SECONDS_MAX = 60
+# The cloud's own reads of a stream cost it time; on AWS five a second are allowed, here more make settlement quicker.
+MATCHER_POLL_MILLISECONDS = 20
+
+Step = Callable[[str], AbstractContextManager[Any]]
+
+
+class LaptopError(RuntimeError):
+    """It can't be started; the message says why and what to do, in sentences."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What runs."""
+
+    processes: list[tuple[ProcessRecord, bool]]
+    stack: dict[str, Any]
+
+    @property
+    def running(self) -> bool:
+        """Everything that was started lives, and it got as far as being ready."""
+        return bool(self.stack) and bool(self.processes) and all(alive for _, alive in self.processes)
+
+
+class Laptop:
+    """One laptop cloud: its settings, its processes, its stack."""
+
+    def __init__(self, settings: LaptopSettings, *, step: Step, seed: Callable[["Laptop"], dict[str, Any]]) -> None:
+        self.settings = settings
+        self.client = clients(settings)
+        self.outputs: dict[str, str] = {}
+        self._step = step
+        self._seed = seed
+        self._records = ProcessRecords(settings.home / "processes.json")
+
+    def status(self) -> Status:
+        """What runs, and what the last start left behind."""
+        found = [(record, record.process() is not None) for record in self._records.read()]
+        return Status(found, read_stack(self.settings))
+
+    def up(self) -> dict[str, Any]:
+        """Start everything and return when an order can be placed. Raises LaptopError, nothing then runs."""
+        self._clear_leftovers()
+        found = list(preflight.problems(self.settings))
+        if found:
+            raise LaptopError("\n".join(found))
+        try:
+            return self._start()
+        except (LaptopError, deployment.DeploymentError, packaging.PackagingError) as error:
+            self.down()
+            raise LaptopError(str(error)) from error
+        except BaseException:
+            self.down()
+            raise
+
+    def update(self) -> bool:
+        """Deploy what changed since the last start. Returns whether anything had."""
+        package = self._package()
+        if deployment.deployed_revision(self.client("cloudformation")) == package.revision:
+            return False
+        with self._step("Updating the stack"):
+            self._deploy(package)
+        return True
+
+    def down(self) -> list[str]:
+        """End what `up` started, and only that. Returns the names of the processes that lived."""
+        ended = processes.end(self._records.read())
+        self._records.clear()
+        self.settings.stack_path.unlink(missing_ok=True)
+        shutil.rmtree(self.settings.home / "cloud", ignore_errors=True)
+        return ended
+
+    def _clear_leftovers(self) -> None:
+        living = [record.name for record, alive in self.status().processes if alive]
+        if living:
+            raise LaptopError(
+                f"An earlier start left {', '.join(living)} running without the rest: "
+                "end it with `make down`, then start again."
+            )
+        self.down()
+
+    def _start(self) -> dict[str, Any]:
+        started = time.monotonic()
+        package = self._package()
+        if not self.settings.localstack_url:
+            with self._step("Starting the laptop cloud"):
+                self._run("cloud", _module("infra.local.cloud", port=self.settings.cloud_port, home=self.settings.home))
+                self._wait_for("cloud", f"{self.settings.endpoint_url}/_localstack/health")
+        with self._step("Deploying template.yaml"):
+            self._deploy(package)
+        with self._step("Starting the edge"):
+            self._run("edge", self._edge_command())
+            self._wait_for("edge", f"{self.settings.rest_url}/time")
+        stack = self._stack()
+        with self._step("Listing products"):
+            from infra.cli.seed import list_products
+
+            stack["products"] = list_products(self)
+        with self._step("Starting the matcher"):
+            self._run("matcher", [sys.executable, "-m", "matcher", "run"], self._matcher_environment())
+        with self._step("Registering and funding demo customers"):
+            stack.update(self._seed(self))
+        with self._step("Waiting until an order can be placed"):
+            self._wait_for("matcher", f"http://{HOST}:{self.settings.matcher_port}/health", _leads)
+            self._wait_for("edge", f"{self.settings.rest_url}/products")
+        stack["pids"] = {record.name: record.pid for record in self._records.read()}
+        stack["started_seconds"] = round(time.monotonic() - started, 1)
+        write_stack(self.settings, stack)
+        return stack
+
+    def _package(self) -> packaging.Package:
+        return packaging.package(
+            ROOT / "template.yaml", bucket=deployment.ARTIFACTS_BUCKET, endpoint_url=self.settings.endpoint_url
+        )
+
+    def _deploy(self, package: packaging.Package) -> None:
+        websocket = f"{self.settings.endpoint_url}/_aws/execute-api/{packaging.WEBSOCKET_API_ID}/ws"
+        parameters = {
+            "Cloud": "local",
+            "WebsocketEndpoint": websocket,
+            "BankWebhookUrl": f"{self.settings.rest_url}/v1/payments/bank/notifications",
+            "OAuthCallbackUrls": f"{self.settings.rest_url}/app/callback",
+        }
+        self.outputs = deployment.deploy(self.client, package, parameters)
+
+    def _edge_command(self) -> list[str]:
+        return _module(
+            "infra.local.edge",
+            port=self.settings.port,
+            endpoint_url=self.settings.endpoint_url,
+            rest_api_id=self.outputs["RestApiId"],
+            websocket_api_id=self.outputs["WebSocketApiId"],
+            web_directory=ROOT / "web" / "dist",
+        )
+
+    def _matcher_environment(self) -> dict[str, str]:
+        return {
+            **environment(self.settings),
+            "ORDERS_STREAM": self.outputs["OrdersStream"],
+            "EXECUTIONS_STREAM": self.outputs["ExecutionsStream"],
+            "LEASES_TABLE": self.outputs["LeasesTable"],
+            "INSTRUMENTS_TABLE": self.outputs["InstrumentsTable"],
+            "SNAPSHOTS_BUCKET": self.outputs["SnapshotsBucket"],
+            "QUARANTINE_BUCKET": self.outputs["QuarantineBucket"],
+            "HEALTH_PORT": str(self.settings.matcher_port),
+            "POLL_MILLISECONDS": str(MATCHER_POLL_MILLISECONDS),
+        }
+
+    def _stack(self) -> dict[str, Any]:
+        """Where everything is; the demo customers and products come later."""
+        return {
+            "stack_name": deployment.STACK_NAME,
+            "rest_url": self.settings.rest_url,
+            "websocket_url": f"ws://{HOST}:{self.settings.port}/ws",
+            "web_url": f"{self.settings.rest_url}/app/",
+            "aws_endpoint_url": self.settings.endpoint_url,
+            "region": REGION,
+            "user_pool_id": self.outputs["UserPoolId"],
+            "user_pool_client_id": self.outputs["UserPoolClientId"],
+            "matcher_health_url": f"http://{HOST}:{self.settings.matcher_port}/health",
+            "tables": _named(self.outputs, "Table"),
+            "streams": _named(self.outputs, "Stream"),
+            "buckets": _named(self.outputs, "Bucket"),
+            "outputs": self.outputs,
+            "logs": str(self.settings.logs),
+        }
+
+    def _run(self, name: str, command: list[str], variables: Mapping[str, str] | None = None) -> None:
+        log = self.settings.logs / f"{name}.log"
+        log.unlink(missing_ok=True)
+        self._records.add(processes.start(name, command, variables or {}, log))
+
+    def _wait_for(self, name: str, url: str, ready: Callable[[bytes], bool] = lambda _: True) -> None:
+        deadline = time.monotonic() + START_SECONDS_MAX
+        while time.monotonic() < deadline:
+            record = next((entry for entry in self._records.read() if entry.name == name), None)
+            if record is not None and record.process() is None:
+                raise LaptopError(
+                    f"The {name} ended while starting. Its last words, from {record.log}:\n{_tail(record.log)}"
+                )
+            body = _fetch(url)
+            if body is not None and ready(body):
+                return
+            time.sleep(0.1)
+        log = self.settings.logs / f"{name}.log"
+        raise LaptopError(
+            f"The {name} was not ready within {START_SECONDS_MAX} seconds; {url} did not answer. See {log}."
+        )
+
+
+def read_stack(settings: LaptopSettings) -> dict[str, Any]:
+    """What `up` left in stack.json; empty where nothing runs."""
+    try:
+        stack: dict[str, Any] = json.loads(settings.stack_path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return stack
+
+
+def write_stack(settings: LaptopSettings, stack: dict[str, Any]) -> None:
+    """Write stack.json whole, or not at all. It holds the demo customers' keys, so it is its owner's only."""
+    partial = settings.stack_path.with_suffix(".partial")
+    partial.touch(mode=0o600)
+    partial.write_text(json.dumps(stack, indent=2) + "\n", encoding="utf-8")
+    partial.replace(settings.stack_path)
+
+
+def _module(name: str, **options: Any) -> list[str]:
+    given = [text for key, value in options.items() for text in (f"--{key.replace('_', '-')}", str(value))]
+    return [sys.executable, "-m", name, *given]
+
+
+def _named(outputs: Mapping[str, str], ending: str) -> dict[str, str]:
+    """OrdersTable: x becomes orders: x."""
+    return {_snake(key.removesuffix(ending)): value for key, value in outputs.items() if key.endswith(ending)}
+
+
+def _snake(text: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in text).strip("_")
+
+
+def _fetch(url: str) -> bytes | None:
+    """The body of a 200, else None."""
+    try:
+        answer = urllib3.request("GET", url, timeout=10, retries=False)
+    except urllib3.exceptions.HTTPError:
+        return None
+    return answer.data if answer.status == 200 else None
+
+
+def _leads(body: bytes) -> bool:
+    """The matcher reads every shard as their leader."""
+    return bool(json.loads(body).get("role") == "leader")
+
+
+def _tail(path: str, lines: int = 12) -> str:
+    with contextlib.suppress(OSError):
+        return "\n".join(_last_lines(Path(path), lines))
+    return ""
+
+
+def _last_lines(path: Path, count: int) -> Iterator[str]:
+    yield from path.read_text(encoding="utf-8", errors="replace").splitlines()[-count:]

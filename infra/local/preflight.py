@@ -1,0 +1,57 @@
+"""What must hold before anything starts; each failure is one sentence with its remedy."""
+
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+
+from infra.local.processes import holder
+from infra.local.settings import HOST, LaptopSettings
+
+PYTHON_MIN, PYTHON_MAX = (3, 11), (3, 13)
+DISK_BYTES_MIN = 500 * 1024 * 1024
+
+
+def problems(settings: LaptopSettings) -> Iterator[str]:
+    """Everything that stands in the way."""
+    yield from _python(sys.version_info[:2])
+    yield from _node(shutil.which("node"))
+    yield from _disk(settings)
+    ports = {"EXCHANGE_PORT": settings.port, "EXCHANGE_MATCHER_PORT": settings.matcher_port}
+    if not settings.localstack_url:
+        ports["EXCHANGE_CLOUD_PORT"] = settings.cloud_port
+    for variable, port in ports.items():
+        if not is_free(port):
+            yield f"Port {port} is held by {holder(port)}: end it, or choose another with {variable}={port + 1000}."
+
+
+def _python(version: tuple[int, ...]) -> Iterator[str]:
+    if not PYTHON_MIN <= version <= PYTHON_MAX:
+        found = ".".join(map(str, version))
+        yield f"This is Python {found}, but 3.11 to 3.13 are supported: run `rm -rf .venv && make setup`, it gets one."
+
+
+def _node(path: str | None) -> Iterator[str]:
+    if path is None:
+        yield "Node.js is missing, and the web pages are built with it: install Node 20 or newer from nodejs.org."
+
+
+def _disk(settings: LaptopSettings) -> Iterator[str]:
+    settings.home.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(settings.home).free
+    if free < DISK_BYTES_MIN:
+        yield (
+            f"Only {free // 2**20} MB are free under {settings.home}: make room for 500 MB, "
+            "or set EXCHANGE_HOME to a folder elsewhere."
+        )
+
+
+def is_free(port: int) -> bool:
+    """Whether a port can be bound here."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True

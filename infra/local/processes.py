@@ -1,0 +1,127 @@
+"""The processes that `exchange up` starts, remembered with their start times so that `down` ends only those."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from infra.local.settings import ROOT
+
+END_SECONDS_MAX = 10
+# A process id is used again; its start time, told in hundredths, is not.
+_START_TOLERANCE_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessRecord:
+    """One process: its name, who it is, where it writes."""
+
+    name: str
+    pid: int
+    started: float
+    log: str
+
+    def process(self) -> psutil.Process | None:
+        """The living process, None when it is gone or its id belongs to another."""
+        try:
+            process = psutil.Process(self.pid)
+            same = abs(process.create_time() - self.started) < _START_TOLERANCE_SECONDS
+            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+        except psutil.NoSuchProcess:
+            return None
+
+
+class ProcessRecords:
+    """The file of records, `.local/processes.json`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> list[ProcessRecord]:
+        """Every record, in the order of their starts."""
+        try:
+            return [ProcessRecord(**entry) for entry in json.loads(self._path.read_text(encoding="utf-8"))]
+        except (FileNotFoundError, ValueError, TypeError):
+            return []
+
+    def add(self, record: ProcessRecord) -> None:
+        """Append a record."""
+        self._write([*self.read(), record])
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._path.unlink(missing_ok=True)
+
+    def _write(self, records: Iterable[ProcessRecord]) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        partial = self._path.with_suffix(".partial")
+        partial.write_text(json.dumps([asdict(record) for record in records], indent=2), encoding="utf-8")
+        partial.replace(self._path)
+
+
+def start(name: str, command: Sequence[str], environment: Mapping[str, str], log: Path) -> ProcessRecord:
+    """Start a process apart from this terminal, its output going to its log."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        popen = subprocess.Popen(  # noqa: S603 - our own modules, by their full names.
+            command,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    return ProcessRecord(name, popen.pid, psutil.Process(popen.pid).create_time(), str(log))
+
+
+def end(records: Sequence[ProcessRecord]) -> list[str]:
+    """End the recorded processes and their children, last started first. Returns the names of those that lived."""
+    ended = []
+    for record in reversed(records):
+        process = record.process()
+        if process is None:
+            continue
+        ended.append(record.name)
+        try:
+            family = [process, *process.children(recursive=True)]
+            process.terminate()
+        except psutil.NoSuchProcess:
+            continue
+        psutil.wait_procs([process], timeout=END_SECONDS_MAX)
+        _, living = psutil.wait_procs(family, timeout=1)
+        for one in living:
+            _kill(one)
+        psutil.wait_procs(living, timeout=2)
+    return ended
+
+
+def _kill(process: psutil.Process) -> None:
+    try:
+        process.kill()
+    except psutil.NoSuchProcess:
+        return
+
+
+def holder(port: int) -> str:
+    """Who listens on a port, as far as we may know."""
+    for connection in _listening():
+        if connection.laddr and connection.laddr.port == port and connection.pid:
+            try:
+                process = psutil.Process(connection.pid)
+                return f"process {connection.pid} ({' '.join(process.cmdline())[:100] or process.name()})"
+            except psutil.Error:
+                return f"process {connection.pid}"
+    return "another process"
+
+
+def _listening() -> list[Any]:
+    try:
+        return [entry for entry in psutil.net_connections("inet") if entry.status == psutil.CONN_LISTEN]
+    except psutil.AccessDenied:
+        return []

@@ -1,0 +1,62 @@
+"""Where the laptop cloud lives and answers: everything that an environment variable can change."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+HOST = "127.0.0.1"
+REGION = "us-east-1"
+
+
+@dataclass(frozen=True, slots=True)
+class LaptopSettings:
+    """EXCHANGE_HOME, EXCHANGE_PORT, EXCHANGE_CLOUD_PORT, EXCHANGE_MATCHER_PORT; CLOUD=localstack, AWS_ENDPOINT_URL."""
+
+    home: Path
+    port: int
+    cloud_port: int
+    matcher_port: int
+    localstack_url: str = ""
+
+    @classmethod
+    def load(cls) -> "LaptopSettings":
+        """Read the environment. Raises ValueError, its message a sentence with the remedy."""
+        localstack = os.environ.get("CLOUD", "").lower() == "localstack"
+        endpoint_url = os.environ.get("AWS_ENDPOINT_URL", "")
+        if localstack and not endpoint_url:
+            raise ValueError("CLOUD=localstack wants to know where it is: set AWS_ENDPOINT_URL=http://localhost:4566.")
+        return cls(
+            home=Path(os.environ.get("EXCHANGE_HOME", ROOT / ".local")).resolve(),
+            port=_port("EXCHANGE_PORT", 8080),
+            cloud_port=_port("EXCHANGE_CLOUD_PORT", 4566),
+            matcher_port=_port("EXCHANGE_MATCHER_PORT", 8081),
+            localstack_url=endpoint_url if localstack else "",
+        )
+
+    @property
+    def endpoint_url(self) -> str:
+        """Where AWS answers."""
+        return self.localstack_url or f"http://{HOST}:{self.cloud_port}"
+
+    @property
+    def rest_url(self) -> str:
+        """The one origin."""
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def stack_path(self) -> Path:
+        """What `exchange up` leaves for everybody who wants to know where things are."""
+        return self.home / "stack.json"
+
+    @property
+    def logs(self) -> Path:
+        """Every log file."""
+        return self.home / "logs"
+
+
+def _port(name: str, default: int) -> int:
+    text = os.environ.get(name, str(default))
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        raise ValueError(f"{name}={text} is no port: use a number from 1 to 65535.")
+    return int(text)
