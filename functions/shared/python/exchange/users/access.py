@@ -10,6 +10,7 @@ from exchange.aws.dynamodb import bind, connection
 from exchange.kernel.clock import SystemClock
 from exchange.kernel.errors import UnavailableError
 from exchange.users.authentication import Authenticator
+from exchange.users.identity import CognitoIdentities
 from exchange.users.sealing import KmsSecrets
 from exchange.users.store import ApiKeyItem, ApiKeyStore, CustomerItem, CustomerStore
 from exchange.users.tokens import PoolTokens, PublishedKeys
@@ -23,17 +24,29 @@ def authenticator(
     """Bind the tables of customers and keys and make the authenticator of this process."""
     bind(ApiKeyItem, api_keys_table)
     bind(CustomerItem, users_table)
+    customers, keys, secrets = stores(secrets_key_id)
     return Authenticator(
-        keys=ApiKeyStore(connection()),
-        secrets=KmsSecrets(client("kms"), secrets_key_id),
-        tokens=pool_tokens(user_pool_id=user_pool_id, user_pool_client_id=user_pool_client_id),
-        customers=CustomerStore(),
+        keys=keys,
+        secrets=secrets,
+        tokens=_pool_tokens(user_pool_id, user_pool_client_id),
+        customers=customers,
         clock=SystemClock(),
     )
 
 
-def pool_tokens(*, user_pool_id: str, user_pool_client_id: str) -> PoolTokens:
-    """What knows this pool's tokens. Its keys are fetched with the first token, not before."""
+def identities(user_pool_id: str, user_pool_client_id: str) -> CognitoIdentities:
+    """Sign-up and login at the user pool."""
+    tokens = _pool_tokens(user_pool_id, user_pool_client_id)
+    return CognitoIdentities(client("cognito-idp"), user_pool_client_id, tokens)
+
+
+def stores(secrets_key_id: str) -> tuple[CustomerStore, ApiKeyStore, KmsSecrets]:
+    """What changes customers and keys; the tables are bound by `authenticator`."""
+    return CustomerStore(), ApiKeyStore(connection()), KmsSecrets(client("kms"), secrets_key_id)
+
+
+def _pool_tokens(user_pool_id: str, user_pool_client_id: str) -> PoolTokens:
+    # The pool's keys are fetched with the first token, not before.
     clock = SystemClock()
     region = user_pool_id.partition("_")[0]
     return PoolTokens(

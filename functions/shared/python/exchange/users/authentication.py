@@ -95,6 +95,18 @@ class Authenticator:
             return Refused(Code.AUTH_SCOPE, f"this needs the scope {scope.value}, which the credential does not have")
         return principal
 
+    def authenticate_person(self, request: SignedRequest) -> Principal | Refused:
+        """Prove that somebody is logged in, with all that a login allows. No API key will do, whatever its scopes:
+        a leaked one must neither make keys nor see the others.
+
+        Refuses:  as `authenticate`.
+        Raises:   UnavailableError.
+        """
+        who = self.authenticate(request, Scope.VIEW)
+        if isinstance(who, Principal) and (who.key_id is not None or who.scopes != frozenset(Scope)):
+            return Refused(Code.AUTH_SCOPE, "this needs the access token of a login; API keys can't do it")
+        return who
+
     def _by_signature(self, request: SignedRequest, rechecked: bool) -> Principal | Refused:
         signature = read_signature(request.headers)
         if isinstance(signature, Refused):

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import ipaddress
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -11,6 +12,7 @@ from exchange.kernel.clock import iso_utc
 from exchange.kernel.ids import to_uuid
 
 PROFILE_NAME = "default"
+_KEY_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
 class Scope(StrEnum):
@@ -116,6 +118,11 @@ class Session:
     expires_in_seconds: int
     person: Person
     refresh_token: str | None = None
+
+
+def is_key_id(text: str) -> bool:
+    """Whether a key of ours could have this id."""
+    return _KEY_ID.fullmatch(text) is not None
 
 
 def passphrase_hash(passphrase: str, *, secret: bytes, key_id: str) -> bytes:

@@ -15,12 +15,12 @@ from typing import Protocol
 from urllib.parse import parse_qsl, quote, quote_plus
 
 from exchange.kernel.errors import Code, Refused
+from exchange.users.model import is_key_id
 
 # The name of the REST API's stage. Clients that were given the stage's own URL sign it as a part of the path.
 STAGE = "live"
 RAW_QUERY_HEADER = "x-raw-query"
 GUESSED_PARAMETERS_MAX = 5
-_KEY_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _TIMESTAMP = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,18}))?", re.ASCII)
 _NAMES = ("cb-access-key", "cb-access-sign", "cb-access-timestamp", "cb-access-passphrase")
 
@@ -67,7 +67,7 @@ def read_signature(headers: Mapping[str, str]) -> Signature | Refused:
     moment = _TIMESTAMP.fullmatch(headers["cb-access-timestamp"])
     if moment is None:
         return Refused(Code.AUTH_INVALID, "invalid timestamp: CB-ACCESS-TIMESTAMP counts seconds since 1970")
-    if not _KEY_ID.fullmatch(headers["cb-access-key"]):
+    if not is_key_id(headers["cb-access-key"]):
         return Refused(Code.AUTH_INVALID, "Invalid API Key")
     try:
         digest = base64.b64decode(headers["cb-access-sign"], validate=True)

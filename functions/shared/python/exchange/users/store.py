@@ -12,7 +12,7 @@ from pynamodb.transactions import TransactWrite
 
 from exchange.aws.dynamodb import UnitsAttribute, cancellation_codes, outage
 from exchange.kernel.clock import iso_utc
-from exchange.kernel.errors import UnavailableError
+from exchange.kernel.errors import Code, Refused, UnavailableError
 from exchange.users.model import ApiKey, Customer, CustomerStatus, KeyStatus, RateLimitTier, Scope
 
 _REFUSED = "ConditionalCheckFailedException"
@@ -103,14 +103,14 @@ class CustomerStore:
             return first
         return customer
 
-    def rename(self, user_id: str, name: str) -> Customer | None:
-        """Change a customer's name; None where there is no such customer. Raises OutageError."""
+    def rename(self, user_id: str, name: str) -> Customer | Refused:
+        """Change a customer's name. Refuses USER_NOT_FOUND. Raises OutageError."""
         item = CustomerItem(user_id)
         try:
             item.update(actions=[CustomerItem.name.set(name)], condition=CustomerItem.user_id.exists())
         except UpdateError as error:
             if error.cause_response_code == _REFUSED:
-                return None
+                return Refused(Code.USER_NOT_FOUND, "this customer is not there any more")
             raise outage(error) from error
         return _customer(item)
 

@@ -1,0 +1,148 @@
+"""What customers do with their login and their API keys, one use case a function."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from exchange.kernel.clock import Clock
+from exchange.kernel.errors import Code, Refused
+from exchange.kernel.ids import random_id
+from exchange.users.minting import KeyMaterial
+from exchange.users.model import (
+    ApiKey,
+    Customer,
+    CustomerStatus,
+    Person,
+    Principal,
+    Scope,
+    Session,
+    is_key_id,
+    passphrase_hash,
+)
+
+KEYS_MAX = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """What a customer proves themselves by."""
+
+    email: str
+    password: str
+    mfa_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyTerms:
+    """What a customer asks of a new key."""
+
+    name: str
+    scopes: frozenset[Scope]
+    expires_at_ns: int | None = None
+    allowed_addresses: tuple[str, ...] = ()
+
+
+class Identities(Protocol):
+    """The user pool."""
+
+    def log_in(self, *, email: str, password: str, mfa_code: str | None) -> Session | Refused:
+        """Exchange a password for tokens."""
+        ...
+
+
+class Customers(Protocol):
+    """Where customers are kept."""
+
+    def find(self, user_id: str) -> Customer | None:
+        """A customer by id."""
+        ...
+
+    def create_once(self, customer: Customer) -> Customer:
+        """Store a new customer, or return the one that is there."""
+        ...
+
+
+class ApiKeys(Protocol):
+    """Where API keys are kept."""
+
+    def create(self, key: ApiKey, *, keys_max: int) -> bool:
+        """Store a new key; False where its owner is frozen or has `keys_max` already."""
+        ...
+
+    def revoke(self, user_id: str, key_id: str, *, revoked_at_ns: int) -> bool:
+        """Close a key for good; False where this customer has no such active key."""
+        ...
+
+
+class Sealer(Protocol):
+    """What seals secrets."""
+
+    def seal(self, secret: bytes, *, key_id: str, user_id: str) -> bytes:
+        """Seal a secret for this key of this customer."""
+        ...
+
+
+def log_in(identities: Identities, customers: Customers, clock: Clock, *, login: Login) -> Session | Refused:
+    """Log in; the first login makes the customer with their default profile.
+
+    Refuses:  AUTH_INVALID, USER_UNCONFIRMED, AUTH_MISSING (a second factor), RATE_LIMITED, ACCOUNT_FROZEN.
+    Raises:   OutageError; logging in again is always harmless.
+    """
+    session = identities.log_in(email=login.email, password=login.password, mfa_code=login.mfa_code)
+    if isinstance(session, Refused):
+        return session
+    customer = customers.find(session.person.user_id)
+    if customer is None:
+        customer = customers.create_once(_new_customer(session.person, clock.now_ns()))
+    if customer.status is not CustomerStatus.ACTIVE:
+        return Refused(Code.ACCOUNT_FROZEN, "this account is frozen; ask support")
+    return session
+
+
+def find_customer(customers: Customers, user_id: str) -> Customer | Refused:
+    """The customer behind a credential. Refuses USER_NOT_FOUND. Raises UnavailableError."""
+    return customers.find(user_id) or Refused(Code.USER_NOT_FOUND, "this customer is not there any more")
+
+
+def create_api_key(
+    keys: ApiKeys, sealer: Sealer, clock: Clock, *, owner: Principal, terms: KeyTerms, material: KeyMaterial
+) -> ApiKey | Refused:
+    """Make a key. Its rate tier is its owner's.
+
+    Refuses:  REQUEST_FIELD_INVALID (expires_at is over), API_KEY_LIMIT.
+    Raises:   UnavailableError; OutcomeUnknownError: the key may be there, then revoke it: its secret is lost.
+    """
+    now_ns = clock.now_ns()
+    if terms.expires_at_ns is not None and terms.expires_at_ns <= now_ns:
+        return Refused(Code.REQUEST_FIELD_INVALID, "expires_at: this is in the past")
+    key = ApiKey(
+        key_id=material.key_id,
+        user_id=owner.user_id,
+        name=terms.name,
+        scopes=terms.scopes,
+        sealed_secret=sealer.seal(material.secret, key_id=material.key_id, user_id=owner.user_id),
+        passphrase_hash=passphrase_hash(material.passphrase, secret=material.secret, key_id=material.key_id),
+        created_at_ns=now_ns,
+        rate_limit_tier=owner.rate_limit_tier,
+        expires_at_ns=terms.expires_at_ns,
+        allowed_addresses=terms.allowed_addresses,
+    )
+    if not keys.create(key, keys_max=KEYS_MAX):
+        return Refused(Code.API_KEY_LIMIT, f"you have {KEYS_MAX} API keys; revoke one first")
+    return key
+
+
+def revoke_api_key(keys: ApiKeys, clock: Clock, *, user_id: str, key_id: str) -> str | Refused:
+    """Close an own key at once and for good. A foreign key is as absent as a missing one.
+
+    Refuses:  API_KEY_NOT_FOUND.
+    Raises:   OutageError; revoking again is harmless.
+    """
+    if is_key_id(key_id) and keys.revoke(user_id, key_id, revoked_at_ns=clock.now_ns()):
+        return key_id
+    return Refused(Code.API_KEY_NOT_FOUND, "no active API key of yours has this id")
+
+
+def _new_customer(person: Person, now_ns: int) -> Customer:
+    return Customer(
+        user_id=person.user_id, account_id=random_id(), email=person.email, name=person.name, created_at_ns=now_ns
+    )
