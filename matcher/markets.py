@@ -93,6 +93,11 @@ class Market:
         return self._engine.sequence
 
     @property
+    def chain_hash(self) -> bytes:
+        """The chain after the last event."""
+        return self._engine.chain_hash
+
+    @property
     def published_sequence(self) -> int:
         """The last event's number at the last drain."""
         return self._published_sequence
@@ -150,7 +155,7 @@ class Markets:
 
     def __iter__(self) -> Iterator[Market]:
         """Every open market."""
-        return iter(self._markets.values())
+        return iter(tuple(self._markets.values()))
 
     def restore(self, state: ShardState) -> None:
         """Begin with a saved state. Raises SnapshotCorruptError where an engine does not know its own."""

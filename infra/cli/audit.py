@@ -15,16 +15,16 @@ from exchange.aws.dynamodb import bind
 from exchange.instruments.store import InstrumentStore
 from exchange.orders.store import OrderStore
 from exchange.settlement.model import Cursor
-from matcher.engines import ProductEngines
-from matcher.listings import ListingItem, ListingStore
-from matcher.markets import Markets
-from matcher.stream_reader import stream_record
 from rich.console import Console
 from rich.table import Table
 
 from infra.local.clients import environment
 from infra.local.laptop import read_stack
 from infra.local.settings import LaptopSettings
+from matcher.engines import ProductEngines
+from matcher.listings import ListingItem, ListingStore
+from matcher.markets import Markets
+from matcher.stream_reader import stream_record
 
 QUIET_SECONDS_MAX = 60
 console = Console(highlight=False)

@@ -38,6 +38,14 @@ def checkpoint_name(product_id: str) -> str:
     return f"settlement:{product_id}"
 
 
+def settlement_cursor(product_id: str) -> Cursor:
+    """How far a product is settled, read consistently."""
+    for item in CheckpointItem.query(checkpoint_name(product_id), consistent_read=True):
+        head = Head(item.journal_batch, item.journal_hash)
+        return Cursor(item.sequence, item.hash_sequence, item.hash, item.epoch, head)
+    return Cursor.start(product_id)
+
+
 class DynamoSettlementStore:
     """Cursor, orders and the one transaction that moves everything."""
 
@@ -47,10 +55,7 @@ class DynamoSettlementStore:
 
     def cursor(self, product_id: str) -> Cursor:
         """How far a product is settled, read consistently."""
-        for item in CheckpointItem.query(checkpoint_name(product_id), consistent_read=True):
-            head = Head(item.journal_batch, item.journal_hash)
-            return Cursor(item.sequence, item.hash_sequence, item.hash, item.epoch, head)
-        return Cursor.start(product_id)
+        return settlement_cursor(product_id)
 
     def orders(self, order_ids: Iterable[int]) -> Sequence[Order]:
         """Orders by id, read consistently."""

@@ -1,0 +1,142 @@
+"""Reading the world: whole tables, and whole streams from the oldest record that they still have."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from exchange.audit.model import Replayed, TransferRow, World
+from exchange.aws.dynamodb import bind
+from exchange.instruments.store import InstrumentItem, InstrumentStore
+from exchange.ledger.model import Balance
+from exchange.ledger.store import BalanceItem, JournalItem, JournalStore
+from exchange.market_data.items import CheckpointItem as BookCheckpointItem
+from exchange.messages import CommandRecord, EventRecord, decode_commands, decode_events
+from exchange.orders.store import FillItem, OrderItem, fill_from, order_from
+from exchange.settlement.model import Cursor
+from exchange.settlement.quarantine import Quarantine
+from exchange.settlement.store import CheckpointItem, settlement_cursor
+from exchange.transfers.model import TransferStatus
+from exchange.transfers.store import TransferItem
+
+_SETTLEMENT = "settlement:"
+_MARKET_DATA = "market_data:"
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the world is: table names by their logical name, stream names, the quarantine's bucket."""
+
+    tables: Mapping[str, str]
+    orders_stream: str
+    executions_stream: str
+    quarantine_bucket: str
+
+
+@dataclass(frozen=True, slots=True)
+class RawRecord:
+    """One Kinesis record as boto3 gives it."""
+
+    answer: Mapping[str, Any]
+
+    @property
+    def product_id(self) -> str:
+        """The partition key: the product."""
+        return str(self.answer["PartitionKey"])
+
+    @property
+    def data(self) -> bytes:
+        """The record's bytes."""
+        return bytes(self.answer["Data"])
+
+
+def bind_tables(tables: Mapping[str, str]) -> None:
+    """Tell every item which table it is here."""
+    for model, name in (
+        (InstrumentItem, "instruments"),
+        (BalanceItem, "balances"),
+        (JournalItem, "journal"),
+        (OrderItem, "orders"),
+        (FillItem, "fills"),
+        (TransferItem, "transfers"),
+        (CheckpointItem, "checkpoints"),
+        (BookCheckpointItem, "checkpoints"),
+    ):
+        bind(model, tables[name])
+
+
+def scan_stream(kinesis: Any, stream_name: str) -> Iterator[RawRecord]:
+    """Every record of a stream, shard by shard, each shard in its order (a parent before its children)."""
+    pages = kinesis.get_paginator("list_shards").paginate(StreamName=stream_name)
+    for shard in [shard for page in pages for shard in page["Shards"]]:
+        answer = kinesis.get_shard_iterator(
+            StreamName=stream_name, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+        )
+        iterator = answer["ShardIterator"]
+        while iterator:
+            batch = kinesis.get_records(ShardIterator=iterator, Limit=5_000)
+            for record in batch["Records"]:
+                yield RawRecord(record)
+            if not batch["Records"] and not batch.get("MillisBehindLatest"):
+                break
+            iterator = batch.get("NextShardIterator")
+
+
+def read_commands(records: Iterator[RawRecord]) -> dict[str, list[CommandRecord]]:
+    """The orders stream's records by product."""
+    found: dict[str, list[CommandRecord]] = defaultdict(list)
+    for record in records:
+        found[record.product_id].append(decode_commands(record.data))
+    return found
+
+
+def read_executions(records: Iterator[RawRecord]) -> dict[str, list[EventRecord]]:
+    """The executions stream's records by product."""
+    found: dict[str, list[EventRecord]] = defaultdict(list)
+    for record in records:
+        found[record.product_id].append(decode_events(record.data))
+    return found
+
+
+def read_cursors() -> tuple[dict[str, Cursor], dict[str, int]]:
+    """How far settlement, and how far market data, has come in each product."""
+    settled: dict[str, Cursor] = {}
+    folded: dict[str, int] = {}
+    for item in BookCheckpointItem.scan(consistent_read=True):
+        if item.name.startswith(_MARKET_DATA):
+            folded[item.name.removeprefix(_MARKET_DATA)] = item.sequence
+        elif item.name.startswith(_SETTLEMENT):
+            product_id = item.name.removeprefix(_SETTLEMENT)
+            settled[product_id] = settlement_cursor(product_id)
+    return settled, folded
+
+
+def read_world(places: Places, *, kinesis: Any, s3: Any, replayed: Mapping[str, Replayed]) -> World:
+    """Read everything. Call `bind_tables` first, and wait until the exchange is quiet."""
+    cursors, book_sequences = read_cursors()
+    partitions = {item.partition for item in JournalItem.scan(attributes_to_get=["partition"], consistent_read=True)}
+    journal = JournalStore()
+    return World(
+        products=InstrumentStore().products(),
+        balances=[
+            Balance(item.account, item.asset, item.available or 0, item.held or 0, item.open_orders or 0)
+            for item in BalanceItem.scan(consistent_read=True)
+        ],
+        batches={partition: list(journal.batches(partition)) for partition in sorted(partitions)},
+        orders=[order_from(item) for item in OrderItem.scan(consistent_read=True)],
+        fills=[fill_from(item) for item in FillItem.scan(consistent_read=True)],
+        transfers=[
+            _transfer(item) for item in TransferItem.scan(TransferItem.account_id.exists(), consistent_read=True)
+        ],
+        cursors=cursors,
+        executions=read_executions(scan_stream(kinesis, places.executions_stream)),
+        commands=read_commands(scan_stream(kinesis, places.orders_stream)),
+        replayed=replayed,
+        book_sequences=book_sequences,
+        paused=Quarantine(s3, places.quarantine_bucket).paused(),
+    )
+
+
+def _transfer(item: TransferItem) -> TransferRow:
+    completed = item.status == TransferStatus.COMPLETED.value
+    return TransferRow(item.transfer_id, item.account_id, item.asset, item.units, completed)

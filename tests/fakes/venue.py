@@ -1,0 +1,259 @@
+"""A whole exchange in memory: the real rules, engine, planner and audit, on dictionaries."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from exchange.audit.model import Replayed, TransferRow, World
+from exchange.fees.model import FeeSchedule
+from exchange.instruments.model import Product
+from exchange.kernel.errors import Refused, UnavailableError, require
+from exchange.ledger.model import (
+    Balance,
+    Batch,
+    Entry,
+    EntryKind,
+    Head,
+    Movements,
+    custody_account,
+    customer_account,
+    next_batch,
+)
+from exchange.messages import (
+    Command,
+    EventRecord,
+    decode_commands,
+    decode_events,
+    encode_commands,
+    encode_event_records,
+)
+from exchange.orders.model import Fill, Order, OrderStatus, created_key
+from exchange.risk.model import MarketView, OrderTerms
+from exchange.settlement.model import Commit, Cursor, Part
+from exchange.settlement.service import Settled, settle
+from exchange.trading.model import Acceptance, Intent, Trader
+from exchange.trading.service import Desk, cancel_order, cancel_orders, place_order
+
+from matcher.engine.product import ProductSpec
+from matcher.engine.reference import Engine
+from matcher.listings import product_parameters
+
+RAIL = "rail:test-bank"
+
+
+@dataclass
+class ManualClock:
+    """Time that moves when it is told to, and a little whenever it is asked."""
+
+    time_ns: int = 1_700_000_000_000_000_000
+
+    def now_ns(self) -> int:
+        """Nanoseconds since 1970."""
+        self.time_ns += 1_000
+        return self.time_ns
+
+
+@dataclass
+class Tables:
+    """The tables that order entry and settlement share. `conflicts` makes that many commits fail first."""
+
+    balances: dict[tuple[str, str], Balance] = field(default_factory=dict)
+    stored: dict[int, Order] = field(default_factory=dict)
+    fills: list[Fill] = field(default_factory=list)
+    batches: dict[str, list[tuple[Batch, bytes]]] = field(default_factory=lambda: defaultdict(list))
+    cursors: dict[str, Cursor] = field(default_factory=dict)
+    conflicts: int = 0
+
+    def move(self, movements: Movements) -> bool:
+        """Move every balance or none."""
+        moved: dict[tuple[str, str], Balance] = {}
+        for account, asset, move in movements.moving():
+            before = self.balances.get((account, asset), Balance(account, asset, 0, 0, 0))
+            after = replace(
+                before,
+                available=before.available + move.available,
+                held=before.held + move.held,
+                open_orders=before.open_orders + move.open_orders,
+            )
+            if min(after.available, after.held, after.open_orders) < 0 and not account.startswith("house:custody"):
+                return False
+            moved[account, asset] = after
+        self.balances |= moved
+        return True
+
+    def deposit(self, account_id: int, asset: str, units: int, transfer_id: str) -> None:
+        """Credit a customer against custody."""
+        customer, custody = customer_account(account_id), custody_account("test-bank")
+        movements = Movements()
+        movements.of(customer, asset).available += units
+        movements.of(custody, asset).available -= units
+        chain = self.batches[RAIL]
+        head = Head(chain[-1][0].number, chain[-1][1]) if chain else Head()
+        entries = (
+            Entry(customer, asset, units, EntryKind.DEPOSIT, transfer_id),
+            Entry(custody, asset, -units, EntryKind.DEPOSIT, transfer_id),
+        )
+        batch = next_batch(head, partition=RAIL, posted_at_ns=1, reference=transfer_id, entries=entries)
+        chain.append((batch, batch.hash()))
+        require(self.move(movements), "a deposit can't fail")
+
+    # Order entry
+
+    def accept(self, order: Order, product: Product, trader: Trader) -> Acceptance:
+        """Write the order and its hold whole or not at all."""
+        del trader
+        if order.order_id in self.stored:
+            return Acceptance.ORDER_EXISTS
+        movements = Movements()
+        move = movements.of(customer_account(order.account_id), order.hold_asset(product))
+        move.available, move.held, move.open_orders = -order.hold_units, order.hold_units, 1
+        balance = self.balance(order.account_id, order.hold_asset(product))
+        if balance.open_orders >= product.open_orders_max or not self.move(movements):
+            return Acceptance.BALANCE_REFUSED
+        self.stored[order.order_id] = order
+        return Acceptance.ACCEPTED
+
+    def order(self, order_id: int) -> Order | None:
+        """One order."""
+        return self.stored.get(order_id)
+
+    def balance(self, account_id: int, asset: str) -> Balance:
+        """One balance."""
+        account = customer_account(account_id)
+        return self.balances.get((account, asset), Balance(account, asset, 0, 0, 0))
+
+    def list_orders(self, account_id: int, *, live_only: bool, before_key: str | None, limit: int) -> Sequence[Order]:
+        """An account's orders, newest first."""
+        own = [o for o in self.stored.values() if o.account_id == account_id and (o.live or not live_only)]
+        older = [o for o in own if before_key is None or created_key(o) < before_key]
+        return sorted(older, key=created_key, reverse=True)[:limit]
+
+    def pending_since(self, before_ns: int, *, limit: int) -> Sequence[Order]:
+        """Orders that wait for their first event."""
+        waiting = [o for o in self.stored.values() if o.status is OrderStatus.PENDING and o.created_at_ns < before_ns]
+        return waiting[:limit]
+
+    # Settlement
+
+    def cursor(self, product_id: str) -> Cursor:
+        """How far a product is settled."""
+        return self.cursors.get(product_id, Cursor.start(product_id))
+
+    def orders(self, order_ids: Iterable[int]) -> Sequence[Order]:
+        """Orders by id."""
+        return [self.stored[order_id] for order_id in order_ids if order_id in self.stored]
+
+    def commit(self, part: Part) -> Commit:
+        """Write a part whole or not at all."""
+        if self.conflicts:
+            self.conflicts -= 1
+            return Commit.CONFLICT
+        if self.cursor(part.product_id) != part.before:
+            return Commit.STALE
+        require(self.move(part.movements), "settling would break a balance")
+        self.cursors[part.product_id] = part.after
+        self.stored |= {after.order_id: after for _, after in part.orders}
+        self.fills += part.fills
+        if part.batch is not None:
+            self.batches[part.batch.partition].append((part.batch, part.batch.hash()))
+        return Commit.DONE
+
+
+@dataclass
+class Stream:
+    """A stream in memory. `failing` makes puts fail after the order was accepted; `doubling` puts each record twice."""
+
+    records: list[bytes] = field(default_factory=list)
+    failing: bool = False
+    doubling: bool = False
+
+    def send(self, product_id: str, commands: Sequence[Command]) -> None:
+        """Put a record of commands."""
+        if self.failing:
+            raise UnavailableError("the stream is away")
+        self.records += [encode_commands(product_id, commands)] * (2 if self.doubling else 1)
+
+
+class Venue:
+    """One product's whole flow, step by step."""
+
+    def __init__(self, product: Product, fees: FeeSchedule) -> None:
+        self.product = product
+        self.clock = ManualClock()
+        self.tables = Tables()
+        self.stream = Stream()
+        self.executions: list[bytes] = []
+        self._matched = 0
+        self._deposits = 0
+        self.engine = self._new_engine()
+        self.desk = Desk(
+            entry=self.tables,
+            stream=self.stream,
+            products=lambda: {product.product_id: product},
+            market=lambda _: MarketView(),
+            fees=lambda _: fees,
+            clock=self.clock,
+            pause=lambda _: None,
+        )
+
+    def _new_engine(self) -> Engine:
+        return Engine(ProductSpec.from_parameters(self.product.product_id, product_parameters(self.product)))
+
+    def deposit(self, account_id: int, asset: str, units: int) -> None:
+        """Fund an account."""
+        self._deposits += 1
+        self.tables.deposit(account_id, asset, units, f"deposit-{self._deposits}")
+
+    def place(self, account_id: int, terms: OrderTerms, client_oid: str = "") -> Order | Refused:
+        """Place an order as the API does."""
+        trader = Trader(f"user-{account_id}", account_id, None)
+        return place_order(self.desk, trader, self.product.product_id, terms, Intent(client_oid, repr(terms)))
+
+    def cancel(self, account_id: int, name: str) -> Order | Refused:
+        """Cancel one order as the API does."""
+        return cancel_order(self.desk, account_id, name)
+
+    def cancel_all(self, account_id: int) -> list[Order] | Refused:
+        """Cancel all of an account's orders as the API does."""
+        return cancel_orders(self.desk, account_id, None)
+
+    def match(self) -> None:
+        """Let the engine read what is new on the stream, and publish what it says."""
+        hash_before = self.engine.chain_hash
+        results = []
+        for data in self.stream.records[self._matched :]:
+            now_ns = self.clock.now_ns()
+            for command in decode_commands(data).commands:
+                result = self.engine.apply(replace(command, time_ns=now_ns))
+                if result is not None:
+                    results.append(result)
+        self._matched = len(self.stream.records)
+        if results:
+            self.executions += encode_event_records(self.product.product_id, 1, results, hash_before=hash_before)
+
+    def settle(self, first: int = 0) -> Settled:
+        """Settle the executions from record `first` on; settled ones change nothing."""
+        records = [decode_events(data) for data in self.executions[first:]]
+        return settle(self.product, records, store=self.tables, clock=self.clock, pause=lambda _: None)
+
+    def world(self) -> World:
+        """All of it, for the audit."""
+        tables = self.tables
+        deposits = [
+            TransferRow(batch.reference, 0, batch.entries[0].asset, batch.entries[0].units, completed=True)
+            for batch, _ in tables.batches[RAIL]
+        ]
+        records: list[EventRecord] = [decode_events(data) for data in self.executions]
+        product_id = self.product.product_id
+        return World(
+            products={product_id: self.product},
+            balances=list(tables.balances.values()),
+            batches=tables.batches,
+            orders=list(tables.stored.values()),
+            fills=tables.fills,
+            transfers=deposits,
+            cursors=tables.cursors,
+            executions={product_id: records},
+            commands={product_id: [decode_commands(data) for data in self.stream.records]},
+            replayed={product_id: Replayed(self.engine.sequence, self.engine.chain_hash)},
+        )
