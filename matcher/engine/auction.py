@@ -48,7 +48,7 @@ def clearing_price(book: Book, reference: tuple[int, int] | None) -> tuple[int, 
 
 
 def _candidates(book: Book) -> list[tuple[int, int, int]]:
-    """Each price of the book, the volume that would trade at it, and the surplus: of bids positive, of asks negative."""
+    """Each price of the book, the volume that would trade at it, and the surplus (of bids +, of asks -)."""
     bids = {price: _volume(queue) for price, queue in book.bids.levels()}
     asks = {price: _volume(queue) for price, queue in book.asks.levels()}
     prices = sorted(bids.keys() | asks.keys())

@@ -95,7 +95,7 @@ def _refusal_of_values(state: State, command: Command) -> int:
 
 def _refusal_of_funds(state: State, command: Command) -> int:
     product = state.product
-    if command.funds and not product.funds_min <= command.funds <= VALUE_MAX * product.funds_per_value:
+    if command.funds and not product.funds_min <= command.funds <= product.funds_max:
         return RejectReason.INVALID_FUNDS
     if command.funds < 0 or command.price * command.size > VALUE_MAX:
         return RejectReason.INVALID_FUNDS

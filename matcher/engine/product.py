@@ -3,7 +3,8 @@
 Units of funds. A trade of s lots at p ticks is worth p x s ticks x lots. A lot is a/b of the base currency (in lowest
 terms), so a tick of quote currency is b/a tick-lots: no whole number unless a is 1. Funds are therefore counted in
 `quote_increment`/b, of which one tick-lot has a = `funds_per_value`. Of every product whose lot is 1, 0.1, 0.001, ...
-that is 1, and funds are simply tick-lots.
+that is 1, and funds are simply tick-lots. (Of the others the packed form's 64 bits can end below the contract's limit
+of 10^18 tick-lots: funds above that are refused as funds above the limit are.)
 """
 
 import re
@@ -17,6 +18,7 @@ from exchange.messages import ProductParameters
 LOTS_MAX: Final = 10**12
 TICKS_MAX: Final = 10**12
 VALUE_MAX: Final = 10**18
+INT64_MAX: Final = 2**63 - 1
 
 _DECIMAL: Final = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,18})?", re.ASCII)
 
@@ -29,8 +31,8 @@ class ProductError(ValueError):
 class ProductSpec:
     """A product as its engine sees it.
 
-    Units:    size_min, size_max in lots; funds_min in funds units (see above); reference_price in ticks, exact;
-              band as a part of 1, exact. None where the product has none.
+    Units:    size_min, size_max in lots; funds_min, funds_max in funds units (see above); reference_price in ticks and
+              band as a part of 1, both exact, None where the product has none.
     """
 
     product_id: str
@@ -40,6 +42,7 @@ class ProductSpec:
     size_min: int
     size_max: int
     funds_min: int
+    funds_max: int
     funds_per_value: int
     reference_price: Fraction | None
     band: Fraction | None
@@ -63,6 +66,7 @@ class ProductSpec:
             funds_min=_ceiling(
                 parse_fraction("min_market_funds", parameters.min_market_funds) / tick * lot.denominator
             ),
+            funds_max=min(VALUE_MAX * lot.numerator, INT64_MAX),
             funds_per_value=lot.numerator,
             reference_price=parse_fraction("reference_price", reference) / tick if reference else None,
             band=parse_fraction("price_band", band) if band else None,
@@ -77,21 +81,6 @@ class ProductSpec:
     def is_unlisted(self) -> bool:
         """Whether no `configure` has said what this product is."""
         return not self.parameters.base_currency and self.size_max == 0
-
-    def ticks(self, price: Fraction) -> int | None:
-        """A price as ticks; None when it falls between two."""
-        count = price / self.quote_increment
-        return count.numerator if count.denominator == 1 else None
-
-    def lots(self, size: Fraction) -> int | None:
-        """A size as lots; None when it falls between two."""
-        count = size / self.base_increment
-        return count.numerator if count.denominator == 1 else None
-
-    def funds_units(self, funds: Fraction) -> int | None:
-        """Funds as funds units; None when they fall between two ticks of the quote currency."""
-        count = funds / self.quote_increment
-        return count.numerator * self.base_increment.denominator if count.denominator == 1 else None
 
 
 def parse_fraction(field: str, text: str) -> Fraction:
