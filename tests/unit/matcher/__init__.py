@@ -1,0 +1,1 @@
+"""The container's loop, leases and snapshots, on fakes."""
