@@ -7,7 +7,7 @@ from pydantic import Field
 from exchange.payments.model import Notification, Outcome
 from exchange.rest.reading import Body
 
-_Id = Annotated[str, Field(min_length=1, max_length=64, pattern=r"\A[A-Za-z0-9_.:-]+\Z")]
+_Id = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+$")]
 _Amount = Annotated[str, Field(min_length=1, max_length=40)]
 
 
