@@ -78,8 +78,12 @@ class Laptop:
         package = self._package()
         if deployment.deployed_revision(self.client("cloudformation")) == package.revision:
             return False
+        before = self.status().stack.get("outputs", {})
         with self._step("Updating the stack"):
             self._deploy(package)
+            if self.outputs["RestApiId"] != before.get("RestApiId"):
+                self._restart_edge()
+            write_stack(self.settings, {**self.status().stack, **self._stack()})
         return True
 
     def down(self) -> list[str]:
@@ -127,6 +131,13 @@ class Laptop:
         stack["started_seconds"] = round(time.monotonic() - started, 1)
         write_stack(self.settings, stack)
         return stack
+
+    def _restart_edge(self) -> None:
+        """An update of the API's document makes a new API here."""
+        processes.end([record for record in self._records.read() if record.name == "edge"])
+        self._records.forget("edge")
+        self._run("edge", self._edge_command())
+        self._wait_for("edge", f"{self.settings.rest_url}/time")
 
     def _package(self) -> packaging.Package:
         return packaging.package(

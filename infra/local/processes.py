@@ -53,6 +53,10 @@ class ProcessRecords:
         """Append a record."""
         self._write([*self.read(), record])
 
+    def forget(self, name: str) -> None:
+        """Remove a record."""
+        self._write(record for record in self.read() if record.name != name)
+
     def clear(self) -> None:
         """Forget all of them."""
         self._path.unlink(missing_ok=True)

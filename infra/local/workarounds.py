@@ -29,6 +29,8 @@ def apply_all(pools: FunctionPools) -> None:
     poll_each_event_source_by_itself()  # First: it must be in place before MiniStack's services are imported.
     run_functions_in_forked_workers(pools)
     call_functions_from_the_gateway_without_a_thread(pools)
+    import_gateway_responses_with_the_api()
+    answer_for_a_crashed_function_in_the_apis_own_words()
     keep_logs_in_one_stream_and_skip_quiet_ones()
     start_executions_at_once()
     forget_finished_express_executions()
@@ -119,6 +121,51 @@ def call_functions_from_the_gateway_without_a_thread(pools: FunctionPools) -> No
         return result, None
 
     apigateway_v1._call_lambda_raw = call
+
+
+def import_gateway_responses_with_the_api() -> None:
+    """Upstream drops the document's x-amazon-apigateway-gateway-responses."""
+    from ministack.services import apigateway_v1
+
+    upstream = apigateway_v1._import_rest_api
+
+    def import_api(spec: dict[str, Any], base_data: dict[str, Any] | None = None) -> str:
+        api_id: str = upstream(spec, base_data)
+        for kind, response in (spec.get("x-amazon-apigateway-gateway-responses") or {}).items():
+            status = response.get("statusCode")
+            known = {"responseParameters", "responseTemplates"} & response.keys()
+            data = {name: response[name] for name in known} | ({"statusCode": str(status)} if status else {})
+            apigateway_v1._put_gateway_response(api_id, kind, data)
+        return api_id
+
+    apigateway_v1._import_rest_api = import_api
+
+
+class FunctionFailedError(Exception):
+    """The function that a route calls has crashed or run out of time."""
+
+
+def answer_for_a_crashed_function_in_the_apis_own_words() -> None:
+    """Upstream shows the caller the function's error; AWS answers with the API's DEFAULT_5XX response."""
+    from ministack.services import apigateway_v1
+
+    upstream_response = apigateway_v1._lambda_proxy_response
+    upstream_invoke = apigateway_v1._invoke_lambda_proxy_v1
+
+    def response(result: dict[str, Any]) -> Any:
+        shaped, error = upstream_response(result)
+        if error:
+            raise FunctionFailedError(error)
+        return shaped, None
+
+    async def invoke(*arguments: Any, **options: Any) -> Any:
+        try:
+            return await upstream_invoke(*arguments, **options)
+        except FunctionFailedError:
+            return apigateway_v1._gw_error("DEFAULT_5XX", "Internal server error")
+
+    apigateway_v1._lambda_proxy_response = response
+    apigateway_v1._invoke_lambda_proxy_v1 = invoke
 
 
 def keep_logs_in_one_stream_and_skip_quiet_ones() -> None:

@@ -1,0 +1,69 @@
+# Thin names for what pyproject.toml and the `exchange` command do. `make` alone says what there is.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+UV_VERSION := 0.13.9
+SAM_CLI_VERSION := 1.170.0
+# The uv in PATH where there is one; else one of our own, pinned, in .uv.
+UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
+BIN := .venv/bin
+STAMP := .venv/.ready
+ENGINE_SOURCES := $(wildcard setup.py matcher/engine/*.py matcher/engine/*.pyx matcher/engine/*.pxd)
+
+.PHONY: help setup up down status demo audit test check format bench deploy clean
+
+help: ## What there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[36mmake %-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Make .venv with everything in it, the compiled engine included
+
+$(STAMP): uv.lock pyproject.toml $(ENGINE_SOURCES) | $(filter .uv/bin/uv,$(UV))
+	$(UV) sync --frozen --all-groups --reinstall-package stock-exchange
+	@touch $@
+
+.uv/bin/uv:
+	@command -v python3 >/dev/null || { echo "Python is missing: install Python 3.11 or newer from python.org."; exit 1; }
+	python3 -m venv .uv
+	.uv/bin/python -m pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"
+
+up: $(STAMP) ## Start the exchange on this laptop, ready when an order can be placed
+	@$(BIN)/exchange up
+
+down: $(STAMP) ## End it; nothing is left running
+	@$(BIN)/exchange down
+
+status: $(STAMP) ## What runs
+	@$(BIN)/exchange status
+
+demo: $(STAMP) ## Send an order flow through the REST API and audit what came of it
+	@$(BIN)/exchange demo
+
+audit: $(STAMP) ## Check every invariant of the running exchange
+	@$(BIN)/exchange audit
+
+test: $(STAMP) ## Every test: rules, properties, contracts, the laptop cloud
+	$(BIN)/pytest
+
+check: $(STAMP) ## Exactly what CI runs: format, lint, types, imports, template, tests
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/cfn-lint template.yaml infra/*.yaml
+	AWS_DEFAULT_REGION=us-east-1 $(UV) tool run --from aws-sam-cli==$(SAM_CLI_VERSION) sam validate --lint --template template.yaml
+	$(BIN)/pytest
+
+format: $(STAMP) ## Format and mend what ruff can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(STAMP) ## Measure a running exchange; docs/benchmarks.md says what was found here
+	@$(BIN)/exchange bench
+
+deploy: $(STAMP) ## Deploy to AWS, the first time or again
+	@$(BIN)/exchange deploy
+
+clean: down ## Remove what was made; .venv too
+	rm -rf .venv .uv .local .aws-sam build
