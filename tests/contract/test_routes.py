@@ -1,0 +1,155 @@
+"""Routes of the code, operations of the API document and permissions of the template are the same."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from openapi_spec_validator import validate
+
+from tests.contract.cloud_definition import ROOT, api_document, functions, resources, root_template, walk
+
+METHODS = {"get", "put", "post", "delete", "patch", "head", "options"}
+MONEY = {
+    "amount", "available", "balance", "base_increment", "base_max_size", "base_min_size", "executed_value", "fee",
+    "fill_fees", "filled_size", "funds", "hold", "maker_fee_rate", "max_precision", "min_market_funds", "min_size",
+    "price", "quote_increment", "reference_price", "remaining_size", "size", "specified_funds", "stop_price",
+    "taker_fee_rate", "volume", "bid", "ask",
+}  # fmt: skip
+
+
+def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, item in api_document()["paths"].items():
+        for method, operation in item.items():
+            if method in METHODS:
+                yield method.upper(), path, operation
+
+
+def _function_of(operation: dict[str, Any]) -> str:
+    uri = operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
+    found = re.fullmatch(
+        r"arn:\$\{AWS::Partition\}:apigateway:\$\{AWS::Region\}:lambda:path/2015-03-31/functions/"
+        r"\$\{(\w+)\.Arn\}/invocations",
+        uri,
+    )
+    assert found, uri
+    return found[1]
+
+
+def test_the_document_is_valid_openapi() -> None:
+    validate(api_document())
+
+
+@pytest.mark.parametrize(
+    "function", [function for function in functions() if function.module.endswith(".api")], ids=lambda function: function.name
+)
+def test_an_api_serves_exactly_its_operations(function: Any, code: dict[str, Any]) -> None:
+    found = code["triggers"][function.module]
+    assert "error" not in found, found.get("error")
+    documented = {
+        f"{method} {path}" for method, path, operation in operations() if _function_of(operation) == function.logical_id
+    }
+    assert set(found["routes"]) == documented
+
+
+def test_every_operation_is_integrated_as_a_proxy() -> None:
+    known = {function.logical_id for function in functions()}
+    for method, path, operation in operations():
+        integration = operation["x-amazon-apigateway-integration"]
+        assert integration["type"] == "aws_proxy", f"{method} {path}"
+        assert integration["httpMethod"] == "POST", f"{method} {path}"  # How Lambda is invoked, whatever the method.
+        assert _function_of(operation) in known
+
+
+def test_a_path_part_is_literal_or_one_whole_variable() -> None:
+    for path in api_document()["paths"]:
+        for part in path.strip("/").split("/"):
+            assert re.fullmatch(r"[A-Za-z0-9._:-]+|\{[A-Za-z0-9._-]+\}", part), path
+
+
+def test_siblings_that_are_variables_have_one_name() -> None:
+    # API Gateway refuses /orders/{id} beside /orders/{order_id}/fills.
+    names: dict[str, set[str]] = {}
+    for path in api_document()["paths"]:
+        parts = path.strip("/").split("/")
+        for position, part in enumerate(parts):
+            if part.startswith("{"):
+                parent = re.sub(r"\{[^}]+\}", "{}", "/".join(parts[:position]))
+                names.setdefault(parent, set()).add(part)
+    assert {parent: found for parent, found in names.items() if len(found) > 1} == {}
+
+
+def test_every_path_variable_is_declared() -> None:
+    document = api_document()
+    for path, item in document["paths"].items():
+        declared = {
+            document["components"]["parameters"][reference["$ref"].rsplit("/", 1)[1]]["name"]
+            for reference in item.get("parameters", [])
+        }
+        assert declared == set(re.findall(r"\{(\w+)\}", path)), path
+
+
+def test_operation_ids_are_unique() -> None:
+    ids = [operation["operationId"] for _, _, operation in operations()]
+    assert len(ids) == len(set(ids))
+
+
+def test_request_bodies_refuse_unknown_fields() -> None:
+    schemas = api_document()["components"]["schemas"]
+    for method, path, operation in operations():
+        if "requestBody" in operation:
+            reference = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+            assert schemas[reference.rsplit("/", 1)[1]]["additionalProperties"] is False, f"{method} {path}"
+
+
+def test_money_is_text() -> None:
+    for node in walk(api_document()["components"]["schemas"]):
+        if isinstance(node, dict) and isinstance(node.get("properties"), dict):
+            for name in MONEY & node["properties"].keys():
+                schema = node["properties"][name]
+                assert schema == {"$ref": "#/components/schemas/Decimal"}, name
+
+
+def test_a_success_never_has_a_message() -> None:
+    for name, schema in api_document()["components"]["schemas"].items():
+        assert name == "Error" or "message" not in schema.get("properties", {}), name
+
+
+def test_every_operation_says_how_it_fails() -> None:
+    for method, path, operation in operations():
+        assert operation["responses"]["default"] == {"$ref": "#/components/responses/Error"}, f"{method} {path}"
+
+
+def test_gateway_responses_speak_our_error_shape() -> None:
+    from exchange.kernel.errors import Code
+
+    responses = api_document()["x-amazon-apigateway-gateway-responses"]
+    codes = {}
+    for kind, response in responses.items():
+        template = response["responseTemplates"]["application/json"]
+        shape = re.fullmatch(r'\{"message":(.+),"code":"(\w+)","request_id":"\$context\.requestId"\}', template)
+        assert shape, kind
+        assert Code(shape[2]), kind
+        codes[kind] = (response.get("statusCode"), shape[2])
+    assert codes["MISSING_AUTHENTICATION_TOKEN"] == (404, "ROUTE_NOT_FOUND")
+    assert codes["THROTTLED"] == (429, "RATE_LIMITED")
+    assert codes["INTEGRATION_TIMEOUT"] == (504, "OUTCOME_UNKNOWN")
+    assert codes["UNAUTHORIZED"] == (401, "AUTH_INVALID")
+    assert "gatewayresponse.header.Retry-After" in responses["THROTTLED"]["responseParameters"]
+
+
+def test_no_route_has_an_authorizer_of_api_gateway() -> None:
+    # Refused authentication is 401 in our shape, and a signature covers the body: the function checks it.
+    text = (ROOT / "infra/api/openapi.yaml").read_text()
+    assert "x-amazon-apigateway-auth" not in text
+
+
+def test_the_api_may_invoke_each_of_its_functions_by_one_permission() -> None:
+    permissions = resources(root_template(), "AWS::Lambda::Permission").values()
+    granted = [permission["Properties"]["FunctionName"]["Ref"] for permission in permissions]
+    assert len(granted) == len(set(granted))
+    served = {_function_of(operation) for _, _, operation in operations()}
+    websocket = {function.logical_id for function in functions() if function.module.endswith(".websocket")}
+    assert set(granted) == served | websocket
+    for permission in permissions:
+        assert "SourceArn" in permission["Properties"]
