@@ -54,19 +54,24 @@ class Tally:
 
 @dataclass(slots=True)
 class Output:
-    """Where a run's events go: to people as lines, or into one hash."""
+    """Where a run's events go: to people as lines, or into one hash.
+
+    Only printing tells the printer which names live on; a hashing run that is to be saved prints to nobody for that.
+    """
 
     printer: EventPrinter
     stream: BinaryIO
     digest: "hashlib._Hash | None" = None
+    keeps_names: bool = False
 
     def write(self, packed: bytes, cause: NamedCommand, *, from_stream: bool = False) -> None:
         """Take one command's packed result."""
         if self.digest is not None:
             self.digest.update(packed)
-        else:
-            lines = self.printer.lines(packed, cause, to_uuid if from_stream else str)
-            self.stream.write("".join(lines).encode("ascii"))
+        if self.digest is None or self.keeps_names:
+            lines = "".join(self.printer.lines(packed, cause, to_uuid if from_stream else str))
+            if self.digest is None:
+                self.stream.write(lines.encode("ascii"))
 
     def close(self) -> None:
         """Write what is still to be written."""
@@ -209,7 +214,7 @@ def replay(options: ReplayOptions, stdin: BinaryIO, stdout: BinaryIO) -> Tally |
     product = load_product(options.product)
     engine, names = _start(product, options.resume)
     digest = hashlib.sha256() if options.hash_only else None
-    output = Output(EventPrinter(engine.product, names), stdout, digest)
+    output = Output(EventPrinter(engine.product, names), stdout, digest, keeps_names=options.snapshot_out is not None)
     tally = None
     try:
         if options.journals:
