@@ -57,6 +57,13 @@ class TradingDay(RuleBasedStateMachine):
         terms = OrderTerms(side, OrderType.LIMIT, price, size, time_in_force=force, self_trade_prevention=prevention)
         self._keep(self.venue.place(account, terms))
 
+    @rule(orders=st.lists(st.tuples(accounts, sides, prices, sizes), min_size=4, max_size=16))
+    def burst(self, orders: list[tuple[int, Side, str, str]]) -> None:
+        self.venue.stream.failing = False
+        for account, side, price, size in orders:
+            self._keep(self.venue.place(account, OrderTerms(side, OrderType.LIMIT, price, size)))
+        self.venue.match()
+
     @rule(account=accounts, side=sides, size=sizes)
     def market_by_size(self, account: int, side: Side, size: str) -> None:
         self._keep(self.venue.place(account, OrderTerms(side, OrderType.MARKET, size=size)))
