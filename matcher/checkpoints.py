@@ -108,4 +108,10 @@ class Checkpoints:
         self._lease.point(Pointer(state.position, state.first_record, kept[:SNAPSHOTS_KEPT]), finished=finished)
         self._snapshots = kept[:SNAPSHOTS_KEPT]
         for old in kept[SNAPSHOTS_KEPT:]:
-            self._store.delete(old)
+            self._forget(old)
+
+    def _forget(self, key: str) -> None:
+        try:
+            self._store.delete(key)
+        except OutageError as error:
+            logger.warning("an old snapshot stays", extra={"key": key, "reason": str(error)})

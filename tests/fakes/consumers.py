@@ -13,6 +13,7 @@ class Consumer:
     events: dict[str, list[Event]] = field(default_factory=dict)
     hashes: dict[str, dict[int, bytes]] = field(default_factory=dict)
     epochs: dict[str, list[int]] = field(default_factory=dict)
+    repeated: int = 0
 
     def take(self, records: Iterable[tuple[str, bytes]]) -> "Consumer":
         """Consume records as they came; asserts what must hold of them."""
@@ -27,6 +28,7 @@ class Consumer:
                 for event in result.events:
                     if event.sequence <= len(events):
                         assert events[event.sequence - 1] == event, "another matcher said otherwise"
+                        self.repeated += 1
                     else:
                         events.append(event)
                 if result.is_last_part:

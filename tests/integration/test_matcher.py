@@ -1,0 +1,205 @@
+"""Matchers as processes on the laptop cloud: killed, stopped and told to end while orders flow."""
+
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from exchange.messages import ProductParameters, encode_commands
+
+from matcher.engines import ProductEngines
+from matcher.markets import Market
+from matcher.stream_reader import stream_record
+from tests.fakes.consumers import Consumer
+from tests.integration.matcher_cloud import PREFIX, Cloud, Matcher, start_cloud, wait_for
+from tests.unit.matcher.worlds import flow
+
+pytestmark = pytest.mark.cloud
+
+KILLS = int(os.environ.get("MATCHER_KILLS", "4"))
+PRODUCTS = ("ACME-USD", "BETA-USD")
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Iterator[Cloud]:
+    """A cloud of the test's own: what is killed here must not disturb others."""
+    cloud = start_cloud(tmp_path)
+    yield cloud
+    cloud.stop()
+
+
+@pytest.fixture
+def matchers(cloud: Cloud, tmp_path: Path) -> Iterator[list[Matcher]]:
+    """Two matchers that were not started yet; whatever is left of them is killed afterwards."""
+    pair = [Matcher(cloud, tmp_path / f"matcher-{name}.log") for name in "ab"]
+    yield pair
+    for matcher in pair:
+        matcher.kill()
+
+
+class Flow:
+    """Orders that arrive all the time, from a thread."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._kinesis = cloud.client("kinesis")
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._put_all, daemon=True)
+
+    def __enter__(self) -> "Flow":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _put_all(self) -> None:
+        first = 1
+        while not self._ended.wait(0.01):
+            for product_id in PRODUCTS:
+                put(self._kinesis, product_id, first, seed=first)
+            first += 10
+
+
+def put(kinesis: object, product_id: str, first: int, *, seed: int = 1, count: int = 10) -> None:
+    """Put a record of orders."""
+    data = encode_commands(product_id, flow(seed, count, first=first))
+    kinesis.put_record(StreamName=f"{PREFIX}-orders", PartitionKey=product_id, Data=data)  # type: ignore[attr-defined]
+
+
+def published(cloud: Cloud) -> Consumer:
+    """What a consumer makes of the executions stream."""
+    return Consumer().take((r["PartitionKey"], r["Data"]) for r in cloud.stream_records("executions"))
+
+
+def replayed(cloud: Cloud) -> Consumer:
+    """What one undisturbed engine a product says to the orders stream."""
+    terms = {
+        product_id: ProductParameters(product_id[:4], "USD", "0.001", "0.01", "0.001", "1000000", "1", "100", "0.5")
+        for product_id in PRODUCTS
+    }
+    markets = {
+        product_id: Market(product_id, ProductEngines().create(product_id, terms[product_id]))
+        for product_id in PRODUCTS
+    }
+    consumer = Consumer()
+    for record in map(stream_record, cloud.stream_records("orders")):
+        market = markets[record.partition_key]
+        market.accept(record)
+        consumer.take((record.partition_key, data) for data in market.drain(epoch=1))
+    return consumer
+
+
+def assert_nothing_lost_or_doubled(cloud: Cloud) -> Consumer:
+    """Wait until all that was asked is answered, and compare the answers with the undisturbed ones."""
+    expected = replayed(cloud).events
+
+    def all_answered() -> bool:
+        found = published(cloud).events
+        return all(len(found.get(p, [])) >= len(events) for p, events in expected.items())
+
+    wait_for(all_answered, "not everything was answered")
+    found = published(cloud)
+    for product_id, events in expected.items():
+        assert found.events[product_id][: len(events)] == events
+    return found
+
+
+def test_kill_9_at_random_moments_loses_and_doubles_nothing(cloud: Cloud, matchers: list[Matcher]) -> None:
+    rng = random.Random(20260101)
+    matcher = matchers[0]
+    matcher.settings = {"LEASE_SECONDS": "0.6", "SNAPSHOT_SECONDS": "0.2", "SNAPSHOT_COMMANDS": "100"}
+    with Flow(cloud):
+        for _ in range(KILLS):
+            matcher.start()
+            wait_for(matcher.leads, "nobody leads")
+            time.sleep(rng.uniform(0.0, 0.8))
+            matcher.kill()
+        matcher.start()
+        wait_for(matcher.leads, "nobody leads")
+    found = assert_nothing_lost_or_doubled(cloud)
+    assert max(found.epochs["ACME-USD"]) > KILLS
+
+
+def test_a_standby_takes_over_within_five_seconds_of_a_kill(cloud: Cloud, matchers: list[Matcher]) -> None:
+    leader, standby = matchers
+    leader.start()
+    wait_for(leader.leads, "nobody leads")
+    standby.start()
+    wait_for(standby.stands_by, "nobody stands by")
+    with Flow(cloud):
+        wait_for(lambda: len(published(cloud).events) == len(PRODUCTS), "nothing is published")
+        leader.kill()
+        before = len(published(cloud).events["ACME-USD"])
+        took = wait_for(lambda: len(published(cloud).events["ACME-USD"]) > before, "nobody takes over")
+    assert took < 5
+    assert_nothing_lost_or_doubled(cloud)
+
+
+def test_a_leader_that_was_stopped_stands_by_when_it_wakes(cloud: Cloud, matchers: list[Matcher]) -> None:
+    sleeper, heir = matchers
+    for matcher in matchers:
+        matcher.settings = {"LEASE_SECONDS": "0.6"}
+    sleeper.start()
+    wait_for(sleeper.leads, "nobody leads")
+    heir.start()
+    wait_for(heir.stands_by, "nobody stands by")
+    with Flow(cloud):
+        time.sleep(0.3)
+        sleeper.signal(signal.SIGSTOP)
+        wait_for(heir.leads, "nobody takes over")
+        time.sleep(0.3)
+        sleeper.signal(signal.SIGCONT)
+        wait_for(sleeper.stands_by, "the old leader goes on leading")
+        assert heir.leads()
+    assert_nothing_lost_or_doubled(cloud)
+
+
+def test_sigterm_ends_in_order_and_the_next_one_leads_at_once(cloud: Cloud, matchers: list[Matcher]) -> None:
+    leader, standby = matchers
+    leader.start()
+    wait_for(leader.leads, "nobody leads")
+    standby.start()
+    wait_for(standby.stands_by, "nobody stands by")
+    with Flow(cloud):
+        time.sleep(0.5)
+        leader.signal(signal.SIGTERM)
+        assert leader.wait() == 0
+        took = wait_for(standby.leads, "nobody takes over")
+    assert took < 1.5
+    assert "snapshots" in cloud.lease()
+    found = assert_nothing_lost_or_doubled(cloud)
+    # In order: the next reign begins where the last one ended, so nothing was published twice.
+    assert found.epochs["ACME-USD"] == sorted(found.epochs["ACME-USD"])
+    assert found.repeated == 0
+
+
+def test_a_poison_record_is_kept_and_seen_on_the_health_page(cloud: Cloud, matchers: list[Matcher]) -> None:
+    matcher = matchers[0].start()
+    kinesis = cloud.client("kinesis")
+    put(kinesis, "ACME-USD", 1)
+    kinesis.put_record(StreamName=f"{PREFIX}-orders", PartitionKey="ACME-USD", Data=b"poison")
+    put(kinesis, "BETA-USD", 1)
+
+    def shard() -> dict[str, dict[str, str]]:
+        return next(iter(matcher.health().get("shards", {}).values()), {})
+
+    wait_for(lambda: "ACME-USD" in shard().get("paused", {}), "the product is not paused")
+    wait_for(lambda: "BETA-USD" in published(cloud).events, "the other product does not go on")
+    kept = cloud.client("s3").list_objects_v2(Bucket=f"{PREFIX}-quarantine")["Contents"]
+    body = cloud.client("s3").get_object(Bucket=f"{PREFIX}-quarantine", Key=kept[0]["Key"])["Body"].read()
+    assert body == b"poison"
+
+
+def test_an_unknown_version_ends_the_process_with_a_failure(cloud: Cloud, matchers: list[Matcher]) -> None:
+    matcher = matchers[0].start()
+    kinesis = cloud.client("kinesis")
+    put(kinesis, "ACME-USD", 1)
+    data = b"XCMD" + (99).to_bytes(2, "little") + bytes(26)
+    kinesis.put_record(StreamName=f"{PREFIX}-orders", PartitionKey="ACME-USD", Data=data)
+    assert matcher.wait() == 1
+    assert published(cloud).events.keys() == {"ACME-USD"}
