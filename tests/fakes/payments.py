@@ -1,0 +1,169 @@
+"""A deposit from end to end in memory: the state machine, the bank's queue and the bank, each able to repeat itself."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from exchange.kernel.errors import Refused
+from exchange.ledger.model import custody_account, customer_account, sum_by_asset
+from exchange.payments.model import Instruction
+from exchange.payments.notification import NotificationBody
+from exchange.payments.sandbox import answer, read_instruction
+from exchange.payments.service import request_debit, take_notification
+from exchange.payments.signature import signed_headers, verify
+from exchange.payments.waiters import DEBIT_REFUSED
+from exchange.rest import read_body
+from exchange.transfers.model import Transfer, TransferStatus
+from exchange.wallets.service import credit_deposit, fail_deposit, request_deposit
+
+from tests.fakes.wallets import CrashError, Cuts, FakeBooks, FakeClock, FakeTransfers
+
+SECRET = "the bank and we know this"
+
+
+@dataclass
+class FakeBankQueue:
+    """The bank's queue: what it was given stays, so that it can be delivered again."""
+
+    cuts: Cuts = field(default_factory=Cuts)
+    messages: list[str] = field(default_factory=list)
+
+    def instruct(self, instruction: Instruction) -> None:
+        """Queue an instruction."""
+        self.cuts.reach(lambda: self.messages.append(json.dumps(asdict(instruction))))
+
+
+@dataclass
+class Execution:
+    """Where a deposit's state machine stands."""
+
+    state: str = "RequestDebit"
+    token: str = ""
+    tries: int = 0
+
+
+@dataclass
+class FakeMachine:
+    """statemachines/deposit.asl.yaml, step by step; a step that crashed is done again with a fresh token."""
+
+    cuts: Cuts = field(default_factory=Cuts)
+    executions: dict[str, Execution] = field(default_factory=dict)
+
+    def start(self, transfer_id: str) -> None:
+        """Start once; again is success."""
+        self.cuts.reach(lambda: self.executions.setdefault(transfer_id, Execution()))
+
+    def booked(self, task_token: str, transfer_id: str) -> bool:
+        """SendTaskSuccess."""
+        return self.cuts.reach(lambda: self._answer(task_token, "Credit"))
+
+    def declined(self, task_token: str, reason: str) -> bool:
+        """SendTaskFailure with the bank's refusal."""
+        return self.cuts.reach(lambda: self._answer(task_token, "Fail"))
+
+    def _answer(self, task_token: str, state: str) -> bool:
+        for execution in self.executions.values():
+            if execution.state == "RequestDebit" and execution.token == task_token:
+                execution.state = state
+                return True
+        return False
+
+
+class DepositWorld:
+    """Everything a deposit touches, and what must hold of it at every moment."""
+
+    def __init__(self, cuts: Cuts | None = None) -> None:
+        self.cuts = cuts or Cuts()
+        self.clock = FakeClock()
+        self.transfers = FakeTransfers(self.cuts)
+        self.books = FakeBooks(self.transfers, self.cuts)
+        self.queue = FakeBankQueue(self.cuts)
+        self.machine = FakeMachine(self.cuts)
+        self.notes: list[str] = []
+
+    def request(self, transfer: Transfer) -> Transfer | Refused:
+        """POST /deposits/payment-method."""
+        return request_deposit(transfer, transfers=self.transfers, machine=self.machine)
+
+    def step(self, transfer_id: str) -> None:
+        """One try of the state that a deposit's execution is in."""
+        execution = self.machine.executions[transfer_id]
+        if execution.state == "RequestDebit":
+            execution.tries += 1
+            execution.token = f"{transfer_id}/{execution.tries}"
+            request_debit(transfer_id, execution.token, transfers=self.transfers, bank=self.queue)
+        elif execution.state == "Credit":
+            credit_deposit(
+                transfer_id,
+                transfers=self.transfers,
+                journal=self.books,
+                postings=self.books,
+                clock=self.clock,
+                pause=lambda _attempt: None,
+            )
+            execution.state = "Done"
+        elif execution.state == "Fail":
+            fail_deposit(transfer_id, transfers=self.transfers, clock=self.clock)
+            execution.state = DEBIT_REFUSED
+
+    def receive(self, headers: Mapping[str, str], body: bytes) -> str | Refused:
+        """POST /v1/payments/bank/notifications."""
+        lower = {name.lower(): value for name, value in headers.items()}
+        forged = verify(SECRET, headers=lower, body=body, now_seconds=self.now_seconds())
+        if forged is not None:
+            return forged
+        read = read_body(NotificationBody, body)
+        if isinstance(read, Refused):
+            return read
+        return take_notification(
+            read.notification(), transfers=self.transfers, waiters=self.machine, note=self.notes.append
+        )
+
+    def now_seconds(self) -> int:
+        """The world's time."""
+        return self.clock.now_ns() // 1_000_000_000
+
+    def signed(self, body: bytes) -> tuple[dict[str, str], bytes]:
+        """A body as the bank sends it now."""
+        return signed_headers(SECRET, now_seconds=self.now_seconds(), body=body), body
+
+    def answered(self, transfer: Transfer, **changed: Any) -> tuple[dict[str, str], bytes]:
+        """The sandbox bank's answer to a transfer, with fields changed, signed by the bank."""
+        message = json.dumps(asdict(Instruction(transfer.transfer_id, transfer.amount, transfer.asset, "any")))
+        return self.signed(json.dumps(json.loads(answer(read_instruction(message))) | changed).encode())
+
+    def finish(self, transfer: Transfer) -> None:
+        """Try everything again until nothing is left to do: what state machine, queue and customer do by themselves."""
+        for _ in range(12):
+            try:
+                self.request(transfer)
+                self.step(transfer.transfer_id)
+                for message in list(self.queue.messages):
+                    self.receive(*self.signed(answer(read_instruction(message))))
+                self.step(transfer.transfer_id)
+            except CrashError:
+                continue
+            if self.transfers.rows[transfer.transfer_id].status is not TransferStatus.PENDING:
+                return
+        raise AssertionError(f"{transfer.transfer_id} never came to an end")
+
+    def check(self) -> None:
+        """Money credited is deposits completed, each once; every chain is whole; everything sums to zero."""
+        batches = [batch for chain in self.books.chains.values() for batch in chain]
+        completed = {row.transfer_id: row for row in self.transfers.rows.values() if row.completed_at_ns}
+        assert sorted(batch.reference for batch in batches) == sorted(completed)
+        expected: dict[tuple[str, str], int] = {}
+        for row in completed.values():
+            assert row.status is TransferStatus.COMPLETED
+            assert row.received_units == row.units
+            for account, units in (
+                (customer_account(row.account_id), row.units),
+                (custody_account(row.rail), -row.units),
+            ):
+                expected[account, row.asset] = expected.get((account, row.asset), 0) + units
+        assert dict(self.books.balances) == expected
+        assert not any(sum_by_asset(entry for batch in batches for entry in batch.entries).values())
+        for chain in self.books.chains.values():
+            assert [batch.number for batch in chain] == list(range(1, len(chain) + 1))
+            assert [batch.previous_hash for batch in chain[1:]] == [batch.hash() for batch in chain[:-1]]

@@ -1,0 +1,203 @@
+"""Transfers, journal and balances in memory, with the conditions of the real writes, and a crash wherever wanted."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from exchange.instruments.model import Asset
+from exchange.ledger.model import Batch, Head
+from exchange.transfers.model import (
+    BankAnswer,
+    Page,
+    PaymentState,
+    Recorded,
+    Transfer,
+    TransferStatus,
+    created_key,
+)
+from exchange.wallets.model import (
+    BankProvider,
+    Credit,
+    DepositRequest,
+    PaymentMethod,
+    movements_of,
+    new_deposit,
+    payment_methods,
+)
+
+NOON_NS = 1_800_000_000_000_000_000
+Result = TypeVar("Result")
+
+ASSETS = {
+    asset.asset_id: asset
+    for asset in (
+        Asset("USD", "US dollar", 6, "fiat"),
+        Asset("BTC", "Bitcoin", 8, "crypto"),
+        Asset("ACME", "Acme Corporation", 4, "stock"),
+        Asset("GOOG", "Alphabet", 0, "stock"),
+    )
+}
+
+
+class CrashError(Exception):
+    """The process is gone at this very point."""
+
+
+@dataclass
+class Cuts:
+    """Counts every reach outside, and at one of them crashes: before its effect or just after it."""
+
+    at: int = 0
+    after: bool = False
+    count: int = 0
+
+    def reach(self, effect: Callable[[], Result]) -> Result:
+        """Do an effect, unless this is where the process ends."""
+        self.count += 1
+        if self.count == self.at:
+            if self.after:
+                effect()
+            raise CrashError(f"cut {self.at}")
+        return effect()
+
+
+@dataclass
+class FakeClock:
+    """A clock that moves when told."""
+
+    at_ns: int = NOON_NS
+
+    def now_ns(self) -> int:
+        """The time it was set to."""
+        return self.at_ns
+
+
+@dataclass
+class FakeTransfers:
+    """The transfers table."""
+
+    cuts: Cuts = field(default_factory=Cuts)
+    rows: dict[str, Transfer] = field(default_factory=dict)
+    marks: dict[str, str] = field(default_factory=dict)
+
+    def create(self, transfer: Transfer) -> bool:
+        """Put unless the id is taken."""
+        return self.cuts.reach(lambda: self.rows.setdefault(transfer.transfer_id, transfer) is transfer)
+
+    def transfer(self, transfer_id: str) -> Transfer | None:
+        """One row."""
+        return self.cuts.reach(lambda: self.rows.get(transfer_id))
+
+    def list_transfers(self, account_id: int, page: Page) -> list[Transfer]:
+        """A page, newest first."""
+        own = sorted((row for row in self.rows.values() if row.account_id == account_id), key=created_key)
+        if page.before:
+            return [row for row in own if created_key(row) > page.before][: page.limit][::-1]
+        return [row for row in own if not page.after or created_key(row) < page.after][::-1][: page.limit]
+
+    def await_bank(self, transfer_id: str, task_token: str) -> bool:
+        """Note the waiter unless the transfer is closed."""
+        return self.cuts.reach(lambda: self._await_bank(transfer_id, task_token))
+
+    def _await_bank(self, transfer_id: str, task_token: str) -> bool:
+        row = self.rows[transfer_id]
+        if row.status is not TransferStatus.PENDING:
+            return False
+        asked = PaymentState.REQUESTED if row.payment is PaymentState.NONE else row.payment
+        self.rows[transfer_id] = replace(row, task_token=task_token, payment=asked)
+        return True
+
+    def record_answer(self, transfer: Transfer, answer: BankAnswer) -> Recorded:
+        """Write an answer and its marks, all or nothing."""
+        return self.cuts.reach(lambda: self._record_answer(transfer, answer))
+
+    def _record_answer(self, transfer: Transfer, answer: BankAnswer) -> Recorded:
+        row = self.rows[transfer.transfer_id]
+        marks = {f"event#{row.rail}#{answer.event_id}"}
+        if answer.payment is PaymentState.BOOKED:
+            marks.add(f"receipt#{row.rail}#{answer.bank_reference}")
+        waiting = row.status is TransferStatus.PENDING and row.payment is PaymentState.REQUESTED
+        if not waiting or marks & set(self.marks):
+            return Recorded.LOST
+        self.marks.update(dict.fromkeys(marks, row.transfer_id))
+        self.rows[row.transfer_id] = replace(
+            row,
+            payment=answer.payment,
+            bank_reference=answer.bank_reference,
+            received_units=answer.received_units,
+            decline_reason=answer.reason,
+        )
+        return Recorded.DONE
+
+    def cancel(self, transfer_id: str, *, reason: str, canceled_at_ns: int) -> bool:
+        """Close a transfer without money."""
+        return self.cuts.reach(lambda: self._cancel(transfer_id, reason, canceled_at_ns))
+
+    def _cancel(self, transfer_id: str, reason: str, canceled_at_ns: int) -> bool:
+        row = self.rows[transfer_id]
+        moneyless = row.payment in {PaymentState.NONE, PaymentState.DECLINED}
+        if row.status is not TransferStatus.PENDING or not moneyless:
+            return False
+        self.rows[transfer_id] = replace(
+            row, status=TransferStatus.CANCELED, cancel_reason=reason, canceled_at_ns=canceled_at_ns
+        )
+        return True
+
+
+@dataclass
+class FakeBooks:
+    """Journal and balances, posted to only together with the transfer."""
+
+    transfers: FakeTransfers
+    cuts: Cuts = field(default_factory=Cuts)
+    chains: dict[str, list[Batch]] = field(default_factory=lambda: defaultdict(list))
+    balances: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
+    overtaken: int = 0  # how many postings find that another took their number
+
+    def head(self, partition: str) -> Head:
+        """The end of a chain."""
+        return self.cuts.reach(lambda: self._head(partition))
+
+    def _head(self, partition: str) -> Head:
+        chain = self.chains[partition]
+        return Head(chain[-1].number, chain[-1].hash()) if chain else Head()
+
+    def post_deposit(self, transfer: Transfer, batch: Batch) -> Credit:
+        """Complete, append and move, all or nothing."""
+        return self.cuts.reach(lambda: self._post_deposit(transfer, batch))
+
+    def _post_deposit(self, transfer: Transfer, batch: Batch) -> Credit:
+        row = self.transfers.rows[transfer.transfer_id]
+        if self.overtaken:
+            self.overtaken -= 1
+            return Credit.LOST
+        if not row.creditable or batch.number != self._head(batch.partition).number + 1:
+            return Credit.LOST
+        self.chains[batch.partition].append(batch)
+        for account, asset, move in movements_of(batch).moving():
+            self.balances[account, asset] += move.available
+        self.transfers.rows[row.transfer_id] = replace(
+            row, status=TransferStatus.COMPLETED, completed_at_ns=batch.posted_at_ns
+        )
+        return Credit.DONE
+
+
+def sandbox_methods() -> list[PaymentMethod]:
+    """The ways in of the sandbox for `ASSETS`."""
+    return payment_methods(ASSETS, BankProvider.SANDBOX)
+
+
+def a_deposit(
+    amount: str = "100.25", currency: str = "USD", *, account_id: int = 7, key: str = "", at_ns: int = NOON_NS
+) -> Transfer:
+    """A fresh deposit."""
+    method = next(method for method in sandbox_methods() if method.asset.asset_id == currency)
+    made = new_deposit(
+        DepositRequest(amount, currency, method.method_id, key),
+        account_id=account_id,
+        methods=sandbox_methods(),
+        created_at_ns=at_ns,
+    )
+    assert isinstance(made, Transfer), made
+    return made
