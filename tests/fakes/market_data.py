@@ -1,12 +1,17 @@
 """A toy market that speaks the engine's events, and market data kept in memory."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
+from exchange.instruments.model import Asset, Product, list_product
 from exchange.market_data.model import Cursor, MarketState, Trade
 from exchange.market_data.service import Update
 from exchange.market_data.snapshot import decode_bars, decode_state, encode_bars, encode_state
+from exchange.market_data.sockets import Pushed
 from exchange.market_data.store import StaleStateError
+from exchange.market_data.subscriptions import Subscription
 from exchange.market_data.ticker import Ticker
 from exchange.messages import (
     CancelReason,
@@ -334,3 +339,99 @@ class RecordingFeed:
     def publish(self, update: Update) -> None:
         """Remember it."""
         self.updates.append(update)
+
+
+class MemoryConnections:
+    """The connections table, in memory."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, set[Subscription]] = {}
+
+    def open(self, connection_id: str, now_ns: int) -> None:
+        """Remember a connection."""
+        self.rows[connection_id] = set()
+
+    def close(self, connection_id: str) -> None:
+        """Forget a connection and all its subscriptions."""
+        self.rows.pop(connection_id, None)
+
+    def subscriptions(self, connection_id: str) -> list[Subscription]:
+        """What a connection listens to."""
+        return sorted(self.rows.get(connection_id, ()), key=repr)
+
+    def subscribe(self, subscriptions: Sequence[Subscription]) -> None:
+        """Remember subscriptions."""
+        for subscription in subscriptions:
+            self.rows.setdefault(subscription.connection_id, set()).add(subscription)
+
+    def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
+        """Forget subscriptions."""
+        for subscription in subscriptions:
+            self.rows.get(subscription.connection_id, set()).discard(subscription)
+
+    def listeners(self, product_id: str) -> list[Subscription]:
+        """Every subscription to a product."""
+        return [one for name in self.rows for one in self.subscriptions(name) if one.product_id == product_id]
+
+
+class Inboxes:
+    """What connections were sent; those named in `gone` or `failing` take nothing."""
+
+    def __init__(self) -> None:
+        self.messages: dict[str, list[dict[str, Any]]] = {}
+        self.gone: set[str] = set()
+        self.failing: set[str] = set()
+
+    def push(self, messages: Mapping[str, Sequence[str]]) -> Pushed:
+        """Deliver, or not."""
+        for connection_id, texts in messages.items():
+            if connection_id not in self.gone | self.failing:
+                self.messages.setdefault(connection_id, []).extend(json.loads(text) for text in texts)
+        return Pushed(frozenset(self.gone & set(messages)), frozenset(self.failing & set(messages)))
+
+    def take(self, connection_id: str) -> list[dict[str, Any]]:
+        """The messages since last taken."""
+        return self.messages.pop(connection_id, [])
+
+
+class SteppingClock:
+    """A clock that moves a little whenever it is read."""
+
+    def __init__(self, now_ns: int = EPOCH_NS) -> None:
+        self._now_ns = now_ns
+
+    def now_ns(self) -> int:
+        """A moment after the last."""
+        self._now_ns += 1000
+        return self._now_ns
+
+
+class Listing:
+    """A catalogue's source with these products."""
+
+    def __init__(self, *products: Product) -> None:
+        self._products = products
+
+    def products(self) -> dict[str, Product]:
+        """Every product by id."""
+        return {product.product_id: product for product in self._products}
+
+    def assets(self) -> dict[str, Asset]:
+        """Every asset by id."""
+        return {asset.asset_id: asset for product in self._products for asset in (product.base, product.quote)}
+
+
+def acme() -> Product:
+    """ACME-USD as the demo lists it."""
+    return list_product(
+        "ACME-USD",
+        base=Asset("ACME", "Acme Corporation", 4, "stock"),
+        quote=Asset("USD", "US dollar", 6),
+        base_increment="0.001",
+        quote_increment="0.01",
+        base_min_size="0.001",
+        base_max_size="1000000",
+        min_market_funds="1",
+        reference_price="100",
+        price_band="0.5",
+    )

@@ -6,30 +6,20 @@ from typing import Any
 import boto3
 import pytest
 from exchange.aws.dynamodb import bind
-from exchange.instruments.model import Asset, Product, list_product
+from exchange.instruments.model import Product
 from exchange.instruments.store import InstrumentItem
+from exchange.market_data.connections import bind_connections
 from exchange.market_data.store import bind_market_data
 from moto import mock_aws
 
+from tests.fakes.market_data import acme
+
 REGION = "us-east-1"
-USD = Asset("USD", "US dollar", 6)
-ACME = Asset("ACME", "Acme Corporation", 4, "stock")
 
 
 @pytest.fixture
 def product() -> Product:
-    return list_product(
-        "ACME-USD",
-        base=ACME,
-        quote=USD,
-        base_increment="0.001",
-        quote_increment="0.01",
-        base_min_size="0.001",
-        base_max_size="1000000",
-        min_market_funds="1",
-        reference_price="100",
-        price_band="0.5",
-    )
+    return acme()
 
 
 @pytest.fixture
@@ -60,6 +50,7 @@ def tables() -> Iterator[Any]:
         )
         bind(InstrumentItem, "instruments")
         bind_market_data("market_data", "checkpoints")
+        bind_connections("connections")
         yield client
 
 

@@ -1,6 +1,7 @@
 """The public routes over their tables, through Chalice."""
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,7 +25,7 @@ def http(tables: Any, product: Product, monkeypatch: pytest.MonkeyPatch) -> Iter
     InstrumentStore().save_asset(product.base)
     InstrumentStore().save_asset(product.quote)
     InstrumentStore().save_product(product)
-    market = ToyMarket()
+    market = ToyMarket(now_ns=time.time_ns())
     for number in range(3):
         market.place(Side.SELL, 10_100 + number, 5)
         market.place(Side.BUY, 10_100 + number, 2)

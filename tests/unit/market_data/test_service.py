@@ -2,24 +2,13 @@
 
 import pytest
 from exchange.instruments.catalogue import Catalogue
-from exchange.instruments.model import Asset, Product
+from exchange.instruments.model import Product
 from exchange.kernel.errors import Code, Refused, UnavailableError
 from exchange.market_data.paging import Page, parse_page
 from exchange.market_data.service import BatchError, MarketFold, MarketQuestions, StreamRecord
 from exchange.messages import Side
 
-from tests.fakes.market_data import EPOCH_NS, MemoryMarkets, RecordingFeed, ToyMarket
-
-
-class Listing:
-    def __init__(self, *products: Product) -> None:
-        self._products = products
-
-    def products(self) -> dict[str, Product]:
-        return {product.product_id: product for product in self._products}
-
-    def assets(self) -> dict[str, Asset]:
-        return {asset.asset_id: asset for product in self._products for asset in (product.base, product.quote)}
+from tests.fakes.market_data import EPOCH_NS, Listing, MemoryMarkets, RecordingFeed, ToyMarket
 
 
 class StoppedClock:

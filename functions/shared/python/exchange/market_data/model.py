@@ -4,7 +4,7 @@ What an iceberg hides never enters: the book holds displayed sizes, and the publ
 so that nothing behind this module can tell more than the public may know.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from exchange.kernel.errors import require
@@ -189,17 +189,7 @@ class MarketState:
         if event.order_id in self.book:  # An uncrossing pairs two orders that both rest.
             self.book.reduce(event.order_id, event.size)
         self.bars.add(event.time_ns, event.price, event.size)
-        self.last_trade = Trade(
-            trade_id=event.trade_id,
-            sequence=event.sequence,
-            time_ns=event.time_ns,
-            price=event.price,
-            size=event.size,
-            side=Side(event.side),
-            maker_order_id=event.maker_order_id,
-            taker_order_id=event.order_id,
-        )
-        return _public(
+        told = _public(
             event,
             order_id=event.order_id,
             maker_order_id=event.maker_order_id,
@@ -208,6 +198,8 @@ class MarketState:
             price=event.price,
             size=event.size,
         )
+        (self.last_trade,) = trades_of([told])
+        return told
 
     def _changed(self, event: Event, *, is_plain: bool) -> PublicEvent:
         shown = self.book.find(event.order_id)
@@ -252,6 +244,24 @@ class MarketState:
     def _phased(self, event: Event) -> PublicEvent:
         self.phase = Phase(event.phase)
         return _public(event, phase=event.phase)
+
+
+def trades_of(events: Iterable[PublicEvent]) -> list[Trade]:
+    """The trades among public events."""
+    return [
+        Trade(
+            trade_id=event.trade_id,
+            sequence=event.sequence,
+            time_ns=event.time_ns,
+            price=event.price,
+            size=event.size,
+            side=Side(event.side),
+            maker_order_id=event.maker_order_id,
+            taker_order_id=event.order_id,
+        )
+        for event in events
+        if event.type == EventType.MATCH
+    ]
 
 
 def _is_plain_arrival(event: Event) -> bool:

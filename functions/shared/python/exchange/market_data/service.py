@@ -8,7 +8,7 @@ from exchange.instruments.catalogue import Catalogue
 from exchange.instruments.model import Product
 from exchange.kernel.clock import Clock
 from exchange.kernel.errors import Code, OutageError, Refused
-from exchange.market_data.model import Cursor, FeedError, MarketState, PublicEvent, Trade
+from exchange.market_data.model import Cursor, FeedError, MarketState, PublicEvent, Trade, trades_of
 from exchange.market_data.paging import Page
 from exchange.market_data.ticker import Ticker
 from exchange.market_data.views import (
@@ -20,7 +20,7 @@ from exchange.market_data.views import (
     time_view,
     trade_view,
 )
-from exchange.messages import EventRecord, EventType, RecordError, Side, decode_events
+from exchange.messages import EventRecord, RecordError, Side, decode_events
 
 DEPTHS = {"1": 1, "2": 2, "3": 3}
 
@@ -122,15 +122,9 @@ class MarketFold:
     def _fold_records(self, state: MarketState, records: Sequence[EventRecord], *, is_continued: bool) -> MarketState:
         """Fold the records and commit them together; where one does not fit, none counts."""
         begun_at = state.cursor
-        events: list[PublicEvent] = []
-        trades: list[Trade] = []
-        for record in records:
-            for event in state.apply_record(record):
-                events.append(event)
-                if event.type == EventType.MATCH:
-                    trades.append(_trade(event))
+        events = [event for record in records for event in state.apply_record(record)]
         if state.sequence > begun_at.sequence:
-            self._store.commit(state, trades, begun_at=begun_at)
+            self._store.commit(state, trades_of(events), begun_at=begun_at)
             self._feed.publish(Update(state, events, state.book.take_touched(), is_continued))
         return state
 
@@ -215,16 +209,3 @@ def _decode(datas: Sequence[bytes]) -> tuple[list[EventRecord], RecordError | No
         except RecordError as error:
             return records, error
     return records, None
-
-
-def _trade(event: PublicEvent) -> Trade:
-    return Trade(
-        trade_id=event.trade_id,
-        sequence=event.sequence,
-        time_ns=event.time_ns,
-        price=event.price,
-        size=event.size,
-        side=Side(event.side),
-        maker_order_id=event.maker_order_id,
-        taker_order_id=event.order_id,
-    )

@@ -167,9 +167,7 @@ class MarketDataWriter(MarketDataStore):
         )
         try:
             with TransactWrite(connection=self._connection) as transaction:
-                checkpoint = CheckpointItem(
-                    checkpoint_name(state.product_id), sequence=state.sequence, hash=state.chain
-                )
+                checkpoint = CheckpointItem(name, sequence=state.sequence, hash=state.chain)
                 transaction.save(checkpoint, condition=is_where_we_began)
                 transaction.save(book)
                 transaction.save(ticker_item(Ticker.of(state), state.product_id))

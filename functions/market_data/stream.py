@@ -1,0 +1,52 @@
+"""Executions stream -> book, ticker, trades, and the public WebSocket feed.
+
+A batch that can't be folded whole raises, so that it comes again whole: what was committed is behind the cursor and
+costs nothing then.
+"""
+
+import base64
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from exchange.aws.dynamodb import bind, connection
+from exchange.aws.settings import EnvironmentSettings
+from exchange.instruments.catalogue import Catalogue
+from exchange.instruments.store import InstrumentItem, InstrumentStore
+from exchange.kernel.clock import SystemClock
+from exchange.market_data.connections import ConnectionStore, ManagementApi, bind_connections
+from exchange.market_data.service import MarketFold, StreamRecord
+from exchange.market_data.sockets import Publisher
+from exchange.market_data.store import MarketDataWriter, bind_market_data
+
+
+class Settings(EnvironmentSettings):
+    """What this function reads from its environment."""
+
+    instruments_table: str
+    market_data_table: str
+    checkpoints_table: str
+    connections_table: str
+    websocket_endpoint: str
+
+
+@cache
+def fold() -> MarketFold:
+    """Put the service together, once a process; it keeps the markets' states from batch to batch."""
+    settings = Settings.load()
+    bind(InstrumentItem, settings.instruments_table)
+    bind_market_data(settings.market_data_table, settings.checkpoints_table)
+    bind_connections(settings.connections_table)
+    catalogue = Catalogue(InstrumentStore(), SystemClock())
+    publisher = Publisher(ConnectionStore(), ManagementApi.at(settings.websocket_endpoint), catalogue)
+    return MarketFold(MarketDataWriter(connection()), publisher)
+
+
+def handler(event: Mapping[str, Any], _context: Any) -> dict[str, Any]:
+    """Fold one batch of a shard.
+
+    Raises:   BatchError, so that the batch is delivered again.
+    """
+    records = [record["kinesis"] for record in event["Records"]]
+    fold().fold(StreamRecord(record["partitionKey"], base64.b64decode(record["data"])) for record in records)
+    return {"batchItemFailures": []}

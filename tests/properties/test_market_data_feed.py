@@ -1,0 +1,131 @@
+"""Whoever follows level2 holds the exchange's book, however subscribing and batches interleave."""
+
+import json
+from collections.abc import Callable, Sequence
+from itertools import count, islice
+from typing import Any
+
+from exchange.instruments.catalogue import Catalogue
+from exchange.market_data.model import MarketState
+from exchange.market_data.service import MarketFold, StreamRecord
+from exchange.market_data.sockets import Publisher, Sockets
+from exchange.market_data.subscriptions import Subscription
+from exchange.messages import Side
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.fakes.market_data import (
+    Inboxes,
+    Listing,
+    MemoryConnections,
+    MemoryMarkets,
+    SteppingClock,
+    ToyMarket,
+    acme,
+)
+
+SUBSCRIBE = json.dumps({"type": "subscribe", "product_ids": ["ACME-USD"], "channels": ["level2"]})
+ORDERS = st.lists(st.tuples(st.sampled_from(Side), st.integers(1, 6), st.integers(1, 9)), min_size=1, max_size=25)
+
+
+class Interrupted:
+    """Lets batches happen before and after every step of the socket function."""
+
+    def __init__(self, markets: MemoryMarkets, connections: MemoryConnections, step: Callable[[], None]) -> None:
+        self._markets, self._connections, self._step = markets, connections, step
+
+    def state(self, product_id: str, *, consistent: bool = False) -> MarketState | None:
+        self._step()
+        state = self._markets.state(product_id)
+        self._step()
+        return state
+
+    def sequence(self, product_id: str) -> int:
+        self._step()
+        return self._markets.sequence(product_id)
+
+    def subscribe(self, subscriptions: Sequence[Subscription]) -> None:
+        self._step()
+        self._connections.subscribe(subscriptions)
+        self._step()
+
+    def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
+        self._connections.unsubscribe(subscriptions)
+        self._step()
+
+    def subscriptions(self, connection_id: str) -> list[Subscription]:
+        return self._connections.subscriptions(connection_id)
+
+    def open(self, connection_id: str, now_ns: int) -> None:
+        self._connections.open(connection_id, now_ns)
+
+    def close(self, connection_id: str) -> None:
+        self._connections.close(connection_id)
+
+    def listeners(self, product_id: str) -> list[Subscription]:
+        return self._connections.listeners(product_id)
+
+
+@settings(max_examples=150)
+@given(ORDERS, st.integers(0, 5), st.sets(st.integers(0, 20), max_size=2))
+def test_a_follower_of_level2_holds_the_book(
+    orders: list[tuple[Side, int, int]], batches_before: int, interruptions: set[int]
+) -> None:
+    check_follower(orders, batches_before, lambda step: step in interruptions)
+
+
+@given(ORDERS)
+def test_a_market_that_never_rests_is_caught_up_with_by_its_next_batch(orders: list[tuple[Side, int, int]]) -> None:
+    check_follower(orders, 1, lambda _: True, is_restless=True)
+
+
+def check_follower(
+    orders: list[tuple[Side, int, int]],
+    batches_before: int,
+    is_interrupted: Callable[[int], bool],
+    *,
+    is_restless: bool = False,
+) -> None:
+    market = ToyMarket()
+    for side, price, size in orders:
+        market.place(side, price, size)
+    markets, connections, inboxes, clock = MemoryMarkets(), MemoryConnections(), Inboxes(), SteppingClock()
+    catalogue = Catalogue(Listing(acme()), clock)
+    fold = MarketFold(markets, Publisher(connections, inboxes, catalogue))
+    batches, steps = iter(market.encoded(1)), count()
+
+    def fold_next() -> None:
+        fold.fold([StreamRecord("ACME-USD", data) for data in islice(batches, 1)])
+
+    for _ in range(batches_before):
+        fold_next()
+    between = Interrupted(markets, connections, lambda: fold_next() if is_interrupted(next(steps)) else None)
+    Sockets(between, inboxes, catalogue, between, clock).receive("ann", SUBSCRIBE)
+    held = followed(inboxes.take("ann"))
+    assert is_restless or held == displayed(markets.load("ACME-USD"))
+    for data in batches:
+        fold.fold([StreamRecord("ACME-USD", data)])
+        held = followed(inboxes.take("ann"), held)
+        assert held == displayed(markets.load("ACME-USD"))
+
+
+def followed(messages: list[dict[str, Any]], held: dict[Any, str] | None = None) -> dict[Any, str]:
+    book = dict(held or {})
+    for message in messages:
+        if message["type"] == "snapshot":
+            sides = (("buy", message["bids"]), ("sell", message["asks"]))
+            book = {(side, price): size for side, rows in sides for price, size in rows}
+        for side, price, size in message.get("changes", []):
+            book[side, price] = size
+            if size == "0":
+                del book[side, price]
+    return book
+
+
+def displayed(state: MarketState) -> dict[Any, str]:
+    product = acme()
+    return {
+        (name, product.format_price(price)): product.format_size(sum(level.values()))
+        for name, side in (("buy", Side.BUY), ("sell", Side.SELL))
+        for price, level in state.book.levels(side)
+    }
