@@ -174,7 +174,7 @@ def test_an_unknown_product_is_refused_with_the_text_clients_map(product: Produc
     assert asked.ticker("NO-SUCH") == refused
     assert asked.book("NO-SUCH", "1") == refused
     assert asked.trades("NO-SUCH", Page()) == refused
-    unknown = asked.currency("XXX")
+    unknown = asked.currency("NOPE")
     assert isinstance(unknown, Refused)
     assert unknown.code is Code.CURRENCY_NOT_FOUND
 
