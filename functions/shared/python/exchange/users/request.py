@@ -20,7 +20,8 @@ _YEAR_MAX = 2200
 def _email(text: str) -> str:
     if not _EMAIL.fullmatch(text):
         raise ValueError("write an e-mail address, like ann@example.com")
-    return text
+    # One person, however they spell it; the user pool compares without regard to case as well.
+    return text.lower()
 
 
 def _printable(text: str) -> str:
@@ -71,6 +72,8 @@ Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_print
 Password = Annotated[str, Field(min_length=1, max_length=256)]
 ScopeName = Annotated[str, AfterValidator(_scope)]
 Address = Annotated[str, Field(max_length=64), AfterValidator(_network)]
+
+Addresses = Annotated[list[Address], Field(max_length=ADDRESSES_MAX), AfterValidator(_no_repeats)]
 
 
 class RegisterBody(Body):
