@@ -36,7 +36,7 @@ _TemplateLoader.add_multi_constructor("!", _intrinsic)
 
 def load_template(path: Path) -> dict[str, Any]:
     """A template with every short form made long."""
-    document = yaml.load(path.read_text(), Loader=_TemplateLoader)  # noqa: S506 - a SafeLoader with tags of its own
+    document = yaml.load(path.read_text(), Loader=_TemplateLoader)
     assert isinstance(document, dict)
     return document
 
@@ -88,11 +88,7 @@ class Function:
     @property
     def statements(self) -> list[dict[str, Any]]:
         """Every statement of its role's own policies."""
-        return [
-            statement
-            for policy in self.role["Policies"]
-            for statement in policy["PolicyDocument"]["Statement"]
-        ]
+        return [statement for policy in self.role["Policies"] for statement in policy["PolicyDocument"]["Statement"]]
 
 
 @cache

@@ -35,6 +35,6 @@ def code() -> dict[str, Any]:
 
 def _value(name: str) -> str:
     """A value that looks like the real one where the code takes it apart."""
-    if name.endswith("_URL") or name.endswith("_ENDPOINT"):
+    if name.endswith(("_URL", "_ENDPOINT")):
         return "https://example.invalid/live"
     return {"BANK_PROVIDER": "sandbox", "USER_POOL_ID": "us-east-1_example"}.get(name, f"exchange-{name.lower()}")

@@ -7,7 +7,11 @@ import pytest
 
 from tests.contract.cloud_definition import ROOT, Function, functions, resources, root_template
 
-SERVICES = {path.name for path in (ROOT / "functions").iterdir() if path.is_dir()} - {"shared", "dependencies", "__pycache__"}
+SERVICES = {path.name for path in (ROOT / "functions").iterdir() if path.is_dir()} - {
+    "shared",
+    "dependencies",
+    "__pycache__",
+}
 
 
 def test_every_trigger_file_is_a_function_and_the_reverse() -> None:

@@ -41,7 +41,9 @@ def test_the_document_is_valid_openapi() -> None:
 
 
 @pytest.mark.parametrize(
-    "function", [function for function in functions() if function.module.endswith(".api")], ids=lambda function: function.name
+    "function",
+    [function for function in functions() if function.module.endswith(".api")],
+    ids=lambda function: function.name,
 )
 def test_an_api_serves_exactly_its_operations(function: Any, code: dict[str, Any]) -> None:
     found = code["triggers"][function.module]

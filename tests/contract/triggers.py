@@ -1,4 +1,4 @@
-"""What the code says of itself, as JSON: run as a process of its own, because importing a trigger file binds its tables.
+"""What the code says of itself, as JSON; a process of its own, because importing a trigger file binds its tables.
 
 `python -m tests.contract.triggers functions.trading.api ...` with the environment that the template would give.
 """
@@ -14,14 +14,17 @@ from typing import Any
 def models() -> list[dict[str, Any]]:
     """Every PynamoDB model of the package and the matcher: its table's name, keys and indexes."""
     import exchange
-    import matcher
     from pynamodb.models import Model
+
+    import matcher
 
     for package in (exchange, matcher):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if module.name.rsplit(".", 1)[-1].endswith("store"):
+            if not module.name.endswith("__main__"):
                 importlib.import_module(module.name)
-    return [_model(model) for model in Model.__subclasses__() if model.__module__.split(".")[0] in {"exchange", "matcher"}]
+    return [
+        _model(model) for model in Model.__subclasses__() if model.__module__.split(".")[0] in {"exchange", "matcher"}
+    ]
 
 
 def _model(model: Any) -> dict[str, Any]:
@@ -36,6 +39,7 @@ def _model(model: Any) -> dict[str, Any]:
     return {
         "name": f"{model.__module__}.{model.__name__}",
         "table": model.Meta.table_name,
+        "attributes": sorted(attributes),
         "keys": _keys(attributes),
         "indexes": indexes,
     }
@@ -50,14 +54,27 @@ def _keys(attributes: Any) -> list[list[str]]:
     ]
 
 
-def outages() -> list[str]:
-    """The name of every outage that may leave one of our functions."""
+def outages() -> dict[str, str]:
+    """Every outage that may leave our code, and the module that knows it."""
     from exchange.kernel.errors import OutageError
 
     found: list[type] = [OutageError]
     for error in found:
         found.extend(error.__subclasses__())
-    return sorted(error.__name__ for error in found if error.__module__.startswith("exchange."))
+    return {error.__name__: error.__module__ for error in found if error.__module__.startswith("exchange.")}
+
+
+def bodies() -> dict[str, Any]:
+    """Every request body that the package reads, with its fields."""
+    from exchange.rest import Body
+
+    return {
+        body.__name__: {
+            "fields": sorted(body.model_fields),
+            "required": sorted(name for name, field in body.model_fields.items() if field.is_required()),
+        }
+        for body in Body.__subclasses__()
+    }
 
 
 def trigger(name: str) -> dict[str, Any]:
@@ -81,6 +98,7 @@ def main() -> None:
     found: dict[str, Any] = {"models": models()}
     found["triggers"] = {name: trigger(name) for name in sys.argv[1:]}
     found["outages"] = outages()
+    found["bodies"] = bodies()
     json.dump(found, sys.stdout)
 
 

@@ -1,0 +1,85 @@
+"""Layers: what they hold comes from the lock, and they stay small enough to start quickly."""
+
+import re
+import tomllib
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from tests.contract.cloud_definition import ROOT
+
+LAYER_MEGABYTES_MAX = 120
+REQUIREMENTS = ROOT / "functions/dependencies/requirements.txt"
+# Chalice names them for its own command line, which no function runs.
+LEFT_OUT = {"click", "inquirer", "pip", "setuptools", "wheel"}
+
+
+def _lock() -> dict[str, Any]:
+    locked = tomllib.loads((ROOT / "uv.lock").read_text())
+    return {package["name"]: package for package in locked["package"]}
+
+
+def _pinned() -> dict[str, dict[str, Any]]:
+    """The packages of layer 2 with their version and hashes."""
+    found: dict[str, dict[str, Any]] = {}
+    for block in re.split(r"\n(?=\S)", REQUIREMENTS.read_text().strip()):
+        name, version = re.match(r"([\w.-]+)==([\w.]+)", block).groups()  # type: ignore[union-attr]
+        found[name] = {"version": version, "hashes": set(re.findall(r"--hash=(sha256:[0-9a-f]{64})", block))}
+    return found
+
+
+def _closure() -> set[str]:
+    """What our own package needs where Lambda runs it, and what that needs in turn."""
+    lock = _lock()
+    found: set[str] = set()
+    waiting = [dependency["name"] for dependency in lock["stock-exchange"]["dependencies"]]
+    while waiting:
+        name = waiting.pop()
+        if name in found or name in LEFT_OUT:
+            continue
+        found.add(name)
+        waiting += [
+            each["name"] for each in lock[name].get("dependencies", []) if "win32" not in each.get("marker", "")
+        ]
+    return found
+
+
+def test_layer_2_is_what_the_lock_says_our_package_needs() -> None:
+    assert set(_pinned()) == _closure(), "run `python -m infra.deploy export`"
+
+
+def test_versions_and_hashes_are_the_locks() -> None:
+    lock = _lock()
+    for name, pinned in _pinned().items():
+        files = [*lock[name].get("wheels", []), lock[name].get("sdist", {})]
+        assert pinned["version"] == lock[name]["version"], name
+        assert pinned["hashes"], name
+        assert pinned["hashes"] <= {file.get("hash") for file in files}, name
+
+
+def test_layer_2_is_small_enough() -> None:
+    size = sum(_installed_bytes(name) for name in _pinned())
+    assert size < LAYER_MEGABYTES_MAX * 1_000_000
+
+
+def test_layer_1_is_small_enough() -> None:
+    paths = (ROOT / "functions/shared").rglob("*")
+    size = sum(path.stat().st_size for path in paths if path.is_file() and "__pycache__" not in path.parts)
+    assert size < LAYER_MEGABYTES_MAX * 1_000_000
+
+
+def test_layer_1_holds_our_package_and_nothing_else() -> None:
+    found = {path.name for path in (ROOT / "functions/shared/python").iterdir() if path.name != "__pycache__"}
+    assert found == {"exchange"}
+
+
+def _installed_bytes(name: str) -> int:
+    try:
+        files = metadata.files(name) or []
+    except metadata.PackageNotFoundError as error:
+        raise AssertionError(f"{name} is in layer 2 but not installed here: run `make setup`") from error
+    return sum(_size(Path(str(file.locate()))) for file in files if "__pycache__" not in file.parts)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
