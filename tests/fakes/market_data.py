@@ -6,11 +6,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from exchange.instruments.model import Asset, Product, list_product
-from exchange.market_data.model import Cursor, MarketState, Trade
+from exchange.market_data.model import Cursor, MarketState, StaleStateError, Trade
 from exchange.market_data.service import Update
 from exchange.market_data.snapshot import decode_bars, decode_state, encode_bars, encode_state
 from exchange.market_data.sockets import Pushed
-from exchange.market_data.store import StaleStateError
 from exchange.market_data.subscriptions import Subscription
 from exchange.market_data.ticker import Ticker
 from exchange.messages import (

@@ -80,16 +80,16 @@ def test_what_another_worker_committed_is_loaded_before_a_gap_is_called() -> Non
     assert tables.load("ACME-USD").sequence == a_market().records()[0].last_sequence
 
 
-def test_a_stale_memory_commits_nothing_and_heals_at_the_next_try() -> None:
-    tables = MemoryMarkets()
+def test_a_stale_memory_commits_nothing_and_is_loaded_anew() -> None:
+    tables, feed = MemoryMarkets(), RecordingFeed()
     batch = records(a_market())
-    one, other = MarketFold(tables, RecordingFeed()), MarketFold(tables, RecordingFeed())
+    one, other = MarketFold(tables, feed), MarketFold(tables, RecordingFeed())
     one.fold(batch[:1])
     other.fold(batch[1:3])
-    with pytest.raises(BatchError, match="StaleStateError"):
-        one.fold(batch[1:])
     one.fold(batch[1:])
     assert tables.load("ACME-USD").sequence == a_market().records()[0].last_sequence
+    assert [update.is_continued for update in feed.updates] == [False, False]
+    assert feed.updates[-1].events[0].sequence == 7
 
 
 def test_nothing_is_published_before_it_is_committed_nor_twice() -> None:

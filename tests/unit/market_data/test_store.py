@@ -7,10 +7,10 @@ from exchange.aws.dynamodb import connection
 from exchange.market_data.bars import MINUTE_NS
 from exchange.market_data.book import Resting
 from exchange.market_data.items import BookItem, TradeItem
-from exchange.market_data.model import Cursor, MarketState
+from exchange.market_data.model import Cursor, MarketState, StaleStateError
 from exchange.market_data.service import MarketFold, StreamRecord
 from exchange.market_data.snapshot import encode_state
-from exchange.market_data.store import MarketDataWriter, StaleStateError
+from exchange.market_data.store import MarketDataWriter
 from exchange.market_data.ticker import Ticker
 from exchange.messages import Side
 

@@ -7,7 +7,7 @@ so that nothing behind this module can tell more than the public may know.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from exchange.kernel.errors import require
+from exchange.kernel.errors import UnavailableError, require
 from exchange.market_data.bars import Bars
 from exchange.market_data.book import OrderBook, Resting
 from exchange.messages import (
@@ -35,6 +35,10 @@ class SequenceGapError(FeedError):
 
 class HistoryForkError(FeedError):
     """The stream speaks of another past than ours: two engines disagree."""
+
+
+class StaleStateError(UnavailableError):
+    """Somebody else has committed since our state was loaded. Nothing was changed; load again."""
 
 
 @dataclass(frozen=True, slots=True)

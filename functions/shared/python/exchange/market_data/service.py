@@ -8,7 +8,7 @@ from exchange.instruments.catalogue import Catalogue
 from exchange.instruments.model import Product
 from exchange.kernel.clock import Clock
 from exchange.kernel.errors import Code, OutageError, Refused
-from exchange.market_data.model import Cursor, FeedError, MarketState, PublicEvent, Trade, trades_of
+from exchange.market_data.model import Cursor, FeedError, MarketState, PublicEvent, StaleStateError, Trade, trades_of
 from exchange.market_data.paging import Page
 from exchange.market_data.ticker import Ticker
 from exchange.market_data.views import (
@@ -112,10 +112,14 @@ class MarketFold:
     def _fold_product(self, product_id: str, datas: Sequence[bytes]) -> None:
         records, unread = _decode(datas)
         held = self._states.pop(product_id, None)
-        is_continued = held is not None
-        if held is None or (records and records[0].first_sequence > held.sequence + 1):
-            held, is_continued = self._store.load(product_id), False
-        self._states[product_id] = self._fold_records(held, records, is_continued=is_continued)
+        is_behind = held is None or (bool(records) and records[0].first_sequence > held.sequence + 1)
+        if held is not None and not is_behind:
+            try:
+                self._states[product_id] = self._fold_records(held, records, is_continued=True)
+            except StaleStateError:
+                is_behind = True
+        if is_behind:
+            self._states[product_id] = self._fold_records(self._store.load(product_id), records, is_continued=False)
         if unread is not None:
             raise unread
 

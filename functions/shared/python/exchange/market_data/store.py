@@ -43,18 +43,14 @@ from exchange.market_data.items import (
     trade_item,
     trade_key,
 )
-from exchange.market_data.model import Cursor, MarketState, Trade
+from exchange.market_data.model import Cursor, MarketState, StaleStateError, Trade
 from exchange.market_data.snapshot import decode_bars, decode_state, encode_bars, encode_state
 from exchange.market_data.ticker import Ticker
 
-__all__ = ["MarketDataStore", "MarketDataWriter", "StaleStateError", "bind_market_data"]
+__all__ = ["MarketDataStore", "MarketDataWriter", "bind_market_data"]
 
 PIECE_BYTES_MAX: Final = 350_000  # An item holds 400 KB, its names and its other attributes included.
 READ_ATTEMPTS_MAX: Final = 3
-
-
-class StaleStateError(UnavailableError):
-    """Somebody else has committed since our state was loaded. Load again."""
 
 
 class MarketDataStore:
