@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
+from botocore.exceptions import BotoCoreError
 from exchange.audit import Finding, World, check
 from exchange.audit.model import Replayed
 from exchange.audit.store import Places, bind_tables, read_cursors, read_executions, read_world, scan_stream
@@ -15,6 +16,7 @@ from exchange.aws.dynamodb import bind
 from exchange.instruments.store import InstrumentStore
 from exchange.orders.store import OrderStore
 from exchange.settlement.model import Cursor
+from pynamodb.exceptions import PynamoDBException
 from rich.console import Console
 from rich.table import Table
 
@@ -52,14 +54,19 @@ def audit(
     if not stack:
         console.print("Nothing runs here. Start it with: make up", style="red")
         raise typer.Exit(1)
-    verdict = audit_stack(stack, environment(settings), wait_seconds=wait)
+    try:
+        verdict = audit_stack(stack, environment(settings), wait_seconds=wait)
+    except (BotoCoreError, PynamoDBException) as error:
+        console.print(f"The cloud at {stack['aws_endpoint_url']} does not answer: {error}", style="red", markup=False)
+        console.print("See what runs with: exchange status", style="red")
+        raise typer.Exit(1) from error
     show(verdict)
     raise typer.Exit(0 if verdict.holds else 1)
 
 
 def audit_stack(stack: Mapping[str, Any], variables: Mapping[str, str], *, wait_seconds: int) -> Verdict:
-    """Audit the stack that `stack.json` describes. `variables` is how boto3 reaches it."""
-    os.environ.update(variables)
+    """Audit the stack that `stack.json` describes. `variables` are the credentials that boto3 reaches it with."""
+    os.environ.update({**variables, "AWS_ENDPOINT_URL": stack["aws_endpoint_url"]})
     places = Places(
         tables=stack["tables"],
         orders_stream=stack["streams"]["orders"],
