@@ -43,12 +43,12 @@ def main() -> None:
             access_log=False,
             log_level="warning",
             timeout_keep_alive=75,
-            timeout_graceful_shutdown=2,
+            timeout_graceful_shutdown=1,
             server_header=False,
             date_header=False,
         )
     finally:
-        functions.close_all()
+        function_pool.kill_all()
 
 
 def _set_environment(port: int, home: Path) -> None:

@@ -236,7 +236,7 @@ def main() -> None:
         access_log=None,
         print=None,
         keepalive_timeout=75,
-        shutdown_timeout=2,
+        shutdown_timeout=1,
     )
 
 

@@ -33,14 +33,24 @@ class WorkerInitError(RuntimeError):
 
 
 def prepare_fork_server() -> None:
-    """Start the fork server with the libraries that every function imports."""
+    """Have the fork server import, when it starts, the libraries that every function imports."""
     _context.set_forkserver_preload(function_worker.PRELOADED)
+
+
+def kill_all() -> None:
+    """End every worker of every pool at once."""
+    children = multiprocessing.active_children()
+    for child in children:
+        child.kill()
+    for child in children:
+        child.join(2)
 
 
 class Worker:
     """A worker process and our end of its pipe."""
 
     def __init__(self, spec: FunctionSpec) -> None:
+        """Start it. Raises WorkerInitError."""
         self.connection, theirs = _context.Pipe(duplex=True)
         with _spawn_lock:
             self.process: ForkServerProcess = _context.Process(

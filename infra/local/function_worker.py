@@ -19,21 +19,8 @@ from typing import Any, TextIO
 
 LOG_CHARACTERS_MAX = 64 * 1024
 
-# Imported once in the fork server, shared by every worker. Nothing of ours: our code comes from the deployed layer.
-PRELOADED = [
-    "boto3",
-    "botocore.httpsession",
-    "botocore.endpoint",
-    "botocore.signers",
-    "botocore.regions",
-    "chalice.app",
-    "pydantic",
-    "pynamodb.models",
-    "aws_lambda_powertools",
-    "aws_lambda_powertools.metrics",
-    "jwt",
-    "cryptography.hazmat.primitives.asymmetric.rsa",
-]
+# Imported once in the fork server, shared by every worker.
+PRELOADED = ["infra.local.function_libraries"]
 
 
 @dataclass(frozen=True)

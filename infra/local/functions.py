@@ -18,7 +18,7 @@ from infra.local.function_pool import Pool
 from infra.local.function_worker import FunctionSpec
 
 # Two cores cannot use more; a burst waits in the pool's queue.
-WORKERS_MAX = 4
+WORKERS_MAX = 3
 
 _pools: dict[str, Pool] = {}
 _lock = threading.Lock()
@@ -91,15 +91,6 @@ def invalidate(name: str, qualifier: str | None = None, account: str | None = No
 def _matches(key: str, name: str, qualifier: str | None, account: str | None, region: str | None) -> bool:
     wanted = (account, region, name, qualifier)
     return all(want is None or want == got for want, got in zip(wanted, key.split("|"), strict=True))
-
-
-def close_all() -> None:
-    """End every worker."""
-    with _lock:
-        pools = list(_pools.values())
-        _pools.clear()
-    for pool in pools:
-        pool.close()
 
 
 def _key(config: dict[str, Any]) -> str:

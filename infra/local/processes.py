@@ -3,7 +3,7 @@
 import json
 import os
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -85,29 +85,32 @@ def start(name: str, command: Sequence[str], environment: Mapping[str, str], log
 
 
 def end(records: Sequence[ProcessRecord]) -> list[str]:
-    """End the recorded processes and their children, last started first. Returns the names of those that lived."""
-    ended = []
-    for record in reversed(records):
-        process = record.process()
-        if process is None:
-            continue
-        ended.append(record.name)
-        try:
-            family = [process, *process.children(recursive=True)]
-            process.terminate()
-        except psutil.NoSuchProcess:
-            continue
-        psutil.wait_procs([process], timeout=END_SECONDS_MAX)
-        _, living = psutil.wait_procs(family, timeout=1)
-        for one in living:
-            _kill(one)
-        psutil.wait_procs(living, timeout=2)
-    return ended
+    """End the recorded processes and their children. Returns the names of those that lived."""
+    living = [(record.name, process) for record in records if (process := record.process()) is not None]
+    families = [member for _, process in living for member in _family(process)]
+    # The first started is what the others need to end in peace.
+    first = [process for name, process in living if name == records[0].name]
+    for group in ([process for _, process in living if process not in first], first):
+        for process in group:
+            _signal(process.terminate)
+        psutil.wait_procs(group, timeout=END_SECONDS_MAX)
+    _, left = psutil.wait_procs(families, timeout=1)
+    for process in left:
+        _signal(process.kill)
+    psutil.wait_procs(left, timeout=2)
+    return [name for name, _ in living]
 
 
-def _kill(process: psutil.Process) -> None:
+def _family(process: psutil.Process) -> list[psutil.Process]:
     try:
-        process.kill()
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _signal(send: Callable[[], None]) -> None:
+    try:
+        send()
     except psutil.NoSuchProcess:
         return
 
