@@ -1,7 +1,8 @@
 """The base of every table: attributes that hold whole numbers only, and what a failed transaction says."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from pynamodb.attributes import Attribute
@@ -51,6 +52,18 @@ def cancellation_codes(error: TransactWriteError) -> Sequence[str]:
     if reasons:
         return [reason.code if reason is not None else "None" for reason in reasons]
     raise outage(error)
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """A read that fails has changed nothing, whatever the reason.
+
+    Raises:   UnavailableError for every error of PynamoDB inside.
+    """
+    try:
+        yield
+    except PynamoDBException as error:
+        raise UnavailableError(f"DynamoDB: {error.msg}") from error
 
 
 def outage(error: PynamoDBException) -> UnavailableError | OutcomeUnknownError:

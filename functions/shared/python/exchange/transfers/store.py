@@ -13,7 +13,7 @@ from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
-from exchange.aws.dynamodb import UnitsAttribute, cancellation_codes, outage
+from exchange.aws.dynamodb import UnitsAttribute, cancellation_codes, outage, reading
 from exchange.kernel.errors import UnavailableError
 from exchange.transfers.model import (
     BankAnswer,
@@ -129,15 +129,18 @@ class TransferStore:
         """One transfer by id; None where there is none, and for whatever else lies under such a key."""
         if "#" in transfer_id:
             return None
-        try:
-            return transfer_from(TransferItem.get(transfer_id, consistent_read=True))
-        except TransferItem.DoesNotExist:
-            return None
+        with reading():
+            try:
+                return transfer_from(TransferItem.get(transfer_id, consistent_read=True))
+            except TransferItem.DoesNotExist:
+                return None
 
     def transfers(self, transfer_ids: Iterable[str]) -> list[Transfer]:
         """Transfers by id, in the order asked; unknown ids are left out."""
         wanted = list(dict.fromkeys(transfer_ids))
-        found = {item.transfer_id: transfer_from(item) for item in TransferItem.batch_get(wanted, consistent_read=True)}
+        with reading():
+            items = list(TransferItem.batch_get(wanted, consistent_read=True))
+        found = {item.transfer_id: transfer_from(item) for item in items}
         return [found[transfer_id] for transfer_id in wanted if transfer_id in found]
 
     def list_transfers(self, account_id: int, page: Page) -> list[Transfer]:
@@ -147,9 +150,12 @@ class TransferStore:
             condition = TransferItem.created_key > page.before
         elif page.after:
             condition = TransferItem.created_key < page.after
-        keys = TransferItem.by_account.query(
-            account_id, condition, scan_index_forward=bool(page.before), limit=page.limit
-        )
+        with reading():
+            keys = list(
+                TransferItem.by_account.query(
+                    account_id, condition, scan_index_forward=bool(page.before), limit=page.limit
+                )
+            )
         found = self.transfers(item.transfer_id for item in keys)
         return found[::-1] if page.before else found
 
