@@ -12,7 +12,7 @@ BIN := .venv/bin
 STAMP := .venv/.ready
 ENGINE_SOURCES := $(wildcard setup.py matcher/engine/*.py matcher/engine/*.pyx matcher/engine/*.pxd)
 
-.PHONY: help setup up down status demo audit test check format bench deploy clean
+.PHONY: help setup up down status demo audit lint test check format bench deploy clean
 
 help: ## What there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[36mmake %-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,14 +46,15 @@ audit: $(STAMP) ## Check every invariant of the running exchange
 test: $(STAMP) ## Every test: rules, properties, contracts, the laptop cloud
 	$(BIN)/pytest
 
-check: $(STAMP) ## Exactly what CI runs: format, lint, types, imports, template, tests
+lint: $(STAMP) ## Every check that is no test: format, style, types, imports, templates
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/cfn-lint template.yaml infra/*.yaml
 	AWS_DEFAULT_REGION=us-east-1 $(UV) tool run --from aws-sam-cli==$(SAM_CLI_VERSION) sam validate --lint --template template.yaml
-	$(BIN)/pytest
+
+check: lint test ## Everything CI checks
 
 format: $(STAMP) ## Format and mend what ruff can
 	$(BIN)/ruff check --fix
