@@ -39,7 +39,7 @@ def test_a_real_bank_brings_money_only_and_nothing_of_the_sandbox() -> None:
         ("-1", "USD", "sandbox-bank-USD", "", Code.TRANSFER_AMOUNT_INVALID),
         ("1e3", "USD", "sandbox-bank-USD", "", Code.TRANSFER_AMOUNT_INVALID),
         ("1,000", "USD", "sandbox-bank-USD", "", Code.TRANSFER_AMOUNT_INVALID),
-        ("١٢", "USD", "sandbox-bank-USD", "", Code.TRANSFER_AMOUNT_INVALID),
+        ("\u0661\u0662", "USD", "sandbox-bank-USD", "", Code.TRANSFER_AMOUNT_INVALID),
         ("0.0000001", "USD", "sandbox-bank-USD", "", Code.TRANSFER_AMOUNT_INVALID),
         ("0.5", "GOOG", "sandbox-custodian-GOOG", "", Code.TRANSFER_AMOUNT_INVALID),
         ("1000000000001", "USD", "sandbox-bank-USD", "", Code.TRANSFER_AMOUNT_INVALID),
