@@ -31,19 +31,22 @@ def main() -> None:
     import uvicorn
     from ministack.app import app
 
+    from infra.local.http_protocol import JoinedHttpProtocol
+
     try:
         uvicorn.run(
             app,
             host="127.0.0.1",
             port=arguments.port,
             loop="uvloop",
-            http="httptools",
+            http=JoinedHttpProtocol,
             ws="wsproto",
             lifespan="on",
             access_log=False,
             log_level="warning",
             timeout_keep_alive=75,
             timeout_graceful_shutdown=1,
+            proxy_headers=False,
             server_header=False,
             date_header=False,
         )

@@ -20,7 +20,7 @@ from infra.local.settings import HOST, REGION, ROOT, LaptopSettings
 
 START_SECONDS_MAX = 60
 # The cloud's own reads of a stream cost it time; on AWS five a second are allowed, here more make settlement quicker.
-MATCHER_POLL_MILLISECONDS = 20
+MATCHER_POLL_MILLISECONDS = 40
 
 Step = Callable[[str], AbstractContextManager[Any]]
 

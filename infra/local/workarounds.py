@@ -16,8 +16,9 @@ from infra.local.functions import FunctionPools, invalidate
 
 LOG_EVENTS_MAX = 2_000
 POLL_IDLE_SECONDS = 1.0
-# A poller that woke waits this long, so that one invocation takes what a burst puts, as a batching window does.
+# One invocation takes what a burst puts, as a batching window does: short after quiet, longer under load.
 POLL_GATHER_SECONDS = 0.01
+POLL_LOADED_SECONDS = 0.1
 SUPERVISE_SECONDS = 0.5
 ITERATORS_WALK_SECONDS = 10.0
 
@@ -327,7 +328,9 @@ def poll_each_event_source_by_itself() -> None:
                 except Exception:
                     logger.exception("polling the event source %s failed", uuid)
                     busy = False
-                if not busy:
+                if busy:
+                    time.sleep(POLL_LOADED_SECONDS)
+                else:
                     mine.wait(POLL_IDLE_SECONDS)
                     time.sleep(POLL_GATHER_SECONDS)
         finally:
