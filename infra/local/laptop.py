@@ -161,7 +161,7 @@ class Laptop:
             endpoint_url=self.settings.endpoint_url,
             rest_api_id=self.outputs["RestApiId"],
             websocket_api_id=self.outputs["WebSocketApiId"],
-            web_directory=ROOT / "web" / "dist",
+            web_directory=ROOT / "web",
         )
 
     def _matcher_environment(self) -> dict[str, str]:
