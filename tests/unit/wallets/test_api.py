@@ -1,0 +1,279 @@
+"""Wallets over REST, through the real function: own things are shown, others' are not found, bad input does nothing."""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from importlib import import_module
+from typing import Any
+
+import boto3
+import pytest
+from exchange.aws.dynamodb import bind, connection
+from exchange.instruments.store import InstrumentItem, InstrumentStore
+from exchange.kernel.ids import account_uuid, to_uuid
+from exchange.ledger.store import BalanceItem
+from exchange.messages import OrderType, Side
+from exchange.orders.model import Order
+from exchange.orders.store import OrderItem, order_item
+from exchange.transfers.store import BankMarkItem, TransferItem, TransferStore
+from exchange.users.sealing import KmsSecrets
+from exchange.users.store import ApiKeyItem, ApiKeyStore, CustomerItem, CustomerStore
+from moto import mock_aws
+
+from tests.fakes.markets import ACME, USD, acme_usd
+from tests.fakes.rest import Answer, call, proxy_event
+from tests.fakes.tables import REGION, create_tables
+from tests.fakes.users import ACCOUNT_ID, KEY_ID, SECRET, USER_ID, a_customer, a_key, signed_headers
+from tests.fakes.wallets import a_deposit
+
+MODELS: dict[str, list[Any]] = {
+    "instruments": [InstrumentItem],
+    "balances": [BalanceItem],
+    "orders": [OrderItem],
+    "transfers": [TransferItem, BankMarkItem],
+    "api_keys": [ApiKeyItem],
+    "users": [CustomerItem],
+}
+ROUTES = ("/accounts/{id}/holds", "/accounts/{id}", "/transfers/{id}")
+
+
+@dataclass
+class Wallets:
+    """The function, and what it stands on."""
+
+    handler: Any
+    machines: Any
+    machine_arn: str
+    earlier: frozenset[str] = frozenset()
+
+    def ask(self, method: str, path: str, body: Any = None, *, query: str = "", sign: bool = True) -> Answer:
+        """One request of Ann's."""
+        text = body if isinstance(body, str) else json.dumps(body) if body is not None else ""
+        pattern = next((route for route in ROUTES if _fits(route, path)), path)
+        variables = {"id": path.split("/")[2]} if pattern != path else None
+        whole = f"{path}?{query}" if query else path
+        headers = signed_headers(method, whole, text.encode(), timestamp=str(int(time.time()))) if sign else {}
+        event = proxy_event(
+            method, path, query=query, body=text or None, headers=headers, resource=pattern, variables=variables
+        )
+        return call(self.handler, event)
+
+    def executions(self) -> list[str]:
+        """The names of the executions that this test started."""
+        rows = self.machines.list_executions(stateMachineArn=self.machine_arn)["executions"]
+        return [row["name"] for row in rows if row["name"] not in self.earlier]
+
+
+def _fits(route: str, path: str) -> bool:
+    names, parts = route.split("/"), path.split("/")
+    return len(names) == len(parts) and all(name in ("{id}", part) for name, part in zip(names, parts, strict=True))
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[Wallets]:
+    """Ann, her key, a market and the function, made once: they are slow to make and no test changes them."""
+    with mock_aws(), pytest.MonkeyPatch.context() as monkeypatch:
+        key = boto3.client("kms", region_name=REGION).create_key()["KeyMetadata"]["KeyId"]
+        machines = boto3.client("stepfunctions", region_name=REGION)
+        definition = json.dumps({"StartAt": "End", "States": {"End": {"Type": "Succeed"}}})
+        role = "arn:aws:iam::123456789012:role/deposit"
+        arn = machines.create_state_machine(name="deposit", definition=definition, roleArn=role)["stateMachineArn"]
+        create_tables(*MODELS)
+        environment = {f"{table.upper()}_TABLE": table for table in MODELS} | {
+            "AWS_DEFAULT_REGION": REGION,
+            "SECRETS_KEY_ID": "alias/exchange-secrets",
+            "USER_POOL_ID": "us-east-1_example",
+            "USER_POOL_CLIENT_ID": "web",
+            "DEPOSIT_MACHINE_ARN": arn,
+            "BANK_PROVIDER": "sandbox",
+        }
+        boto3.client("kms", region_name=REGION).create_alias(AliasName="alias/exchange-secrets", TargetKeyId=key)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        for table, models in MODELS.items():
+            for model in models:
+                bind(model, table)
+        _ann_and_the_market(KmsSecrets(boto3.client("kms", region_name=REGION), "alias/exchange-secrets"))
+        yield Wallets(import_module("functions.wallets.api").handler, machines, arn)
+
+
+@pytest.fixture
+def wallets(cloud: Wallets) -> Wallets:
+    """The function over empty wallets."""
+    for model in (TransferItem, BalanceItem, OrderItem):
+        for item in model.scan():
+            item.delete()
+    return replace(cloud, earlier=frozenset(cloud.executions()))
+
+
+def _ann_and_the_market(secrets: KmsSecrets) -> None:
+    CustomerStore().create_once(a_customer())
+    sealed = secrets.seal(SECRET, key_id=KEY_ID, user_id=USER_ID)
+    assert ApiKeyStore(connection()).create(a_key(sealed_secret=sealed), keys_max=5)
+    store = InstrumentStore()
+    store.save_asset(USD)
+    store.save_asset(ACME)
+    store.save_product(acme_usd())
+
+
+def a_request(**changed: Any) -> dict[str, Any]:
+    """A good deposit, with fields changed."""
+    return {"amount": "100.25", "currency": "USD", "payment_method_id": "sandbox-bank-USD", **changed}
+
+
+def test_accounts_show_every_asset_also_what_was_never_owned(wallets: Wallets) -> None:
+    BalanceItem(str(ACCOUNT_ID), "USD", available=1_500_000, held=250_000).save()
+    said = wallets.ask("GET", "/accounts")
+    assert (said.status, [row["currency"] for row in said.json]) == (200, ["ACME", "USD"])
+    assert said.json[1] == {
+        "id": account_uuid(ACCOUNT_ID, "USD"),
+        "currency": "USD",
+        "balance": "1.75",
+        "available": "1.5",
+        "hold": "0.25",
+        "profile_id": to_uuid(ACCOUNT_ID),
+        "trading_enabled": True,
+    }
+    assert said.json[0]["balance"] == "0"
+    assert wallets.ask("GET", f"/accounts/{account_uuid(ACCOUNT_ID, 'USD')}").json == said.json[1]
+
+
+@pytest.mark.parametrize("name", [account_uuid(8, "USD"), "x", "USD", to_uuid(ACCOUNT_ID), "%00", "a" * 500])
+def test_anything_but_an_own_account_is_not_found(wallets: Wallets, name: str) -> None:
+    for path in (f"/accounts/{name}", f"/accounts/{name}/holds"):
+        said = wallets.ask("GET", path)
+        assert (said.status, said.json["code"]) == (404, "ACCOUNT_NOT_FOUND")
+
+
+def test_holds_are_what_live_orders_hold_of_that_asset(wallets: Wallets) -> None:
+    for number, (side, hold) in enumerate([(Side.BUY, 1_006_000), (Side.SELL, 10), (Side.BUY, 2_012_000)], start=1):
+        order = Order(number, ACCOUNT_ID, "ACME-USD", side, OrderType.LIMIT, number, 4_000, 6_000, hold_units=hold)
+        order_item(order).save()
+    path = f"/accounts/{account_uuid(ACCOUNT_ID, 'USD')}/holds"
+    said = wallets.ask("GET", path)
+    assert [(row["amount"], row["ref"], row["type"]) for row in said.json] == [
+        ("2.012", to_uuid(3), "order"),
+        ("1.006", to_uuid(1), "order"),
+    ]
+    first = wallets.ask("GET", path, query="limit=1")
+    assert len(first.json) == 1
+    rest = wallets.ask("GET", path, query=f"limit=1&after={first.headers['cb-after']}")
+    assert [row["ref"] for row in rest.json] == [to_uuid(1)]
+
+
+def test_a_deposit_is_pending_and_its_machine_runs_under_its_id(wallets: Wallets) -> None:
+    methods = wallets.ask("GET", "/payment-methods").json
+    assert [(row["id"], row["currency"]) for row in methods] == [
+        ("sandbox-custodian-ACME", "ACME"),
+        ("sandbox-bank-USD", "USD"),
+    ]
+    said = wallets.ask("POST", "/deposits/payment-method", a_request())
+    assert (said.status, said.json["amount"], said.json["status"]) == (200, "100.25", "pending")
+    assert wallets.executions() == [said.json["id"]]
+    shown = wallets.ask("GET", f"/transfers/{said.json['id']}").json
+    assert shown.keys() == {"id", "type", "amount", "currency", "account_id", "status", "created_at", "details"}
+    assert (shown["type"], shown["account_id"]) == ("deposit", account_uuid(ACCOUNT_ID, "USD"))
+
+
+def test_a_repeated_deposit_is_one_deposit(wallets: Wallets) -> None:
+    body = a_request(client_transfer_id="rent-2026-11")
+    first = wallets.ask("POST", "/deposits/payment-method", body)
+    assert wallets.ask("POST", "/deposits/payment-method", body).json == first.json
+    assert wallets.executions() == [first.json["id"]]
+    other = wallets.ask("POST", "/deposits/payment-method", body | {"amount": "1"})
+    assert (other.status, other.json["code"]) == (400, "TRANSFER_KEY_REUSED")
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ("", "REQUEST_MALFORMED"),
+        ("{", "REQUEST_MALFORMED"),
+        ("[]", "REQUEST_MALFORMED"),
+        ('{"amount":"1","amount":"2"}', "REQUEST_MALFORMED"),
+        ("{" + " " * 20_000 + "}", "REQUEST_TOO_LARGE"),
+        ({}, "REQUEST_FIELD_INVALID"),
+        (a_request(amount=100.25), "REQUEST_FIELD_INVALID"),
+        (a_request(amount=100), "REQUEST_FIELD_INVALID"),
+        (a_request(amount=None), "REQUEST_FIELD_INVALID"),
+        (a_request(amount=""), "REQUEST_FIELD_INVALID"),
+        (a_request(amount="9" * 41), "REQUEST_FIELD_INVALID"),
+        (a_request(client_transfer_id=""), "REQUEST_FIELD_INVALID"),
+        (a_request(client_transfer_id="a b"), "REQUEST_FIELD_INVALID"),
+        (a_request(currency=["USD"]), "REQUEST_FIELD_INVALID"),
+        (a_request(account_id=8), "REQUEST_FIELD_UNKNOWN"),
+        (a_request(status="completed"), "REQUEST_FIELD_UNKNOWN"),
+        (a_request(profile_id=to_uuid(8)), "REQUEST_FIELD_UNKNOWN"),
+        (a_request(currency="XXX"), "PAYMENT_METHOD_NOT_FOUND"),
+        (a_request(currency="ACME"), "PAYMENT_METHOD_NOT_FOUND"),
+        (a_request(payment_method_id="bank-USD"), "PAYMENT_METHOD_NOT_FOUND"),
+        (a_request(amount="0"), "TRANSFER_AMOUNT_INVALID"),
+        (a_request(amount="-5"), "TRANSFER_AMOUNT_INVALID"),
+        (a_request(amount="1e5"), "TRANSFER_AMOUNT_INVALID"),
+        (a_request(amount="0.0000001"), "TRANSFER_AMOUNT_INVALID"),
+        (a_request(amount="999999999999999999"), "TRANSFER_AMOUNT_INVALID"),
+    ],
+)
+def test_a_bad_deposit_is_refused_by_code_and_nothing_is_written(wallets: Wallets, body: Any, code: str) -> None:
+    said = wallets.ask("POST", "/deposits/payment-method", body)
+    assert (said.status, said.json["code"]) == (400, code)
+    assert not list(TransferItem.scan())
+    assert not wallets.executions()
+
+
+def test_transfers_are_listed_newest_first_by_pages_and_by_type(wallets: Wallets) -> None:
+    store = TransferStore(connection())
+    made = [a_deposit(account_id=ACCOUNT_ID, key=f"{n}", at_ns=10**18 + n) for n in range(3)]
+    for transfer in [*made, a_deposit(account_id=8)]:
+        store.create(transfer)
+    newest = wallets.ask("GET", "/transfers", query="limit=2&type=deposit")
+    assert [row["id"] for row in newest.json] == [made[2].transfer_id, made[1].transfer_id]
+    older = wallets.ask("GET", "/transfers", query=f"limit=2&after={newest.headers['cb-after']}")
+    assert [row["id"] for row in older.json] == [made[0].transfer_id]
+    assert "cb-after" not in older.headers
+    back = wallets.ask("GET", "/transfers", query=f"limit=2&before={older.headers['cb-before']}")
+    assert back.json == newest.json
+    assert wallets.ask("GET", "/transfers", query="type=withdraw").json == []
+
+
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=-1", "limit=x", "limit=1e3", "after=x", "before=1", "type=gift", "after=%00", "limit="]
+)
+def test_a_bad_list_parameter_is_named(wallets: Wallets, query: str) -> None:
+    said = wallets.ask("GET", "/transfers", query=query)
+    assert (said.status, said.json["code"]) == (400, "REQUEST_FIELD_INVALID")
+    assert said.json["message"].startswith(query.partition("=")[0])
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_another_customers_transfer_is_told_as_missing(wallets: Wallets, own: bool) -> None:
+    other = a_deposit(account_id=ACCOUNT_ID if own else 8)
+    TransferStore(connection()).create(other)
+    said = wallets.ask("GET", f"/transfers/{other.transfer_id}")
+    if own:
+        assert said.status == 200
+        return
+    missing = wallets.ask("GET", f"/transfers/{a_deposit().transfer_id}")
+    assert (said.status, said.json) == (missing.status, missing.json)
+    assert (said.status, said.json["code"]) == (404, "TRANSFER_NOT_FOUND")
+
+
+@pytest.mark.parametrize("name", ["x", "receipt#sandbox-bank#SB-1", "00000000-0000-0000-0000-000000000000", "a" * 500])
+def test_what_is_no_transfer_is_not_found(wallets: Wallets, name: str) -> None:
+    said = wallets.ask("GET", f"/transfers/{name}")
+    assert (said.status, said.json["code"]) == (404, "TRANSFER_NOT_FOUND")
+
+
+def test_nobody_sees_anything_unsigned(wallets: Wallets) -> None:
+    for method, path in (
+        ("GET", "/accounts"),
+        ("GET", "/payment-methods"),
+        ("GET", "/transfers"),
+        ("POST", "/deposits/payment-method"),
+        ("GET", f"/accounts/{account_uuid(ACCOUNT_ID, 'USD')}"),
+        ("GET", f"/accounts/{account_uuid(ACCOUNT_ID, 'USD')}/holds"),
+        ("GET", f"/transfers/{a_deposit().transfer_id}"),
+    ):
+        said = wallets.ask(method, path, a_request() if method == "POST" else None, sign=False)
+        assert (said.status, said.json["code"]) == (401, "AUTH_MISSING"), path
