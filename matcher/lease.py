@@ -39,11 +39,36 @@ class LeaseRecord:
     finished: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class MemberRecord:
+    """A process that says it is there, leading or not, by changing its version all the time."""
+
+    owner: str
+    version: int
+    ttl_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """The whole table at one moment: leases by shard, members by owner."""
+
+    leases: Mapping[str, LeaseRecord]
+    members: Mapping[str, MemberRecord]
+
+
 class LeaseTable(Protocol):
     """Where leases are kept. Everything raises OutageError where the table can't be asked."""
 
-    def read_all(self) -> dict[str, LeaseRecord]:
-        """Every shard's lease, read consistently."""
+    def read_all(self) -> Readings:
+        """Every lease and member, read consistently."""
+        ...
+
+    def attend(self, owner: str, *, ttl_seconds: float) -> None:
+        """Say that a process is there."""
+        ...
+
+    def leave(self, owner: str) -> None:
+        """Take a process off the list."""
         ...
 
     def take(self, shard_id: str, *, owner: str, ttl_seconds: float, seen: LeaseRecord | None) -> LeaseRecord | None:
@@ -72,22 +97,44 @@ class LeaseWatch:
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self._seen: dict[str, tuple[tuple[str, int, int], float]] = {}
+        self._leases: dict[str, tuple[LeaseRecord, float]] = {}
+        self._members: dict[str, tuple[MemberRecord, float]] = {}
 
-    def observe(self, records: Mapping[str, LeaseRecord]) -> None:
+    def observe(self, readings: Readings) -> None:
         """Take note of a reading that has just come back."""
         now = self._monotonic()
-        for shard_id, record in records.items():
-            mark = (record.owner, record.epoch, record.version)
-            if shard_id not in self._seen or self._seen[shard_id][0] != mark:
-                self._seen[shard_id] = (mark, now)
+        self._leases = {
+            shard_id: self._leases[shard_id] if self._stands_still(record) else (record, now)
+            for shard_id, record in readings.leases.items()
+        }
+        self._members = {
+            owner: seen if (seen := self._members.get(owner)) and seen[0] == record else (record, now)
+            for owner, record in readings.members.items()
+        }
 
     def free_in(self, record: LeaseRecord) -> float:
         """Seconds until the lease may be taken if it goes on standing still; 0 when it may be taken now."""
         if not record.owner:
             return 0.0
-        _, since = self._seen[record.shard_id]
-        return max(0.0, since + record.ttl_seconds - self._monotonic())
+        return max(0.0, self._leases[record.shard_id][1] + record.ttl_seconds - self._monotonic())
+
+    def present(self) -> set[str]:
+        """The members that have changed their version within their time to live."""
+        now = self._monotonic()
+        return {owner for owner, (record, since) in self._members.items() if now - since < record.ttl_seconds}
+
+    def long_gone(self, *, seconds: float) -> set[str]:
+        """The members that have stood still for so long that nobody need remember them."""
+        now = self._monotonic()
+        return {owner for owner, (_, since) in self._members.items() if now - since >= seconds}
+
+    def _stands_still(self, record: LeaseRecord) -> bool:
+        seen = self._leases.get(record.shard_id)
+        return seen is not None and (seen[0].owner, seen[0].epoch, seen[0].version) == (
+            record.owner,
+            record.epoch,
+            record.version,
+        )
 
 
 class Lease:

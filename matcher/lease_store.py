@@ -7,14 +7,15 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.models import Model
 
-from matcher.lease import LeaseLostError, LeaseRecord, Pointer
+from matcher.lease import LeaseLostError, LeaseRecord, MemberRecord, Pointer, Readings
 
 SHARD_PREFIX = "shard/"
+MEMBER_PREFIX = "member/"
 _SEPARATOR = "\n"
 
 
 class LeaseItem(Model):
-    """`shard` is "shard/<shard id>"; other prefixes of this table belong to `listings`."""
+    """`shard` is "shard/<shard id>" or "member/<owner>"; other prefixes of this table belong to `listings`."""
 
     class Meta:
         table_name = "leases"
@@ -33,13 +34,27 @@ class LeaseItem(Model):
 class LeaseStore:
     """The table of leases."""
 
-    def read_all(self) -> dict[str, LeaseRecord]:
-        """Every shard's lease, read consistently."""
+    def read_all(self) -> Readings:
+        """Every lease and member, read consistently."""
         try:
-            items = list(LeaseItem.scan(LeaseItem.shard.startswith(SHARD_PREFIX), consistent_read=True))
+            items = list(LeaseItem.scan(consistent_read=True))
         except PynamoDBException as error:
             raise outage(error) from error
-        return {record.shard_id: record for record in map(_record, items)}
+        leases = [_record(item) for item in items if item.shard.startswith(SHARD_PREFIX)]
+        members = [_member(item) for item in items if item.shard.startswith(MEMBER_PREFIX)]
+        return Readings({lease.shard_id: lease for lease in leases}, {member.owner: member for member in members})
+
+    def attend(self, owner: str, *, ttl_seconds: float) -> None:
+        """Say that a process is there."""
+        milliseconds = LeaseItem.ttl_milliseconds.set(round(ttl_seconds * 1000))
+        _update(LeaseItem(MEMBER_PREFIX + owner), [LeaseItem.version.add(1), milliseconds])
+
+    def leave(self, owner: str) -> None:
+        """Take a process off the list."""
+        try:
+            LeaseItem(MEMBER_PREFIX + owner).delete()
+        except PynamoDBException as error:
+            raise outage(error) from error
 
     def take(self, shard_id: str, *, owner: str, ttl_seconds: float, seen: LeaseRecord | None) -> LeaseRecord | None:
         """Take it exactly as seen, with the next epoch; None when it has changed since."""
@@ -89,7 +104,7 @@ class LeaseStore:
             raise LeaseLostError(f"{shard_id}: epoch {epoch} is over")
 
 
-def _update(item: LeaseItem, actions: list[Action], condition: Condition) -> bool:
+def _update(item: LeaseItem, actions: list[Action], condition: Condition | None = None) -> bool:
     try:
         item.update(actions=actions, condition=condition)
     except PynamoDBException as error:
@@ -97,6 +112,10 @@ def _update(item: LeaseItem, actions: list[Action], condition: Condition) -> boo
             return False
         raise outage(error) from error
     return True
+
+
+def _member(item: LeaseItem) -> MemberRecord:
+    return MemberRecord(item.shard.removeprefix(MEMBER_PREFIX), item.version, item.ttl_milliseconds / 1000)
 
 
 def _record(item: LeaseItem) -> LeaseRecord:

@@ -38,7 +38,7 @@ def resume(shard: Shard, lease: Lease, *, leases: LeaseTable, store: SnapshotSto
 
 
 def _inherit(shard: Shard, leases: LeaseTable, store: SnapshotStore) -> ShardState:
-    records: Mapping[str, LeaseRecord] = leases.read_all() if shard.parents else {}
+    records: Mapping[str, LeaseRecord] = leases.read_all().leases if shard.parents else {}
     markets: dict[str, bytes] = {}
     paused: dict[str, str] = {}
     for parent in shard.parents:

@@ -17,6 +17,7 @@ from exchange.instruments.store import InstrumentItem, InstrumentStore
 
 from matcher.checkpoints import Pace
 from matcher.engines import ProductEngines
+from matcher.fan_out import FanOutReader
 from matcher.health import HealthServer
 from matcher.lease_store import LeaseItem, LeaseStore
 from matcher.listings import ListingItem, ListingStore
@@ -28,13 +29,15 @@ from matcher.shards import ShardList
 from matcher.snapshots import SnapshotBucket
 from matcher.stream_reader import PollingReader, RecordReader
 from matcher.supervisor import Supervisor
-from matcher.worker import World
+from matcher.worker import ShardWorker, World
 
 METRICS_SECONDS: Final = 10.0
 SAVERS_MAX: Final = 4
 
 # One try: the loop tries again by itself, and asks before each whether the lease still holds.
 _STREAMS: Final = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1})
+# A subscription is silent while nobody trades.
+_SUBSCRIPTIONS: Final = Config(connect_timeout=2, read_timeout=60, retries={"total_max_attempts": 1})
 _BUCKETS: Final = Config(
     connect_timeout=2, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 3}, max_pool_connections=8
 )
@@ -52,7 +55,14 @@ def main() -> int:
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
     world, shards = connect(settings)
-    supervisor = Supervisor(world, shards, owner=_owner(), lease_seconds=settings.lease_seconds)
+    supervisor = Supervisor(
+        world.leases,
+        shards,
+        lambda shard, lease: ShardWorker(shard, lease, world),
+        owner=_owner(),
+        lease_seconds=settings.lease_seconds,
+        monotonic=time.monotonic,
+    )
     health = HealthServer(settings.health_port, supervisor.report)
     health.start()
     logger.info("started", extra={"health_port": health.port, "orders_stream": settings.orders_stream})
@@ -73,8 +83,15 @@ def connect(settings: Settings) -> tuple[World, ShardList]:
         _hurry(model, settings.lease_seconds)
     streams, buckets = boto3.client("kinesis", config=_STREAMS), boto3.client("s3", config=_BUCKETS)
 
+    subscriptions = boto3.client("kinesis", config=_SUBSCRIPTIONS)
+    poll_seconds, consumer_arn = settings.poll_milliseconds / 1000, settings.enhanced_fan_out_consumer_arn
+
     def open_reader(shard_id: str, after: str | None) -> RecordReader:
-        return PollingReader(streams, settings.orders_stream, shard_id, after=after)
+        if not consumer_arn:
+            return PollingReader(streams, settings.orders_stream, shard_id, after=after)
+        return FanOutReader(
+            subscriptions, consumer_arn, shard_id, after=after, wait_seconds=poll_seconds, sleep=time.sleep
+        )
 
     world = World(
         leases=LeaseStore(),
@@ -88,7 +105,8 @@ def connect(settings: Settings) -> tuple[World, ShardList]:
         saver=ThreadPoolExecutor(max_workers=SAVERS_MAX, thread_name_prefix="saver"),
         meter=Meter(),
         pace=Pace(settings.snapshot_seconds, settings.snapshot_commands),
-        poll_seconds=settings.poll_milliseconds / 1000,
+        # A subscription's read waits by itself.
+        poll_seconds=0.0 if consumer_arn else poll_seconds,
         tick_seconds=settings.tick_seconds,
         monotonic=time.monotonic,
         wall_ns=time.time_ns,

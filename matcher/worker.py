@@ -1,4 +1,4 @@
-"""One shard's reign from the lease to its release, in a thread of its own."""
+"""One shard's reign from the lease to its release."""
 
 import threading
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from matcher.lease import Lease, LeaseLostError, LeaseTable
 from matcher.loop import ShardLoop
 from matcher.markets import Engines, Listings, Markets
 from matcher.metrics import Meter
-from matcher.patience import PAUSE_SECONDS_MAX, Patience
+from matcher.patience import PAUSE_SECONDS_MAX, PAUSE_SECONDS_MIN, Patience
 from matcher.publisher import Publisher, RecordSink
 from matcher.quarantine import Quarantine
 from matcher.resume import ParentUnreadableError, resume
@@ -60,13 +60,26 @@ class ShardWorker:
         self._loop: ShardLoop | None = None
         self._read_at = world.monotonic()
         self._behind_milliseconds = 0
+        self._thread = threading.Thread(target=self.run, name=shard.shard_id, daemon=True)
+
+    def start(self) -> None:
+        """Reign in a thread."""
+        self._thread.start()
+
+    def is_alive(self) -> bool:
+        """Whether the reign goes on."""
+        return self._thread.is_alive()
+
+    def join(self, seconds: float) -> None:
+        """Wait for its end, so long at most."""
+        self._thread.join(seconds)
 
     def stop(self) -> None:
         """Ask for an orderly end: the batch in flight, a snapshot, the pointer, the lease."""
         self._stop.set()
 
     def run(self) -> None:
-        """Reign. What went wrong, if anything did, is in `failure` afterwards."""
+        """Reign in the caller's thread. What went wrong, if anything did, is in `failure` afterwards."""
         try:
             self._reign()
         except LeaseLostError as error:
@@ -127,7 +140,7 @@ class ShardWorker:
 
     def _run(self, loop: ShardLoop) -> bool:
         ticker = Ticker(self._world.orders, seconds=self._world.tick_seconds, monotonic=self._world.monotonic)
-        pause = self._world.poll_seconds
+        pause = PAUSE_SECONDS_MIN
         while not self._stop.is_set():
             try:
                 batch = loop.step()
@@ -136,13 +149,13 @@ class ShardWorker:
                 self._stop.wait(pause)
                 pause = min(2 * pause, PAUSE_SECONDS_MAX)
                 continue
-            pause = self._world.poll_seconds
+            pause = PAUSE_SECONDS_MIN
             self._note(batch)
             if batch.is_end:
                 return True
             ticker.tick(loop.sequences)
             if not batch.records:
-                self._stop.wait(pause)
+                self._stop.wait(self._world.poll_seconds)
         return False
 
     def _note(self, batch: Batch) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from matcher.lease import LeaseLostError, LeaseRecord, Pointer
+from matcher.lease import LeaseLostError, LeaseRecord, MemberRecord, Pointer, Readings
 from tests.fakes.bombs import Bomb, Weather
 
 
@@ -11,13 +11,23 @@ class FakeLeaseTable:
     """The table of leases."""
 
     records: dict[str, LeaseRecord] = field(default_factory=dict)
+    members: dict[str, MemberRecord] = field(default_factory=dict)
     weather: Weather = field(default_factory=Weather)
     bomb: Bomb = field(default_factory=Bomb)
 
-    def read_all(self) -> dict[str, LeaseRecord]:
-        """Every shard's lease."""
+    def read_all(self) -> Readings:
+        """Every lease and member."""
         self.weather.before("leases")
-        return dict(self.records)
+        return Readings(dict(self.records), dict(self.members))
+
+    def attend(self, owner: str, *, ttl_seconds: float) -> None:
+        """Say that a process is there."""
+        version = self.members[owner].version + 1 if owner in self.members else 1
+        self.members[owner] = MemberRecord(owner, version, ttl_seconds)
+
+    def leave(self, owner: str) -> None:
+        """Take a process off the list."""
+        self.members.pop(owner, None)
 
     def take(self, shard_id: str, *, owner: str, ttl_seconds: float, seen: LeaseRecord | None) -> LeaseRecord | None:
         """Take it exactly as seen."""

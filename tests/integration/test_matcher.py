@@ -203,3 +203,21 @@ def test_an_unknown_version_ends_the_process_with_a_failure(cloud: Cloud, matche
     kinesis.put_record(StreamName=f"{PREFIX}-orders", PartitionKey="ACME-USD", Data=data)
     assert matcher.wait() == 1
     assert published(cloud).events.keys() == {"ACME-USD"}
+
+
+def test_a_subscription_reads_what_polling_would(cloud: Cloud, matchers: list[Matcher]) -> None:
+    kinesis = cloud.client("kinesis")
+    arn = kinesis.describe_stream(StreamName=f"{PREFIX}-orders")["StreamDescription"]["StreamARN"]
+    consumer = kinesis.register_stream_consumer(StreamARN=arn, ConsumerName="matcher")["Consumer"]["ConsumerARN"]
+    matcher = matchers[0]
+    matcher.settings = {"ENHANCED_FAN_OUT_CONSUMER_ARN": consumer, "LEASE_SECONDS": "0.6"}
+    matcher.start()
+    wait_for(matcher.leads, "nobody leads")
+    with Flow(cloud):
+        wait_for(lambda: len(published(cloud).events) == len(PRODUCTS), "nothing is published")
+        matcher.kill()
+        matcher.start()
+        wait_for(matcher.leads, "nobody leads")
+    assert_nothing_lost_or_doubled(cloud)
+    matcher.signal(signal.SIGTERM)
+    assert matcher.wait() == 0

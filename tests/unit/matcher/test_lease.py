@@ -2,7 +2,7 @@
 
 import pytest
 
-from matcher.lease import Lease, LeaseLostError, LeaseRecord, LeaseWatch, Pointer
+from matcher.lease import Lease, LeaseLostError, LeaseRecord, LeaseWatch, MemberRecord, Pointer, Readings
 from tests.fakes.bombs import Weather
 from tests.fakes.clocks import VirtualClock
 from tests.fakes.leases import FakeLeaseTable
@@ -17,6 +17,10 @@ def take(table: FakeLeaseTable, clock: VirtualClock, owner: str, *, reply_second
     clock.sleep(reply_seconds)
     assert record is not None
     return Lease(table, record, asked_at=asked_at, monotonic=clock.monotonic)
+
+
+def reading(record: LeaseRecord) -> Readings:
+    return Readings({record.shard_id: record}, {})
 
 
 def test_the_epoch_grows_with_every_reign() -> None:
@@ -84,9 +88,9 @@ def test_it_is_free_when_it_stood_still_for_its_time_to_live_and_not_before() ->
     clock = VirtualClock()
     watch = LeaseWatch(clock.monotonic)
     record = LeaseRecord("s", "a", 1, 1, TTL)
-    watch.observe({"s": record})
+    watch.observe(reading(record))
     clock.sleep(TTL - 0.01)
-    watch.observe({"s": record})
+    watch.observe(reading(record))
     assert 0 < watch.free_in(record) < 0.02
     clock.sleep(0.01)
     assert watch.free_in(record) == 0.0
@@ -95,10 +99,10 @@ def test_it_is_free_when_it_stood_still_for_its_time_to_live_and_not_before() ->
 def test_a_renewal_seen_starts_the_wait_again() -> None:
     clock = VirtualClock()
     watch = LeaseWatch(clock.monotonic)
-    watch.observe({"s": LeaseRecord("s", "a", 1, 1, TTL)})
+    watch.observe(reading(LeaseRecord("s", "a", 1, 1, TTL)))
     clock.sleep(TTL)
     renewed = LeaseRecord("s", "a", 1, 2, TTL)
-    watch.observe({"s": renewed})
+    watch.observe(reading(renewed))
     assert watch.free_in(renewed) == TTL
 
 
@@ -106,7 +110,7 @@ def test_the_holder_s_own_time_to_live_counts_not_the_watcher_s() -> None:
     clock = VirtualClock()
     watch = LeaseWatch(clock.monotonic)
     record = LeaseRecord("s", "a", 1, 1, ttl_seconds=30.0)
-    watch.observe({"s": record})
+    watch.observe(reading(record))
     assert watch.free_in(record) == 30.0
 
 
@@ -114,7 +118,7 @@ def test_a_released_one_is_free_at_once() -> None:
     table, clock = FakeLeaseTable(), VirtualClock()
     watch = LeaseWatch(clock.monotonic)
     take(table, clock, "a").release()
-    watch.observe(table.records)
+    watch.observe(table.read_all())
     assert watch.free_in(table.records["s"]) == 0.0
 
 
@@ -135,8 +139,18 @@ def test_at_no_moment_do_two_hold_it_whatever_the_answers_take() -> None:
         watch = LeaseWatch(clock.monotonic)
         holder = take(table, clock, "a", reply_seconds=reply)
         while True:
-            watch.observe(table.records)
+            watch.observe(table.read_all())
             if not watch.free_in(table.records["s"]):
                 break
             clock.sleep(0.05)
         assert holder.is_lost
+
+
+def test_a_member_is_present_while_its_version_moves() -> None:
+    clock = VirtualClock()
+    watch = LeaseWatch(clock.monotonic)
+    for version in range(3):
+        watch.observe(Readings({}, {"a": MemberRecord("a", version, TTL), "dead": MemberRecord("dead", 1, TTL)}))
+        clock.sleep(TTL / 2)
+    assert watch.present() == {"a"}
+    assert watch.long_gone(seconds=1.5 * TTL) == {"dead"}
