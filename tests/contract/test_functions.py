@@ -93,3 +93,9 @@ def test_settlement_never_gives_up_a_record() -> None:
     (event,) = settlement.properties["Events"].values()
     assert event["Properties"]["MaximumRetryAttempts"] == -1
     assert event["Properties"]["MaximumRecordAgeInSeconds"] == -1
+
+
+def test_a_functions_folder_needs_no_building() -> None:
+    # `sam build` would look for Lambda's Python on every machine that deploys.
+    for logical_id, found in resources(root_template(), "AWS::Serverless::Function").items():
+        assert found["Metadata"] == {"SkipBuild": True}, logical_id

@@ -1,0 +1,23 @@
+"""The first operator. Those after them are invited from the console, by two operators."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+GROUPS = ("operators", "approvers")
+
+
+def invite_first(email: str, outputs: Mapping[str, str], clients: Callable[[str], Any]) -> bool:
+    """Invite one operator by mail, if there is none yet. A second factor is asked for at the first login.
+
+    Returns:  whether a mail was sent.
+    """
+    cognito, pool = clients("cognito-idp"), outputs["OperatorPoolId"]
+    if cognito.list_users(UserPoolId=pool, Limit=1)["Users"]:
+        return False
+    attributes = [{"Name": "email", "Value": email}, {"Name": "email_verified", "Value": "true"}]
+    user = cognito.admin_create_user(
+        UserPoolId=pool, Username=email, UserAttributes=attributes, DesiredDeliveryMediums=["EMAIL"]
+    )["User"]
+    for group in GROUPS:
+        cognito.admin_add_user_to_group(UserPoolId=pool, Username=user["Username"], GroupName=group)
+    return True
