@@ -89,7 +89,7 @@ class Edge:
         try:
             body = await request.read() if request.body_exists else None
         except web.HTTPRequestEntityTooLarge:
-            return error(413, "EDGE_BODY_TOO_LARGE", f"A request body is at most {BODY_BYTES_MAX} bytes")
+            return error(413, "REQUEST_TOO_LARGE", f"A request body is at most {BODY_BYTES_MAX} bytes")
         try:
             async with self._session.request(
                 request.method,

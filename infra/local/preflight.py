@@ -4,6 +4,7 @@ import shutil
 import socket
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from infra.local.processes import holder
 from infra.local.settings import HOST, LaptopSettings
@@ -14,9 +15,10 @@ DISK_BYTES_MIN = 500 * 1024 * 1024
 
 def problems(settings: LaptopSettings) -> Iterator[str]:
     """Everything that stands in the way."""
-    yield from _python(sys.version_info[:2])
-    yield from _node(shutil.which("node"))
-    yield from _disk(settings)
+    yield from python_problem(sys.version_info[:2])
+    yield from node_problem(shutil.which("node"))
+    settings.home.mkdir(parents=True, exist_ok=True)
+    yield from disk_problem(settings.home, free_bytes=shutil.disk_usage(settings.home).free)
     ports = {"EXCHANGE_PORT": settings.port, "EXCHANGE_MATCHER_PORT": settings.matcher_port}
     if not settings.localstack_url:
         ports["EXCHANGE_CLOUD_PORT"] = settings.cloud_port
@@ -25,23 +27,24 @@ def problems(settings: LaptopSettings) -> Iterator[str]:
             yield f"Port {port} is held by {holder(port)}: end it, or choose another with {variable}={port + 1000}."
 
 
-def _python(version: tuple[int, ...]) -> Iterator[str]:
+def python_problem(version: tuple[int, ...]) -> Iterator[str]:
+    """A Python that is too old or too new."""
     if not PYTHON_MIN <= version <= PYTHON_MAX:
         found = ".".join(map(str, version))
         yield f"This is Python {found}, but 3.11 to 3.13 are supported: run `rm -rf .venv && make setup`, it gets one."
 
 
-def _node(path: str | None) -> Iterator[str]:
+def node_problem(path: str | None) -> Iterator[str]:
+    """No Node."""
     if path is None:
         yield "Node.js is missing, and the web pages are built with it: install Node 20 or newer from nodejs.org."
 
 
-def _disk(settings: LaptopSettings) -> Iterator[str]:
-    settings.home.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(settings.home).free
-    if free < DISK_BYTES_MIN:
+def disk_problem(home: Path, *, free_bytes: int) -> Iterator[str]:
+    """Where too little is free."""
+    if free_bytes < DISK_BYTES_MIN:
         yield (
-            f"Only {free // 2**20} MB are free under {settings.home}: make room for 500 MB, "
+            f"Only {free_bytes // 2**20} MB are free under {home}: make room for 500 MB, "
             "or set EXCHANGE_HOME to a folder elsewhere."
         )
 

@@ -81,6 +81,7 @@ def start(name: str, command: Sequence[str], environment: Mapping[str, str], log
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    popen.returncode = 0  # It outlives us: nobody here waits for it, and Python need not warn of that.
     return ProcessRecord(name, popen.pid, psutil.Process(popen.pid).create_time(), str(log))
 
 

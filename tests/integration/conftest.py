@@ -1,0 +1,117 @@
+"""A laptop cloud for the tests, started once: on free ports, in a folder of its own, shared by all xdist workers."""
+
+import fcntl
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from infra.cli.seed import seed
+from infra.local.clients import clients
+from infra.local.laptop import Laptop, read_stack
+from infra.local.settings import HOST, LaptopSettings
+
+
+@dataclass(frozen=True, slots=True)
+class RunningLaptop:
+    """A laptop cloud that is ready: its settings, what stack.json says, and a client of each AWS service."""
+
+    settings: LaptopSettings
+    stack: dict[str, Any]
+    client: Callable[[str], Any]
+
+    def user(self, name: str) -> dict[str, str]:
+        """A demo customer by name."""
+        found: dict[str, str] = next(user for user in self.stack["demo_users"] if user["name"] == name)
+        return found
+
+
+@pytest.fixture(scope="session")
+def laptop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningLaptop]:
+    """The laptop cloud of this test session. The first worker that asks starts it, the last one to leave ends it."""
+    home = _shared_folder(tmp_path_factory) / "laptop"
+    home.mkdir(exist_ok=True)
+    with _alone(home):
+        settings = _settings(home)
+        if not read_stack(settings):
+            _laptop(settings).up()
+        _join(home)
+    yield RunningLaptop(settings, read_stack(settings), clients(settings))
+    with _alone(home):
+        if _leave(home):
+            _laptop(settings).down()
+
+
+def _laptop(settings: LaptopSettings) -> Laptop:
+    return Laptop(settings, step=_step, seed=seed)
+
+
+@contextmanager
+def _step(_title: str) -> Iterator[None]:
+    yield
+
+
+def _shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The session's folder; under xdist each worker has one of its own below it."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """One process at a time."""
+    with (home / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _settings(home: Path) -> LaptopSettings:
+    """The ports that the first one chose."""
+    chosen = home / "ports"
+    if not chosen.exists():
+        chosen.write_text(" ".join(str(port) for port in _free_ports(3)), encoding="utf-8")
+    edge, cloud, matcher = (int(port) for port in chosen.read_text(encoding="utf-8").split())
+    return LaptopSettings(home=home, port=edge, cloud_port=cloud, matcher_port=matcher)
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind((HOST, 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def _join(home: Path) -> None:
+    (home / f"user-{os.getpid()}").touch()
+
+
+def _leave(home: Path) -> bool:
+    """Whether nobody is left. A worker that crashed has left too."""
+    (home / f"user-{os.getpid()}").unlink(missing_ok=True)
+    return not any(psutil.pid_exists(int(path.name.removeprefix("user-"))) for path in home.glob("user-*"))
+
+
+@pytest.fixture(scope="session")
+def eventually() -> Callable[[Callable[[], Any]], Any]:
+    """Ask until the answer is true, and return it; fails after 20 seconds."""
+
+    def ask(question: Callable[[], Any]) -> Any:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            answer = question()
+            if answer:
+                return answer
+            time.sleep(0.05)
+        pytest.fail("it did not come to be within 20 seconds")
+
+    return ask

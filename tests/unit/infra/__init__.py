@@ -1,0 +1,1 @@
+"""The laptop cloud's parts, without starting it."""

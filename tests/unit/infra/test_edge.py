@@ -1,0 +1,152 @@
+"""The edge before a cloud that repeats what it was sent."""
+
+import asyncio
+import io
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from yarl import URL
+
+from infra.local.edge import EdgeSettings, application
+
+Check = Callable[[aiohttp.ClientSession, URL], Awaitable[None]]
+
+
+async def _repeat(request: web.Request) -> web.Response:
+    return web.json_response(
+        {
+            "method": request.method,
+            "raw_path": request.raw_path,
+            "headers": {name.lower(): value for name, value in request.headers.items()},
+            "body": (await request.read()).decode(),
+        },
+        status=201,
+        headers={"CB-AFTER": "7"},
+    )
+
+
+async def _echo(request: web.Request) -> web.WebSocketResponse:
+    socket = web.WebSocketResponse()
+    await socket.prepare(request)
+    async for message in socket:
+        if message.data == "close":
+            await socket.close(code=4001)
+        else:
+            await socket.send_str(f"{request.headers['X-Viewer-Address']} {message.data}")
+    return socket
+
+
+def _run(check: Check, web_directory: Path, *, cloud_lives: bool = True) -> None:
+    """Start a cloud and an edge before it, then check."""
+
+    async def scenario() -> None:
+        cloud_app = web.Application()
+        cloud_app.router.add_get("/_aws/execute-api/socket/ws", _echo)
+        cloud_app.router.add_route("*", "/{path:.*}", _repeat)
+        cloud = TestServer(cloud_app)
+        await cloud.start_server()
+        settings = EdgeSettings(0, str(cloud.make_url("")).rstrip("/"), "rest", "socket", web_directory, "the secret")
+        edge = TestServer(application(settings))
+        await edge.start_server()
+        if not cloud_lives:
+            await cloud.close()
+        async with aiohttp.ClientSession() as session:
+            await check(session, edge.make_url("/"))
+        await edge.close()
+        await cloud.close()
+
+    asyncio.run(scenario())
+
+
+async def _json(answer: aiohttp.ClientResponse) -> Any:
+    return json.loads(await answer.read())
+
+
+def test_a_request_reaches_the_stage_as_it_was_sent(tmp_path: Path) -> None:
+    async def check(session: aiohttp.ClientSession, url: URL) -> None:
+        target = URL(f"{url}orders/client:a%2Fb?status=open&b=1+2&a=%3A", encoded=True)
+        async with session.delete(target, data=b'{"a":1}') as answer:
+            seen = await _json(answer)
+            assert answer.status == 201
+            assert answer.headers["CB-AFTER"] == "7"
+        assert seen["method"] == "DELETE"
+        assert seen["raw_path"] == "/_aws/execute-api/rest/live/orders/client:a%2Fb?status=open&b=1+2&a=%3A"
+        assert seen["body"] == '{"a":1}'
+        assert seen["headers"]["x-raw-query"] == "status=open&b=1+2&a=%3A"
+
+    _run(check, tmp_path)
+
+
+def test_what_the_edge_says_cannot_be_sent_in(tmp_path: Path) -> None:
+    forged = {"X-Raw-Query": "x=1", "X-Viewer-Address": "6.6.6.6", "X-Origin-Secret": "y", "X-Forwarded-For": "6.6.6.6"}
+
+    async def check(session: aiohttp.ClientSession, url: URL) -> None:
+        async with session.get(url / "time", headers=forged) as answer:
+            seen = (await _json(answer))["headers"]
+        assert seen["x-raw-query"] == ""
+        assert seen["x-viewer-address"] == seen["x-forwarded-for"] == "127.0.0.1"
+        assert seen["x-origin-secret"] == "the secret"
+
+    _run(check, tmp_path)
+
+
+def test_a_dead_cloud_is_a_502_in_our_shape(tmp_path: Path) -> None:
+    async def check(session: aiohttp.ClientSession, url: URL) -> None:
+        async with session.get(url / "products") as answer:
+            assert answer.status == 502
+            assert set(await _json(answer)) == {"message", "code", "request_id"}
+        async with session.get(url / "ws", headers={"Upgrade": "websocket"}) as answer:
+            assert (await _json(answer))["code"] == "EDGE_UNREACHABLE"
+
+    _run(check, tmp_path, cloud_lives=False)
+
+
+def test_a_body_beyond_the_limit_is_a_413_in_our_shape(tmp_path: Path) -> None:
+    async def check(session: aiohttp.ClientSession, url: URL) -> None:
+        async with session.post(url / "orders", data=io.BytesIO(b"x" * (10 * 1024 * 1024 + 1))) as answer:
+            assert answer.status == 413
+            assert (await _json(answer))["code"] == "REQUEST_TOO_LARGE"
+
+    _run(check, tmp_path)
+
+
+def test_a_socket_is_joined_both_ways_and_closed_with_the_same_code(tmp_path: Path) -> None:
+    async def check(session: aiohttp.ClientSession, url: URL) -> None:
+        async with session.ws_connect(url / "ws") as socket:
+            await socket.send_str("hello")
+            assert await socket.receive_str() == "127.0.0.1 hello"
+            await socket.send_str("close")
+            assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSE
+            assert socket.close_code == 4001
+
+    _run(check, tmp_path)
+
+
+def test_pages_have_deep_links_and_nothing_outside_their_folder(tmp_path: Path) -> None:
+    pages = tmp_path / "web"
+    pages.mkdir()
+    (pages / "index.html").write_text("the screen")
+    (pages / "app.js").write_text("code")
+    (tmp_path / "secret.txt").write_text("no")
+
+    async def check(session: aiohttp.ClientSession, url: URL) -> None:
+        found = {}
+        for path in ("app/", "app/markets/BTC-USD", "app/app.js", "app/gone.js", "app/%2e%2e/secret.txt"):
+            async with session.get(URL(f"{url}{path}", encoded=True)) as answer:
+                found[path] = (answer.status, await answer.text() if answer.status == 200 else "")
+        assert found == {
+            "app/": (200, "the screen"),
+            "app/markets/BTC-USD": (200, "the screen"),
+            "app/app.js": (200, "code"),
+            "app/gone.js": (404, ""),
+            "app/%2e%2e/secret.txt": (404, ""),
+        }
+        async with session.get(url, allow_redirects=False) as answer:
+            assert (answer.status, answer.headers["Location"]) == (302, "/app/")
+
+    _run(check, pages)
