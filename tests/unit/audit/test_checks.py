@@ -1,0 +1,161 @@
+"""Every invariant is named by at least one planted breach; a healthy world has none."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from exchange.audit import World, check
+from exchange.audit.model import Replayed
+from exchange.audit.service import CHECKS
+from exchange.fees.model import FeeSchedule
+from exchange.messages import CommandRecord, OrderType, Side
+from exchange.orders.model import OrderStatus
+from exchange.risk.model import OrderTerms
+from exchange.settlement.model import Cursor
+
+from tests.fakes.markets import acme_usd
+from tests.fakes.venue import RAIL, Venue
+
+PRODUCT = "ACME-USD"
+TRADES = f"product:{PRODUCT}"
+
+
+@pytest.fixture
+def world() -> World:
+    """Three customers have traded; one order is left open."""
+    venue = Venue(acme_usd(), FeeSchedule("default", maker_ppm=1_000, taker_ppm=2_000))
+    for account in (1, 2, 3):
+        venue.deposit(account, "USD", 10**10)
+        venue.deposit(account, "ACME", 10**8)
+    venue.place(2, OrderTerms(Side.SELL, OrderType.LIMIT, "100", "1"))
+    venue.place(3, OrderTerms(Side.SELL, OrderType.LIMIT, "101", "2"))
+    venue.place(1, OrderTerms(Side.BUY, OrderType.LIMIT, "101", "2"))
+    venue.match()
+    venue.settle()
+    venue.place(1, OrderTerms(Side.BUY, OrderType.LIMIT, "90", "1"))
+    venue.match()
+    venue.settle()
+    return venue.world()
+
+
+def test_a_healthy_world_keeps_every_invariant(world: World) -> None:
+    assert [breach for finding in check(world) for breach in finding.breaches] == []
+    assert len({finding.name for finding in check(world)}) == len(CHECKS)
+
+
+def _richer(world: World) -> World:
+    first, *rest = world.balances
+    return replace(world, balances=[replace(first, available=first.available + 1), *rest])
+
+
+def _overdrawn(world: World) -> World:
+    customer = next(balance for balance in world.balances if balance.account == "1")
+    others = [balance for balance in world.balances if balance is not customer]
+    return replace(world, balances=[replace(customer, available=-1), *others])
+
+
+def _one_sided(world: World) -> World:
+    (batch, stored), *rest = world.batches[TRADES]
+    broken = replace(batch, entries=batch.entries[1:])
+    return replace(world, batches={**world.batches, TRADES: [(broken, stored), *rest]})
+
+
+def _rewritten(world: World) -> World:
+    (batch, stored), *rest = world.batches[RAIL]
+    return replace(world, batches={**world.batches, RAIL: [(replace(batch, reference="other"), stored), *rest]})
+
+
+def _posted_twice(world: World) -> World:
+    return replace(world, batches={**world.batches, RAIL: [*world.batches[RAIL], world.batches[RAIL][0]]})
+
+
+def _forgotten_hold(world: World) -> World:
+    orders = [replace(order, hold_units=order.hold_units - 1) if order.live else order for order in world.orders]
+    return replace(world, orders=orders)
+
+
+def _hold_after_the_end(world: World) -> World:
+    done = next(order for order in world.orders if not order.live)
+    return replace(world, orders=[*(o for o in world.orders if o is not done), replace(done, hold_units=1)])
+
+
+def _dearer_fee(world: World) -> World:
+    first, *rest = world.fills
+    return replace(world, fills=[replace(first, fee_units=first.fee_units + 1), *rest])
+
+
+def _lost_fill(world: World) -> World:
+    return replace(world, fills=world.fills[1:])
+
+
+def _beyond_the_limit(world: World) -> World:
+    orders = [replace(o, price_ticks=1) if o.side is Side.BUY else o for o in world.orders]
+    return replace(world, orders=orders)
+
+
+def _missing_event_record(world: World) -> World:
+    return replace(world, executions={PRODUCT: world.executions[PRODUCT][1:]}, cursors={}, replayed={})
+
+
+def _two_truths(world: World) -> World:
+    first, *rest = world.executions[PRODUCT]
+    results = (replace(first.results[0], hash_after=bytes(32)), *first.results[1:])
+    return replace(world, executions={PRODUCT: [first, replace(first, results=results), *rest]})
+
+
+def _old_epoch(world: World) -> World:
+    first, last = world.executions[PRODUCT]
+    return replace(world, executions={PRODUCT: [replace(first, epoch=2), replace(last, epoch=1)]})
+
+
+def _other_replay(world: World) -> World:
+    sequence = world.replayed[PRODUCT].sequence
+    return replace(world, replayed={PRODUCT: Replayed(sequence, bytes(32))})
+
+
+def _lost_command(world: World) -> World:
+    return replace(world, commands={PRODUCT: [CommandRecord(PRODUCT, ())]})
+
+
+def _still_pending(world: World) -> World:
+    return replace(world, orders=[replace(o, status=OrderStatus.PENDING) if o.live else o for o in world.orders])
+
+
+def _behind(world: World) -> World:
+    return replace(world, cursors={PRODUCT: Cursor.start(PRODUCT)})
+
+
+def _after_its_end(world: World) -> World:
+    first, last = world.executions[PRODUCT]
+    done = next(e.order_id for r in first.results for e in r.events if e.type == 8)
+    moved = tuple(replace(r, events=tuple(replace(e, order_id=done) for e in r.events)) for r in last.results)
+    return replace(world, executions={PRODUCT: [first, replace(last, results=moved)]})
+
+
+@pytest.mark.parametrize(
+    ("plant", "name"),
+    [
+        (_richer, "L1"),
+        (_richer, "L4"),
+        (_overdrawn, "L3"),
+        (_one_sided, "L2"),
+        (_rewritten, "L5"),
+        (_posted_twice, "D5"),
+        (_forgotten_hold, "H1"),
+        (_hold_after_the_end, "H5"),
+        (_dearer_fee, "L6"),
+        (_beyond_the_limit, "M3"),
+        (_after_its_end, "M5"),
+        (_lost_fill, "S1"),
+        (_two_truths, "R3"),
+        (_old_epoch, "R7"),
+        (_other_replay, "R1"),
+        (_lost_command, "R6"),
+        (_still_pending, "R6"),
+        (_behind, "S4"),
+        (_missing_event_record, "S1"),
+    ],
+)
+def test_a_planted_breach_is_named(world: World, plant: Callable[[World], World], name: str) -> None:
+    broken = {finding.name for finding in check(plant(world)) if not finding.holds}
+    assert name in broken

@@ -1,0 +1,101 @@
+"""The acceptance transaction: the order and its hold together, or neither."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from exchange.messages import OrderType, Side
+from exchange.orders.model import Order, OrderStatus, accepted
+from exchange.orders.store import order_from, order_item
+from exchange.trading.model import Acceptance
+from exchange.users.store import ApiKeyItem, CustomerItem
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.fakes.markets import acme_usd
+from tests.unit.trading.conftest import TRADER
+
+PRODUCT = acme_usd(open_orders_max=3)
+
+
+def buy(order_id: int, size_lots: int = 1_000, created_at_ns: int = 1) -> Order:
+    """A limit buy at 100 USD."""
+    order = Order(
+        order_id=order_id,
+        account_id=1,
+        product_id="ACME-USD",
+        side=Side.BUY,
+        order_type=OrderType.LIMIT,
+        created_at_ns=created_at_ns,
+        maker_ppm=0,
+        taker_ppm=0,
+        price_ticks=10_000,
+        size_lots=size_lots,
+        client_oid="mine",
+        payload_hash="hash",
+    )
+    return accepted(order, PRODUCT)
+
+
+def test_acceptance_stores_the_order_and_holds_its_cost(entry: Any) -> None:
+    order = buy(5)
+    assert entry.accept(order, PRODUCT, TRADER) is Acceptance.ACCEPTED
+    assert entry.order(5) == order
+    balance = entry.balance(1, "USD")
+    assert (balance.available, balance.held, balance.open_orders) == (900_000_000, 100_000_000, 1)
+
+
+def test_a_second_order_under_the_same_id_changes_nothing(entry: Any) -> None:
+    entry.accept(buy(5), PRODUCT, TRADER)
+    assert entry.accept(buy(5, size_lots=2_000), PRODUCT, TRADER) is Acceptance.ORDER_EXISTS
+    assert entry.balance(1, "USD").held == 100_000_000
+
+
+def test_too_little_money_stores_no_order(entry: Any) -> None:
+    assert entry.accept(buy(6, size_lots=10_001), PRODUCT, TRADER) is Acceptance.BALANCE_REFUSED
+    assert entry.order(6) is None
+    assert entry.balance(1, "USD").available == 1_000_000_000
+
+
+def test_open_orders_are_capped(entry: Any) -> None:
+    answers = [entry.accept(buy(order_id, size_lots=1), PRODUCT, TRADER) for order_id in range(1, 5)]
+    assert answers == [Acceptance.ACCEPTED] * 3 + [Acceptance.BALANCE_REFUSED]
+
+
+def test_orders_are_listed_newest_first_in_pages(entry: Any) -> None:
+    for number in (1, 2, 3):
+        entry.accept(buy(number, size_lots=1, created_at_ns=number), PRODUCT, TRADER)
+    first = entry.list_orders(1, live_only=True, before_key=None, limit=2)
+    assert [order.order_id for order in first] == [3, 2]
+    rest = entry.list_orders(1, live_only=False, before_key=f"{2:020d}#{2:019d}", limit=2)
+    assert [order.order_id for order in rest] == [1]
+    assert {order.order_id for order in entry.pending_since(3, limit=10)} == {1, 2}
+
+
+@pytest.mark.parametrize(("model", "key", "meaning"), [
+    (CustomerItem, "user-1", Acceptance.CUSTOMER_FROZEN),
+    (ApiKeyItem, "key-1", Acceptance.KEY_REVOKED),
+])  # fmt: skip
+def test_a_freeze_or_a_revocation_bites_at_once(dynamodb: Any, model: Any, key: str, meaning: Acceptance) -> None:
+    model(key).update(actions=[model.status.set("ended")])
+    assert dynamodb.accept(buy(7), PRODUCT, TRADER) is meaning
+    assert dynamodb.order(7) is None
+    assert dynamodb.balance(1, "USD").held == 0
+
+
+@given(
+    status=st.sampled_from(OrderStatus),
+    filled=st.integers(min_value=0, max_value=10**12),
+    units=st.integers(min_value=0, max_value=10**30),
+    post_only=st.booleans(),
+)
+def test_an_order_survives_its_item(status: OrderStatus, filled: int, units: int, post_only: bool) -> None:
+    order = replace(
+        buy(9),
+        status=status,
+        filled_lots=filled,
+        executed_value_units=units,
+        fee_numerator=units * 7,
+        post_only=post_only,
+    )
+    assert order_from(order_item(order)) == order
