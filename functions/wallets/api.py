@@ -17,7 +17,7 @@ from exchange.users.access import authenticator
 from exchange.users.authentication import Principal
 from exchange.users.model import Scope
 from exchange.wallets.depositing import deposit_money
-from exchange.wallets.listing import list_holds, list_transfers, show_account, show_transfer
+from exchange.wallets.listing import list_account_transfers, list_holds, list_transfers, show_account, show_transfer
 from exchange.wallets.machine import StepFunctionsMachine
 from exchange.wallets.model import BankProvider, payment_methods
 from exchange.wallets.views import account_views, method_view
@@ -71,6 +71,13 @@ def holds(request: ApiRequest, who: Principal, **path: str) -> Any:
     """What live orders hold of one asset, newest first."""
     products, assets = catalogue.products(), catalogue.assets()
     return list_holds(who.account_id, path["id"], request, orders=orders, assets=assets, products=products)
+
+
+@app.endpoint("GET", "/accounts/{id}/transfers", caller=viewer)
+def account_transfers(request: ApiRequest, who: Principal, **path: str) -> Any:
+    """The customer's deposits and withdrawals of one asset, newest first."""
+    assets = catalogue.assets()
+    return list_account_transfers(who.account_id, path["id"], request, transfers=transfers, assets=assets)
 
 
 @app.endpoint("GET", "/payment-methods", caller=viewer)

@@ -35,7 +35,7 @@ MODELS: dict[str, list[Any]] = {
     "api_keys": [ApiKeyItem],
     "users": [CustomerItem],
 }
-ROUTES = ("/accounts/{id}/holds", "/accounts/{id}", "/transfers/{id}")
+ROUTES = ("/accounts/{id}/holds", "/accounts/{id}/transfers", "/accounts/{id}", "/transfers/{id}")
 
 
 @dataclass
@@ -141,7 +141,7 @@ def test_accounts_show_every_asset_also_what_was_never_owned(wallets: Wallets) -
 
 @pytest.mark.parametrize("name", [account_uuid(8, "USD"), "x", "USD", to_uuid(ACCOUNT_ID), "%00", "a" * 500])
 def test_anything_but_an_own_account_is_not_found(wallets: Wallets, name: str) -> None:
-    for path in (f"/accounts/{name}", f"/accounts/{name}/holds"):
+    for path in (f"/accounts/{name}", f"/accounts/{name}/holds", f"/accounts/{name}/transfers"):
         said = wallets.ask("GET", path)
         assert (said.status, said.json["code"]) == (404, "ACCOUNT_NOT_FOUND")
 
@@ -235,6 +235,15 @@ def test_transfers_are_listed_newest_first_by_pages_and_by_type(wallets: Wallets
     back = wallets.ask("GET", "/transfers", query=f"limit=2&before={older.headers['cb-before']}")
     assert back.json == newest.json
     assert wallets.ask("GET", "/transfers", query="type=withdraw").json == []
+
+
+def test_an_account_lists_the_transfers_of_its_asset_alone(wallets: Wallets) -> None:
+    store = TransferStore(connection())
+    dollars, shares = a_deposit("1", "USD", account_id=ACCOUNT_ID), a_deposit("1", "ACME", account_id=ACCOUNT_ID)
+    store.create(dollars)
+    store.create(shares)
+    said = wallets.ask("GET", f"/accounts/{account_uuid(ACCOUNT_ID, 'ACME')}/transfers", query="limit=1")
+    assert [row["id"] for row in said.json] == [shares.transfer_id]
 
 
 @pytest.mark.parametrize(

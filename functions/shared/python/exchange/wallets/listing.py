@@ -99,6 +99,19 @@ def list_transfers(
     return Reply([transfer_view(row) for row in shown], headers=headers)
 
 
+def list_account_transfers(
+    account_id: int, wire_id: str, request: ApiRequest, *, transfers: TransferPages, assets: Mapping[str, Asset]
+) -> Reply | Refused:
+    """GET /accounts/{id}/transfers: those of one asset of the owner.
+
+    Refuses:  ACCOUNT_NOT_FOUND, REQUEST_FIELD_INVALID (in this order).
+    """
+    asset = asset_of_account(account_id, wire_id, assets)
+    if asset is None:
+        return NO_ACCOUNT
+    return list_transfers(account_id, request, transfers=transfers, asset_id=asset.asset_id)
+
+
 def _collect(
     account_id: int, page: Page, *, wanted: Callable[[Transfer], bool], transfers: TransferPages
 ) -> tuple[list[Transfer], str]:
