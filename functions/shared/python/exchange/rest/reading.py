@@ -48,7 +48,18 @@ def _parse_object(body: bytes) -> dict[str, Any]:
         raise _MalformedError("it is something else")
     if _depth(value) > DEPTH_MAX:
         raise _MalformedError(f"it is nested deeper than {DEPTH_MAX}")
+    if b"\\u" in body and not _is_text(value):
+        raise _MalformedError("half a surrogate pair is no character")
     return value
+
+
+def _is_text(value: Any) -> bool:
+    """Whether every name and text in it can be written as UTF-8: an escape like \\ud83d alone can't."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _depth(value: Any) -> int:

@@ -1,0 +1,165 @@
+"""One way in and one way out: events become requests, answers become JSON, failures become codes."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from exchange.kernel.errors import Code, InvariantError, OutcomeUnknownError, Refused, UnavailableError
+from exchange.rest import Api, ApiRequest, Reply
+from exchange.rest.app import STATUS, to_json
+
+from tests.fakes.rest import Answer, call, proxy_event
+
+REQUEST_ID = proxy_event("GET", "/")["requestContext"]["requestId"]
+
+
+def served(view: Any, **event: Any) -> Answer:
+    """What a view answers at GET /thing/{name}."""
+    app = Api("test")
+    app.endpoint("GET", "/thing/{name}")(view)
+    return call(app, proxy_event("GET", "/thing/a", resource="/thing/{name}", variables={"name": "a"}, **event))
+
+
+def answering(answer: Any) -> Any:
+    """A view that answers, or raises, this."""
+
+    def view(request: ApiRequest, name: str) -> Any:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return view
+
+
+def test_a_value_is_json_that_nobody_caches() -> None:
+    answer = served(answering({"price": "10.50", "count": 2, "none": None}))
+    assert (answer.status, answer.text) == (200, '{"price":"10.50","count":2,"none":null}')
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["x-request-id"] == REQUEST_ID
+
+
+def test_a_bare_string_is_a_json_string() -> None:
+    assert served(answering("an-id")).text == '"an-id"'
+
+
+def test_a_reply_brings_its_status_and_headers() -> None:
+    answer = served(answering(Reply([], status=202, headers={"CB-AFTER": "7"})))
+    assert (answer.status, answer.headers["cb-after"], answer.json) == (202, "7", [])
+
+
+@pytest.mark.parametrize("code", list(Code))
+def test_every_refusal_has_the_one_shape(code: Code) -> None:
+    answer = served(answering(Refused(code, "because")))
+    assert answer.status == STATUS.get(code, 400)
+    assert answer.json == {"message": "because", "code": code.value, "request_id": REQUEST_ID}
+
+
+def test_stock_clients_never_see_what_they_misread() -> None:
+    assert not {403, 409} & set(STATUS.values())
+    assert {status for code, status in STATUS.items() if code.value.startswith("AUTH_")} == {401}
+
+
+@pytest.mark.parametrize(
+    ("failure", "status", "code"),
+    [
+        (UnavailableError("the table is away"), 503, Code.SERVICE_UNAVAILABLE),
+        (OutcomeUnknownError("no answer came"), 504, Code.OUTCOME_UNKNOWN),
+        (InvariantError("debits are not credits"), 500, Code.INTERNAL_ERROR),
+        (ZeroDivisionError("secret detail"), 500, Code.INTERNAL_ERROR),
+    ],
+)
+def test_a_failure_is_told_without_its_inside(failure: Exception, status: int, code: Code) -> None:
+    answer = served(answering(failure))
+    assert (answer.status, answer.json["code"]) == (status, code.value)
+    assert str(failure) not in answer.text
+    assert ("retry-after" in answer.headers) == (status == 503)
+
+
+@pytest.mark.parametrize("value", [1.5, {"a": [0.1]}, [(2.0,)], {"deep": {"er": [{"x": float("nan")}]}}])
+def test_no_float_ever_leaves(value: Any) -> None:
+    with pytest.raises(TypeError):
+        to_json(value)
+
+
+def test_no_decimal_leaves_as_a_number() -> None:
+    with pytest.raises(TypeError):
+        to_json({"price": Decimal("1.10")})
+
+
+def test_a_caller_is_known_before_the_view_runs() -> None:
+    seen: list[Any] = []
+    app = Api("test")
+
+    def who(request: ApiRequest) -> Any:
+        return Refused(Code.AUTH_MISSING, "who?") if "x-name" not in request.headers else request.headers["x-name"]
+
+    @app.endpoint("GET", "/me", caller=who)
+    def me(request: ApiRequest, name: str) -> Any:
+        seen.append(name)
+        return {"name": name}
+
+    assert call(app, proxy_event("GET", "/me")).status == 401
+    assert seen == []
+    assert call(app, proxy_event("GET", "/me", headers={"X-Name": "ann"})).json == {"name": "ann"}
+
+
+@pytest.mark.parametrize(
+    "content_type", [None, "application/json", "application/json; charset=utf-8", "text/plain", "nonsense"]
+)
+def test_a_body_is_read_whatever_its_content_type_says(content_type: str | None) -> None:
+    app = Api("test")
+
+    @app.endpoint("POST", "/echo")
+    def echo(request: ApiRequest) -> Any:
+        return {"got": request.body.decode()}
+
+    event = proxy_event("POST", "/echo", body='{"a":1}')
+    for headers in (event["headers"], event["multiValueHeaders"]):
+        headers.pop("Content-Type")
+    if content_type:
+        event["headers"]["Content-Type"] = content_type
+        event["multiValueHeaders"]["Content-Type"] = [content_type]
+    assert call(app, event).json == {"got": '{"a":1}'}
+
+
+def test_a_request_is_read_from_the_event() -> None:
+    event = proxy_event(
+        "GET",
+        "/orders",
+        query="status=open&status=done&limit=5",
+        headers={"CB-ACCESS-KEY": "k"},
+        source_address="198.51.100.1",
+    )
+    request = ApiRequest.from_event(event, b"")
+    assert (request.method, request.path, request.source_address) == ("GET", "/orders", "198.51.100.1")
+    assert request.path_with_query == "/orders?status=open&status=done&limit=5"
+    assert request.headers["cb-access-key"] == "k"
+    assert (request.query("status"), request.query_all("status"), request.query("x")) == (
+        "done",
+        ["open", "done"],
+        None,
+    )
+
+
+def test_the_query_is_read_only_from_where_it_is_verified() -> None:
+    event = proxy_event("GET", "/orders", query="limit=5")
+    event["multiValueQueryStringParameters"] = {"limit": ["500"]}
+    assert ApiRequest.from_event(event, b"").query("limit") == "5"
+
+
+def test_without_an_edge_the_decoded_query_serves() -> None:
+    event = proxy_event("GET", "/orders", query="a=x%20y&b=%3A", raw_query=False)
+    request = ApiRequest.from_event(event, b"")
+    assert request.path_with_query == "/orders?a=x+y&b=%3A"
+    assert (request.query("a"), request.query("b")) == ("x y", ":")
+
+
+def test_no_query_is_no_question_mark() -> None:
+    assert ApiRequest.from_event(proxy_event("GET", "/time"), b"").path_with_query == "/time"
+    assert ApiRequest.from_event(proxy_event("GET", "/time", raw_query=False), b"").path_with_query == "/time"
+
+
+def test_an_answer_survives_every_text() -> None:
+    assert json.loads(to_json({"name": 'é "\u2028 \U0001f600'})) == {"name": 'é "\u2028 \U0001f600'}
