@@ -69,3 +69,8 @@ class Bars:
             low=min(bar.low for bar in bars),
             volume=sum(bar.volume for bar in bars),
         )
+
+
+def bars_before(closed: list[Bar], current: Bar | None) -> list[Bar]:
+    """The closed bars that `current` follows. Who reads the two apart may find its minute closed already."""
+    return [bar for bar in closed if current is not None and bar.minute < current.minute]

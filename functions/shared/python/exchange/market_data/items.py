@@ -6,7 +6,7 @@ from pynamodb.attributes import BinaryAttribute, UnicodeAttribute
 from pynamodb.models import Model
 
 from exchange.aws.dynamodb import UnitsAttribute, bind
-from exchange.market_data.bars import Bar, Bars
+from exchange.market_data.bars import Bar, Bars, bars_before
 from exchange.market_data.model import Trade
 from exchange.market_data.ticker import Ticker
 from exchange.messages import Phase, Side
@@ -195,5 +195,5 @@ def read_ticker(item: TickerItem, closed: list[Bar]) -> Ticker:
         ask=item.ask,
         ask_size=item.ask_size,
         last_trade=trade,
-        bars=Bars(closed, bar),
+        bars=Bars(bars_before(closed, bar), bar),
     )

@@ -21,12 +21,12 @@ from typing import Final, TypeVar
 from pynamodb.connection import Connection
 from pynamodb.exceptions import DoesNotExist, PynamoDBException, TransactWriteError
 from pynamodb.expressions.condition import Condition
-from pynamodb.models import Model
-from pynamodb.transactions import TransactWrite
+from pynamodb.models import Model, _ModelFuture
+from pynamodb.transactions import TransactGet, TransactWrite
 
 from exchange.aws.dynamodb import cancellation_codes, outage
 from exchange.kernel.errors import UnavailableError, require
-from exchange.market_data.bars import Bar
+from exchange.market_data.bars import Bar, bars_before
 from exchange.market_data.items import (
     TRADE_ID_MAX,
     BookItem,
@@ -67,9 +67,11 @@ class MarketDataStore:
                 if book is None:
                     return None
                 data = _joined(book, consistent=consistent)
-                bars = _closed_bars(product_id, consistent=consistent)
+                bars = _closed_bars(product_id)
             if data is not None:
-                return decode_state(data, bars)
+                state = decode_state(data)
+                state.bars.closed = bars_before(bars, state.bars.current)
+                return state
         raise UnavailableError(f"{product_id}: the book was replaced at every reading")
 
     def ticker(self, product_id: str) -> Ticker | None:
@@ -128,16 +130,30 @@ class MarketDataWriter(MarketDataStore):
         self._connection = connection
 
     def load(self, product_id: str) -> MarketState:
-        """The state at the checkpoint, read consistently; a market's genesis where nothing was ever committed.
+        """The state at the checkpoint, read as of one moment; a market's genesis where nothing was ever committed.
 
         Raises:   UnavailableError.
         """
-        state = self.state(product_id, consistent=True) or MarketState.genesis(product_id)
-        with _outages():
-            checkpoint = _get(CheckpointItem, checkpoint_name(product_id), consistent=True)
-        held = (checkpoint.sequence, checkpoint.hash) if checkpoint else (0, state.chain)
-        require(held == (state.sequence, state.chain), f"{product_id}: book and checkpoint disagree")
-        return state
+        for _ in range(READ_ATTEMPTS_MAX):
+            with _outages():
+                checkpoint, book, stats = self._read_together(product_id)
+                if checkpoint is None or book is None:
+                    require(checkpoint is None and book is None, f"{product_id}: half a commit")
+                    return MarketState.genesis(product_id)
+                data = _joined(book, consistent=True)
+            if data is not None:
+                state = decode_state(data, decode_bars(stats.data) if stats else [])
+                held = (checkpoint.sequence, checkpoint.hash)
+                require(held == (state.sequence, state.chain), f"{product_id}: book and checkpoint disagree")
+                return state
+        raise UnavailableError(f"{product_id}: the book was replaced at every reading")
+
+    def _read_together(self, product_id: str) -> tuple[CheckpointItem | None, BookItem | None, StatsItem | None]:
+        with TransactGet(connection=self._connection) as transaction:
+            checkpoint = transaction.get(CheckpointItem, checkpoint_name(product_id))
+            book = transaction.get(BookItem, product_id, "book")
+            stats = transaction.get(StatsItem, product_id, "stats")
+        return _found(checkpoint), _found(book), _found(stats)
 
     def commit(self, state: MarketState, trades: Sequence[Trade], *, begun_at: Cursor) -> None:
         """Write what a batch did. Committing the same batch again, after any failure, ends in the same items.
@@ -234,6 +250,13 @@ def _delete_old_pieces(state: MarketState) -> None:
             batch.delete(item)
 
 
-def _closed_bars(product_id: str, *, consistent: bool = False) -> list[Bar]:
-    item = _get(StatsItem, product_id, "stats", consistent=consistent)
+def _found(future: _ModelFuture[_AnyModel]) -> _AnyModel | None:
+    try:
+        return future.get()
+    except DoesNotExist:
+        return None
+
+
+def _closed_bars(product_id: str) -> list[Bar]:
+    item = _get(StatsItem, product_id, "stats")
     return decode_bars(item.data) if item else []
