@@ -75,6 +75,11 @@ class ShardLoop:
         self._expected_first = pointer.first_record if pointer else ""
 
     @property
+    def lease(self) -> Lease:
+        """What this reign rests on."""
+        return self._lease
+
+    @property
     def position(self) -> str:
         """The last record applied; empty before the first."""
         return self._position
@@ -97,12 +102,10 @@ class ShardLoop:
         """
         self._lease.require()
         batch = self._reader.read()
-        if not batch.records:
-            return batch
         work: dict[str, _Work] = defaultdict(_Work)
         try:
             for record in batch.records:
-                self._apply(record, work)
+                self._pass(record, work)
         except (UnknownVersionError, UnknownRulesError, HistoryLostError):
             self._publish(work)
             raise
@@ -128,29 +131,56 @@ class ShardLoop:
         """
         self._checkpoints.save_last(self.state(), finished=is_end)
 
-    def _apply(self, record: StreamRecord, work: dict[str, _Work]) -> None:
+    def go_on(self, product_id: str, reader: RecordReader) -> bool:
+        """End a product's pause: apply all that came behind the record that stopped it; `reader` starts at that record.
+
+        Returns whether it could: not when the stream has lost that record. Raises as `step` does; an OutageError only
+        before anything was done.
+        """
+        poison = self._markets.paused[product_id]
+        batch = reader.read()
+        if not batch.records or batch.records[0].sequence_number != poison:
+            logger.error("a pause can't end: its record is no longer in this shard", extra={"product": product_id})
+            return False
+        del self._markets.paused[product_id]
+        end = int(self._position)
+        while batch.records:
+            work: dict[str, _Work] = defaultdict(_Work)
+            for record in batch.records:
+                is_behind = int(poison) < int(record.sequence_number) <= end
+                if is_behind and record.partition_key == product_id and product_id not in self._markets.paused:
+                    self._apply(record, work)
+            self._publish(work)
+            if int(batch.records[-1].sequence_number) >= end:
+                break
+            batch = self._patience.insist(reader.read)
+        return True
+
+    def _pass(self, record: StreamRecord, work: dict[str, _Work]) -> None:
         if not self._first_record:
             self._begin(record)
+        if record.partition_key not in self._markets.paused:
+            self._apply(record, work)
+            market = self._markets.get(record.partition_key)
+            if market is not None and int(record.sequence_number) <= self._published_until:
+                market.forget()
+        self._position = record.sequence_number
+
+    def _apply(self, record: StreamRecord, work: dict[str, _Work]) -> None:
         product_id = record.partition_key
-        if product_id in self._markets.paused:
-            self._position = record.sequence_number
-            return
         market = self._patience.insist(lambda: self._markets.find(record))
         if market is None:
             self._isolate(record, f"{product_id} is not a product")
-        else:
-            try:
-                commands = market.accept(record)
-            except MalformedRecordError as error:
-                self._isolate(record, str(error))
-                self._markets.paused[product_id] = record.sequence_number
-            else:
-                if int(record.sequence_number) <= self._published_until:
-                    market.forget()
-                tally = work[product_id]
-                tally.commands += commands
-                tally.oldest_arrival_ns = tally.oldest_arrival_ns or record.arrival_ns
-        self._position = record.sequence_number
+            return
+        try:
+            commands = market.accept(record)
+        except MalformedRecordError as error:
+            self._isolate(record, str(error))
+            self._markets.paused[product_id] = record.sequence_number
+            return
+        tally = work[product_id]
+        tally.commands += commands
+        tally.oldest_arrival_ns = tally.oldest_arrival_ns or record.arrival_ns
 
     def _begin(self, record: StreamRecord) -> None:
         if self._expected_first and record.sequence_number != self._expected_first:
@@ -168,6 +198,8 @@ class ShardLoop:
         self._patience.insist(lambda: self._quarantine.keep(self._lease.shard_id, record, reason))
 
     def _publish(self, work: dict[str, _Work]) -> None:
+        if not work:
+            return
         before = {market.product_id: market.published_sequence for market in self._markets}
         output = {market.product_id: market.drain(self._lease.epoch) for market in self._markets if market.has_spoken}
         began_ns = self._wall_ns()

@@ -164,6 +164,10 @@ class Markets:
         }
         self.paused = dict(state.paused)
 
+    def get(self, product_id: str) -> Market | None:
+        """A market that is open."""
+        return self._markets.get(product_id)
+
     def find(self, record: StreamRecord) -> Market | None:
         """The market that a record is for, opened by its first; None where there is no such product (yet).
 

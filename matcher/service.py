@@ -24,6 +24,7 @@ from matcher.listings import ListingItem, ListingStore
 from matcher.metrics import Meter
 from matcher.publisher import StreamSink
 from matcher.quarantine import QuarantineBucket
+from matcher.releases import ReleaseItem, ReleaseStore
 from matcher.settings import Settings
 from matcher.shards import ShardList
 from matcher.snapshots import SnapshotBucket
@@ -78,7 +79,7 @@ def main() -> int:
 def connect(settings: Settings) -> tuple[World, ShardList]:
     """Everything outside, as the settings name it."""
     bind(InstrumentItem, settings.instruments_table)
-    for model in (LeaseItem, ListingItem):
+    for model in (LeaseItem, ListingItem, ReleaseItem):
         bind(model, settings.leases_table)
         _hurry(model, settings.lease_seconds)
     streams, buckets = boto3.client("kinesis", config=_STREAMS), boto3.client("s3", config=_BUCKETS)
@@ -97,7 +98,9 @@ def connect(settings: Settings) -> tuple[World, ShardList]:
         leases=LeaseStore(),
         listings=ListingStore(InstrumentStore()),
         engines=ProductEngines(),
+        releases=ReleaseStore(),
         open_reader=open_reader,
+        open_reader_at=lambda shard_id, at: PollingReader(streams, settings.orders_stream, shard_id, at=at),
         orders=StreamSink(streams, settings.orders_stream),
         executions=StreamSink(streams, settings.executions_stream),
         snapshots=SnapshotBucket(buckets, settings.snapshots_bucket),

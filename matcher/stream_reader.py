@@ -46,12 +46,15 @@ class RecordReader(Protocol):
 class PollingReader:
     """Reads by GetRecords, which all pollers of a shard share: 5 a second on AWS."""
 
-    def __init__(self, client: Any, stream_name: str, shard_id: str, *, after: str | None) -> None:
-        """Start behind the record `after`; None starts at the oldest that the stream still has."""
+    def __init__(
+        self, client: Any, stream_name: str, shard_id: str, *, after: str | None = None, at: str | None = None
+    ) -> None:
+        """Start behind the record `after`, or with the record `at`; else with the oldest that the stream still has."""
         self._client = client
         self._stream_name = stream_name
         self._shard_id = shard_id
         self._after = after
+        self._at = at
         self._iterator: str | None = None
         self._is_end = False
 
@@ -83,6 +86,8 @@ class PollingReader:
         where: dict[str, str] = {"ShardIteratorType": "TRIM_HORIZON"}
         if self._after is not None:
             where = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": self._after}
+        elif self._at is not None:
+            where = {"ShardIteratorType": "AT_SEQUENCE_NUMBER", "StartingSequenceNumber": self._at}
         answer = self._client.get_shard_iterator(StreamName=self._stream_name, ShardId=self._shard_id, **where)
         return str(answer["ShardIterator"])
 

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from aws_lambda_powertools import Logger
 from exchange.kernel.errors import OutageError
@@ -17,23 +17,31 @@ from matcher.metrics import Meter
 from matcher.patience import PAUSE_SECONDS_MAX, PAUSE_SECONDS_MIN, Patience
 from matcher.publisher import Publisher, RecordSink
 from matcher.quarantine import Quarantine
+from matcher.releases import Releases
 from matcher.resume import ParentUnreadableError, resume
 from matcher.shards import Shard
 from matcher.snapshots import SnapshotStore
 from matcher.stream_reader import Batch, RecordReader
 from matcher.ticks import Ticker
 
+RELEASES_READ_SECONDS: Final = 5.0
+
 logger = Logger(service="matcher", child=True)
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Everything outside that a reign touches, and how often it does."""
+    """Everything outside that a reign touches, and how often it does.
+
+    `open_reader` takes a shard and the record to start behind, `open_reader_at` the record to start with.
+    """
 
     leases: LeaseTable
     listings: Listings
     engines: Engines
+    releases: Releases
     open_reader: Callable[[str, str | None], RecordReader]
+    open_reader_at: Callable[[str, str], RecordReader]
     orders: RecordSink
     executions: RecordSink
     snapshots: SnapshotStore
@@ -60,6 +68,7 @@ class ShardWorker:
         self._loop: ShardLoop | None = None
         self._read_at = world.monotonic()
         self._behind_milliseconds = 0
+        self._pauses_seen_at = 0.0
         self._thread = threading.Thread(target=self.run, name=shard.shard_id, daemon=True)
 
     def start(self) -> None:
@@ -153,10 +162,25 @@ class ShardWorker:
             self._note(batch)
             if batch.is_end:
                 return True
+            self._end_pauses(loop)
             ticker.tick(loop.sequences)
             if not batch.records:
                 self._stop.wait(self._world.poll_seconds)
         return False
+
+    def _end_pauses(self, loop: ShardLoop) -> None:
+        """Every few seconds, see whether an operator has released a paused product."""
+        now = self._world.monotonic()
+        if not loop.paused or now < self._pauses_seen_at + RELEASES_READ_SECONDS:
+            return
+        self._pauses_seen_at = now
+        for product_id, record in loop.paused.items():
+            try:
+                if self._world.releases.is_released(product_id, record):
+                    reader = self._world.open_reader_at(self.shard.shard_id, record)
+                    logger.info("going on", extra={"product": product_id, "ended": loop.go_on(product_id, reader)})
+            except OutageError as error:
+                logger.warning("the pause goes on", extra={"product": product_id, "reason": str(error)})
 
     def _note(self, batch: Batch) -> None:
         self._read_at = self._world.monotonic()

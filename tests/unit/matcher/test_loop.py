@@ -10,6 +10,7 @@ from matcher.loop import HistoryLostError, ShardLoop
 from matcher.snapshots import decode_state
 from tests.fakes.bombs import Bomb, Killed
 from tests.fakes.consumers import Consumer
+from tests.fakes.kinesis import FakeReader
 from tests.unit.matcher.worlds import SHARD, TTL_SECONDS, MatcherWorld, flow, order, run
 
 POISON = b"XCMD" + bytes([1, 0]) + b"not a record"
@@ -286,3 +287,86 @@ def test_the_meter_counts_what_was_published() -> None:
     assert '"Commands": 36' in lines[0]
     assert '"dimensions"' not in lines[0]
     assert world.meter.lines(time_ms=2, seconds=10.0) == []
+
+
+def paused_world() -> tuple[MatcherWorld, str]:
+    """A product that was stopped in the middle of its flow."""
+    world = MatcherWorld()
+    world.put("ACME-USD", flow(1, 6))
+    poison = world.stream.put("ACME-USD", POISON)
+    world.put("ACME-USD", flow(2, 8, first=50))
+    world.put("BETA-USD", flow(3, 6, first=500))
+    world.put("ACME-USD", flow(4, 6, first=90))
+    return world, poison.sequence_number
+
+
+def without_poison() -> Consumer:
+    """What is said when the poison was never there."""
+    world, poison = paused_world()
+    world.stream.records = [r for r in world.stream.records if r.sequence_number != poison]
+    run(world.reign())
+    return world.consumer()
+
+
+def go_on(world: MatcherWorld, loop: ShardLoop, poison: str) -> bool:
+    """Release the product."""
+    reader = FakeReader(world.stream, str(int(poison) - 1), weather=world.weather, bomb=world.bomb)
+    return loop.go_on("ACME-USD", reader)
+
+
+def test_a_released_product_goes_on_as_if_the_poison_had_not_been() -> None:
+    world, poison = paused_world()
+    loop = world.reign()
+    run(loop)
+    assert go_on(world, loop, poison)
+    assert loop.paused == {}
+    assert world.consumer().events == without_poison().events
+
+
+def test_killed_anywhere_around_a_release_nothing_is_lost() -> None:
+    for from_snapshot in (True, False):
+        for killed_at in range(200):
+            world, poison = paused_world()
+            world.bomb = Bomb(goes_off_at=killed_at)
+            try:
+                loop = world.reign()
+                run(loop)
+                go_on(world, loop, poison)
+                loop.finish(is_end=False)
+            except Killed:
+                pass
+            else:
+                break
+            world.bomb = Bomb()
+            if not from_snapshot:
+                world.snapshots.objects.clear()
+            heir = world.reign("b")
+            run(heir)
+            if heir.paused:
+                assert go_on(world, heir, poison)
+            assert world.consumer().events == without_poison().events
+        assert killed_at > 20
+
+
+def test_a_second_poison_pauses_the_product_again() -> None:
+    world, poison = paused_world()
+    second = world.stream.put("ACME-USD", POISON)
+    world.put("ACME-USD", flow(5, 4, first=120))
+    loop = world.reign()
+    run(loop)
+    assert go_on(world, loop, poison)
+    assert loop.paused == {"ACME-USD": second.sequence_number}
+    assert go_on(world, loop, second.sequence_number)
+    assert loop.paused == {}
+    assert {e.order_id for e in world.consumer().events["ACME-USD"]} >= {1, 120}
+
+
+def test_a_pause_whose_record_the_stream_has_lost_does_not_end() -> None:
+    world, poison = paused_world()
+    loop = world.reign()
+    run(loop)
+    before = list(world.sink.published)
+    world.stream.trimmed = 5
+    assert not go_on(world, loop, poison)
+    assert loop.paused == {"ACME-USD": poison}
+    assert world.sink.published == before
