@@ -23,6 +23,7 @@ NUMBERS = (
     ".5", "1.", "1.0000000000000000001", "", "null", "1/2", "\uff11",
 )  # fmt: skip
 NOT_TEXT: tuple[Any, ...] = (1, 1.5, True, None, [], {}, ["1"], {"amount": "1"})
+_TYPES: tuple[Any, ...] = ("LIMIT", "iceberg", "", 0, {})
 BODIES = (
     b"", b"{", b"[]", b'"text"', b"null", b"NaN", b"{}", b'{"a":1,}', b"{'side':'buy'}", b"[" * 5000,
     b'{"side":"buy","side":"sell"}', b'{"size":NaN}', b"x" * 20_000, b'{"a":' * 40 + b"1" + b"}" * 40,
@@ -78,7 +79,7 @@ def orders_of_nonsense() -> Iterator[Attack]:
     changed: list[dict[str, Any]] = [{name: value} for name in ("price", "size") for value in (*NUMBERS, *NOT_TEXT)]
     changed += [{"type": "market", "price": None, "size": None, "funds": value} for value in (*NUMBERS, *NOT_TEXT)]
     changed += [{"side": value} for value in ("BUY", "hold", "", 1, None, ["buy"])]
-    changed += [{"type": value} for value in ("LIMIT", "iceberg", "", 0, {})]
+    changed += [{"type": value} for value in _TYPES]
     changed += [
         {"product_id": value} for value in ("", "ACME", "ACME_USD", "NO-PE", "A" * 200, 7, None, "../x", "acme-usd")
     ]
