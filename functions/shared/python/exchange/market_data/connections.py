@@ -57,12 +57,11 @@ def bind_connections(connections_table: str) -> None:
 
 
 class ConnectionStore:
-    """Connections and their subscriptions. Raises UnavailableError or OutcomeUnknownError; repeating is harmless."""
+    """Connections and their subscriptions. A generation is a time in nanoseconds. Raises OutageError; repeating is harmless."""
 
     def open(self, connection_id: str, now_ns: int) -> None:
         """Remember a connection."""
-        expires_at = now_ns // _SECOND_NS + CONNECTION_SECONDS_MAX
-        item = ConnectionItem(connection_id, connected_at_ns=now_ns, expires_at=expires_at)
+        item = ConnectionItem(connection_id, connected_at_ns=now_ns, expires_at=_expiry(now_ns))
         try:
             item.save()
         except PynamoDBException as error:
@@ -93,7 +92,7 @@ class ConnectionStore:
             connection.update(actions=[ConnectionItem.subscriptions.add({_name(one) for one in subscriptions})])
             with ConnectionItem.batch_write() as batch:
                 for one in subscriptions:
-                    batch.save(ConnectionItem(f"{one.connection_id}#{_name(one)}", channel=one.product_id))
+                    batch.save(_subscription_item(one))
         except PynamoDBException as error:
             raise outage(error) from error
 
@@ -162,6 +161,19 @@ class ManagementApi:
         except BotoCoreError:
             return "failed"
         return "taken"
+
+
+def _expiry(begun_at_ns: int) -> int:
+    """When DynamoDB may forget an item whose connection ended unseen: seconds since 1970."""
+    return begun_at_ns // _SECOND_NS + CONNECTION_SECONDS_MAX
+
+
+def _subscription_item(subscription: Subscription) -> ConnectionItem:
+    return ConnectionItem(
+        f"{subscription.connection_id}#{_name(subscription)}",
+        channel=subscription.product_id,
+        expires_at=_expiry(int(subscription.generation)),
+    )
 
 
 def _name(subscription: Subscription) -> str:
