@@ -57,7 +57,7 @@ def bind_connections(connections_table: str) -> None:
 
 
 class ConnectionStore:
-    """Connections and their subscriptions. A generation is a time in nanoseconds. Raises OutageError; repeating is harmless."""
+    """Connections and their subscriptions, whose generation is a time in nanoseconds. Raises OutageError."""
 
     def open(self, connection_id: str, now_ns: int) -> None:
         """Remember a connection."""
