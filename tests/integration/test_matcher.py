@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from exchange.messages import ProductParameters, encode_commands
@@ -178,14 +179,14 @@ def test_sigterm_ends_in_order_and_the_next_one_leads_at_once(cloud: Cloud, matc
     assert found.repeated == 0
 
 
-def test_a_poison_record_is_kept_and_seen_on_the_health_page(cloud: Cloud, matchers: list[Matcher]) -> None:
+def test_a_poison_record_is_kept_and_its_product_paused_until_released(cloud: Cloud, matchers: list[Matcher]) -> None:
     matcher = matchers[0].start()
     kinesis = cloud.client("kinesis")
     put(kinesis, "ACME-USD", 1)
     kinesis.put_record(StreamName=f"{PREFIX}-orders", PartitionKey="ACME-USD", Data=b"poison")
     put(kinesis, "BETA-USD", 1)
 
-    def shard() -> dict[str, dict[str, str]]:
+    def shard() -> dict[str, Any]:
         return next(iter(matcher.health().get("shards", {}).values()), {})
 
     wait_for(lambda: "ACME-USD" in shard().get("paused", {}), "the product is not paused")
@@ -193,6 +194,12 @@ def test_a_poison_record_is_kept_and_seen_on_the_health_page(cloud: Cloud, match
     kept = cloud.client("s3").list_objects_v2(Bucket=f"{PREFIX}-quarantine")["Contents"]
     body = cloud.client("s3").get_object(Bucket=f"{PREFIX}-quarantine", Key=kept[0]["Key"])["Body"].read()
     assert body == b"poison"
+
+    put(kinesis, "ACME-USD", 100)
+    item = {"shard": {"S": f"release/ACME-USD/{shard()['paused']['ACME-USD']}"}}
+    cloud.client("dynamodb").put_item(TableName=f"{PREFIX}-leases", Item=item)
+    wait_for(lambda: not shard()["paused"], "the release is not heard of")
+    wait_for(lambda: any(e.order_id >= 100 for e in published(cloud).events["ACME-USD"]), "it does not go on")
 
 
 def test_an_unknown_version_ends_the_process_with_a_failure(cloud: Cloud, matchers: list[Matcher]) -> None:

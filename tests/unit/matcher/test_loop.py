@@ -370,3 +370,18 @@ def test_a_pause_whose_record_the_stream_has_lost_does_not_end() -> None:
     assert not go_on(world, loop, poison)
     assert loop.paused == {"ACME-USD": poison}
     assert world.sink.published == before
+
+
+def test_a_new_reign_starts_at_the_newest_snapshot() -> None:
+    world = busy_world()
+    loop = live_and_end(world)
+    assert world.reign("b").position == loop.position
+    assert world.reign("c").sequences == loop.sequences
+
+
+def test_a_matcher_without_orders_notices_too_that_its_lease_is_lost() -> None:
+    world = MatcherWorld()
+    loop = world.reign()
+    world.clock.sleep(TTL_SECONDS)
+    with pytest.raises(LeaseLostError):
+        loop.step()
