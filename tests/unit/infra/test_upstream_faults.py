@@ -94,6 +94,11 @@ def test_expire_stream_records_only_when_some_are_old() -> None:
     assert stream["shards"]["s"]["records"] is not records, "a read or a put copies every record"
 
 
+def test_read_each_expression_once() -> None:
+    assert not hasattr(_upstream("services.dynamodb")._tokenize, "cache_info")
+    assert not hasattr(_upstream("services.dynamodb")._condition_syntax_error, "cache_info")
+
+
 def test_check_the_codes_that_are_mailed() -> None:
     assert '"_confirmation_code": "123456"' in inspect.getsource(_upstream("services.cognito"))
     assert "if AUTH else None" in _source("services.cognito", "_run_idp_handler")
