@@ -205,7 +205,7 @@ def test_a_repeated_deposit_is_one_deposit(wallets: Wallets) -> None:
         (a_request(account_id=8), "REQUEST_FIELD_UNKNOWN"),
         (a_request(status="completed"), "REQUEST_FIELD_UNKNOWN"),
         (a_request(profile_id=to_uuid(8)), "REQUEST_FIELD_UNKNOWN"),
-        (a_request(currency="XXX"), "PAYMENT_METHOD_NOT_FOUND"),
+        (a_request(currency="ZZZ"), "PAYMENT_METHOD_NOT_FOUND"),
         (a_request(currency="ACME"), "PAYMENT_METHOD_NOT_FOUND"),
         (a_request(payment_method_id="bank-USD"), "PAYMENT_METHOD_NOT_FOUND"),
         (a_request(amount="0"), "TRANSFER_AMOUNT_INVALID"),
@@ -272,6 +272,21 @@ def test_another_customers_transfer_is_told_as_missing(wallets: Wallets, own: bo
 def test_what_is_no_transfer_is_not_found(wallets: Wallets, name: str) -> None:
     said = wallets.ask("GET", f"/transfers/{name}")
     assert (said.status, said.json["code"]) == (404, "TRANSFER_NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    ("model", "path"), [(BalanceItem, "/accounts"), (TransferItem, "/transfers"), (OrderItem, "/accounts/{}/holds")]
+)
+def test_a_table_that_does_not_answer_is_an_outage_and_never_an_empty_wallet(
+    wallets: Wallets, model: Any, path: str
+) -> None:
+    known = model.Meta.table_name
+    bind(model, "gone")
+    try:
+        said = wallets.ask("GET", path.format(account_uuid(ACCOUNT_ID, "USD")))
+    finally:
+        bind(model, known)
+    assert (said.status, said.json["code"]) == (503, "SERVICE_UNAVAILABLE")
 
 
 def test_nobody_sees_anything_unsigned(wallets: Wallets) -> None:

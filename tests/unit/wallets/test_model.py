@@ -31,7 +31,7 @@ def test_a_real_bank_brings_money_only_and_nothing_of_the_sandbox() -> None:
 @pytest.mark.parametrize(
     ("amount", "currency", "method", "key", "code"),
     [
-        ("1", "XXX", "sandbox-bank-USD", "", Code.PAYMENT_METHOD_NOT_FOUND),
+        ("1", "ZZZ", "sandbox-bank-USD", "", Code.PAYMENT_METHOD_NOT_FOUND),
         ("1", "USD", "sandbox-bank-EUR", "", Code.PAYMENT_METHOD_NOT_FOUND),
         ("1", "BTC", "sandbox-bank-USD", "", Code.PAYMENT_METHOD_NOT_FOUND),
         ("0", "USD", "sandbox-bank-USD", "", Code.TRANSFER_AMOUNT_INVALID),

@@ -3,7 +3,7 @@
 from pynamodb.attributes import UnicodeAttribute
 from pynamodb.models import Model
 
-from exchange.aws.dynamodb import UnitsAttribute
+from exchange.aws.dynamodb import UnitsAttribute, reading
 from exchange.instruments.model import Asset, Product, ProductStatus
 
 
@@ -59,16 +59,19 @@ class InstrumentStore:
         ).save()
 
     def assets(self) -> dict[str, Asset]:
-        """Every asset by id."""
-        items = InstrumentItem.query("asset")
+        """Every asset by id. Raises UnavailableError."""
+        with reading():
+            items = list(InstrumentItem.query("asset"))
         return {
             item.id: Asset(item.id, item.name or item.id, item.scale or 0, item.asset_kind or "fiat") for item in items
         }
 
     def products(self) -> dict[str, Product]:
-        """Every product by id."""
+        """Every product by id. Raises UnavailableError."""
         assets = self.assets()
-        return {item.id: _product(item, assets) for item in InstrumentItem.query("product")}
+        with reading():
+            items = list(InstrumentItem.query("product"))
+        return {item.id: _product(item, assets) for item in items}
 
 
 def _product(item: InstrumentItem, assets: dict[str, Asset]) -> Product:

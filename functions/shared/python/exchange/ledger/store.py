@@ -8,7 +8,7 @@ from pynamodb.expressions.update import Action
 from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
-from exchange.aws.dynamodb import UnitsAttribute
+from exchange.aws.dynamodb import UnitsAttribute, reading
 from exchange.ledger.model import (
     Balance,
     Batch,
@@ -89,9 +89,10 @@ class JournalStore:
     """Reads of the journal."""
 
     def head(self, partition: str) -> Head:
-        """The last batch of a partition, read consistently."""
-        for item in JournalItem.query(partition, consistent_read=True, scan_index_forward=False, limit=1):
-            return Head(item.batch, item.hash)
+        """The last batch of a partition, read consistently. Raises UnavailableError."""
+        with reading():
+            for item in JournalItem.query(partition, consistent_read=True, scan_index_forward=False, limit=1):
+                return Head(item.batch, item.hash)
         return Head()
 
     def batches(self, partition: str, *, after: int = 0) -> Iterable[tuple[Batch, bytes]]:
@@ -108,14 +109,17 @@ class BalanceStore:
     """Reads of balances, always consistent: decisions about money are made on them."""
 
     def balance(self, account_id: int, asset: str) -> Balance:
-        """One balance; zero where nothing was ever posted."""
-        for item in BalanceItem.query(customer_account(account_id), BalanceItem.asset == asset, consistent_read=True):
-            return _balance(item)
-        return Balance(customer_account(account_id), asset, 0, 0)
+        """One balance; zero where nothing was ever posted. Raises UnavailableError."""
+        account = customer_account(account_id)
+        with reading():
+            for item in BalanceItem.query(account, BalanceItem.asset == asset, consistent_read=True):
+                return _balance(item)
+        return Balance(account, asset, 0, 0)
 
     def balances(self, account_id: int) -> list[Balance]:
-        """Every balance of an account, by asset."""
-        return [_balance(item) for item in BalanceItem.query(customer_account(account_id), consistent_read=True)]
+        """Every balance of an account, by asset. Raises UnavailableError."""
+        with reading():
+            return [_balance(item) for item in BalanceItem.query(customer_account(account_id), consistent_read=True)]
 
 
 def _balance(item: BalanceItem) -> Balance:

@@ -13,7 +13,7 @@ from pynamodb.expressions.update import Action
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 
-from exchange.aws.dynamodb import UnitsAttribute
+from exchange.aws.dynamodb import UnitsAttribute, reading
 from exchange.messages import OrderType, SelfTradePrevention, Side, StopKind, TimeInForce
 from exchange.orders.model import Fill, Liquidity, Order, OrderStatus, created_key
 
@@ -235,7 +235,7 @@ def fill_from(item: FillItem) -> Fill:
 
 
 class OrderStore:
-    """Reads of orders and fills; single orders are read consistently."""
+    """Reads of orders and fills; single orders are read consistently. Each raises UnavailableError."""
 
     def order(self, order_id: int) -> Order | None:
         """One order by id."""
@@ -245,22 +245,26 @@ class OrderStore:
     def orders(self, order_ids: Iterable[int]) -> list[Order]:
         """Orders by id, in the order asked; unknown ids are left out."""
         wanted = list(dict.fromkeys(order_ids))
-        found = {item.order_id: order_from(item) for item in OrderItem.batch_get(wanted, consistent_read=True)}
+        with reading():
+            items = list(OrderItem.batch_get(wanted, consistent_read=True))
+        found = {item.order_id: order_from(item) for item in items}
         return [found[order_id] for order_id in wanted if order_id in found]
 
     def list_orders(self, account_id: int, *, live_only: bool, before_key: str | None, limit: int) -> list[Order]:
         """An account's orders, newest first, older than `before_key`."""
         index: Any = OrderItem.open_by_account if live_only else OrderItem.by_account
         condition = OrderItem.created_key < before_key if before_key else None
-        keys = index.query(account_id, condition, scan_index_forward=False, limit=limit)
-        return self.orders(item.order_id for item in keys)
+        with reading():
+            ids = [item.order_id for item in index.query(account_id, condition, scan_index_forward=False, limit=limit)]
+        return self.orders(ids)
 
     def pending_since(self, before_ns: int, *, limit: int) -> list[Order]:
         """Orders accepted before a time that no engine event has answered yet, oldest first in each bucket."""
         ids: list[int] = []
         for bucket in range(PENDING_BUCKETS):
             older = OrderItem.created_key < f"{before_ns:020d}"
-            ids += [item.order_id for item in OrderItem.pending.query(bucket, older, limit=limit)]
+            with reading():
+                ids += [item.order_id for item in OrderItem.pending.query(bucket, older, limit=limit)]
         return [order for order in self.orders(ids) if order.status is OrderStatus.PENDING]
 
     def fills(
@@ -269,11 +273,14 @@ class OrderStore:
         """An account's fills in a product by falling trade id, within [first_trade, before_trade)."""
         low = fill_key(product_id, first_trade)
         high = fill_key(product_id, before_trade) if before_trade is not None else f"{product_id}$"
-        items = FillItem.query(
-            account_id,
-            FillItem.fill_key.between(low, high),
-            consistent_read=True,
-            scan_index_forward=False,
-            limit=limit,
-        )
+        with reading():
+            items = list(
+                FillItem.query(
+                    account_id,
+                    FillItem.fill_key.between(low, high),
+                    consistent_read=True,
+                    scan_index_forward=False,
+                    limit=limit,
+                )
+            )
         return [fill_from(item) for item in items]
