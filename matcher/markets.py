@@ -1,20 +1,30 @@
 """The markets of one shard: an engine for each product, and the products that are paused."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from exchange.kernel.errors import require
 from exchange.messages import (
-    Command,
-    MalformedRecordError,
     ProductParameters,
-    decode_commands,
     encode_packed_results,
 )
 
 from matcher.snapshots import ShardState
 from matcher.stream_reader import StreamRecord
+
+
+class Answers(Protocol):
+    """What a record's commands did: each result as the stream carries it, none for a command without events."""
+
+    @property
+    def commands(self) -> int:
+        """How many commands there were."""
+        ...
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Each packed result."""
+        ...
 
 
 class Engine(Protocol):
@@ -35,8 +45,12 @@ class Engine(Protocol):
         """How many orders rest or wait."""
         ...
 
-    def apply_packed(self, command: Command) -> bytes | None:
-        """Do what the command asks; what happened as the stream carries it, None where nothing did."""
+    def apply_record(self, record: bytes, *, arrival_ns: int) -> Answers:
+        """Do what the record's commands ask, all at its arrival time.
+
+        Raises:   UnknownVersionError, MalformedRecordError (also for a record of another product) before anything was
+                  done; UnknownRulesError.
+        """
         ...
 
     def snapshot(self) -> bytes:
@@ -117,14 +131,9 @@ class Market:
 
         Raises:   MalformedRecordError, UnknownVersionError: then nothing was applied.
         """
-        decoded = decode_commands(record.data)
-        if decoded.product_id != self.product_id:
-            raise MalformedRecordError(f"a record of {decoded.product_id} was put under {self.product_id}")
-        for command in decoded.commands:
-            result = self._engine.apply_packed(replace(command, time_ns=record.arrival_ns))
-            if result is not None:
-                self._results.append(result)
-        return len(decoded.commands)
+        answers = self._engine.apply_record(record.data, arrival_ns=record.arrival_ns)
+        self._results += answers
+        return answers.commands
 
     def drain(self, epoch: int) -> list[bytes]:
         """The records of everything said since the last drain."""
