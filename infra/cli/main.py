@@ -16,6 +16,7 @@ COMMANDS = {
     "mail": "infra.cli.laptop:mail",
     "demo": "infra.cli.demo:demo",
     "audit": "infra.cli.audit:audit",
+    "release": "infra.cli.release:release",
     "bench": "infra.cli.bench:bench",
 }
 

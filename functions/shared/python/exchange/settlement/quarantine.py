@@ -1,9 +1,12 @@
 """Records that could not be settled, kept whole until somebody releases them."""
 
+import base64
 from collections.abc import Iterator
 from typing import Any
 
 from botocore.exceptions import ClientError
+
+from exchange.settlement.delivery import StreamRecord
 
 _PREFIX = "settlement"
 
@@ -38,21 +41,20 @@ class Quarantine:
         self._running.discard(product_id)
         self._client.put_object(Bucket=self._bucket, Key=_mark(product_id), Body=reason.encode())
 
-    def keep(self, product_id: str, sequence_number: str, data: bytes) -> None:
+    def keep(self, record: StreamRecord) -> None:
         """Keep one record whole, under its place in the stream; keeping it again changes nothing."""
-        self._client.put_object(Bucket=self._bucket, Key=_key(product_id, sequence_number), Body=data)
+        self._client.put_object(Bucket=self._bucket, Key=_key(record), Body=base64.b64decode(record.data))
 
-    def kept(self, product_id: str) -> Iterator[tuple[str, bytes]]:
-        """Every kept record of a product with its key, in the stream's order."""
-        pages = self._client.get_paginator("list_objects_v2")
-        for page in pages.paginate(Bucket=self._bucket, Prefix=f"{_PREFIX}/{product_id}/records/"):
-            for row in page.get("Contents", []):
-                answer = self._client.get_object(Bucket=self._bucket, Key=row["Key"])
-                yield row["Key"], answer["Body"].read()
+    def kept(self, product_id: str) -> Iterator[StreamRecord]:
+        """Every kept record of a product, in the stream's order."""
+        for key in self._keys(f"{_PREFIX}/{product_id}/records/"):
+            data = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+            number = key.rsplit("/", 1)[1].lstrip("0") or "0"
+            yield StreamRecord(product_id, number, base64.b64encode(data).decode())
 
-    def settled(self, key: str) -> None:
+    def settled(self, record: StreamRecord) -> None:
         """Forget a kept record that has been settled."""
-        self._client.delete_object(Bucket=self._bucket, Key=key)
+        self._client.delete_object(Bucket=self._bucket, Key=_key(record))
 
     def release(self, product_id: str) -> None:
         """Take the mark away; records settle from the stream again."""
@@ -60,19 +62,21 @@ class Quarantine:
 
     def paused(self) -> dict[str, str]:
         """Every paused product with the reason."""
-        found: dict[str, str] = {}
-        pages = self._client.get_paginator("list_objects_v2")
-        for page in pages.paginate(Bucket=self._bucket, Prefix=f"{_PREFIX}/"):
+        marks = [key for key in self._keys(f"{_PREFIX}/") if key.endswith("/PAUSED")]
+        bodies = {key: self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read() for key in marks}
+        return {key.split("/")[1]: body.decode() for key, body in bodies.items()}
+
+    def _keys(self, prefix: str) -> Iterator[str]:
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
+        for page in pages:
             for row in page.get("Contents", []):
-                if row["Key"].endswith("/PAUSED"):
-                    body = self._client.get_object(Bucket=self._bucket, Key=row["Key"])["Body"].read()
-                    found[row["Key"].split("/")[1]] = body.decode()
-        return found
+                yield row["Key"]
 
 
 def _mark(product_id: str) -> str:
     return f"{_PREFIX}/{product_id}/PAUSED"
 
 
-def _key(product_id: str, sequence_number: str) -> str:
-    return f"{_PREFIX}/{product_id}/records/{sequence_number.rjust(64, '0')}"
+def _key(record: StreamRecord) -> str:
+    # Padded, so that the keys' order is the stream's.
+    return f"{_PREFIX}/{record.product_id}/records/{record.sequence_number.rjust(64, '0')}"
