@@ -127,6 +127,8 @@ class DemoCustomer:
         self._grant(self._get("/v1/users/self")["user_id"])
         key = self._post("/v1/api-keys", {"name": "demo", "scopes": ["view", "trade", "transfer"]})
         self._fund()
+        # All customers ask at once: the first real orders then find the function's workers warm.
+        self._get("/orders")
         return {
             "name": self._name,
             "email": self._email,
