@@ -1,18 +1,20 @@
 """The call auction: one price at which a crossed book uncrosses (rule 12)."""
 
-from matcher.engine.book import Book, Order
+from collections.abc import Mapping
+
+from matcher.engine.book import BookSide
 from matcher.engine.state import State
 
 
 def uncross(state: State) -> None:
     """Trade a crossed book at its clearing price. Self-trade prevention does not act here, nor does the band."""
-    found = clearing_price(state.book, state.reference)
-    if found is None:
+    if not state.book.is_crossed:
         return
-    price, volume = found
+    bids, asks = state.book.bids, state.book.asks
+    price, volume = choose_price(_volumes(bids), _volumes(asks), state.reference)
     state.writer.auction(price, volume)
     while volume:
-        bid, ask = state.book.bids.first, state.book.asks.first
+        bid, ask = bids.first, asks.first
         size = min(bid.shown, ask.shown, volume)
         maker, taker = (bid, ask) if bid.rank < ask.rank else (ask, bid)
         state.trade(maker, taker, price, size)
@@ -21,16 +23,16 @@ def uncross(state: State) -> None:
         volume -= size
 
 
-def clearing_price(book: Book, reference: tuple[int, int] | None) -> tuple[int, int] | None:
-    """Choose the price and the volume that trades at it; None when the book is not crossed.
+def choose_price(
+    bids: Mapping[int, int], asks: Mapping[int, int], reference: tuple[int, int] | None
+) -> tuple[int, int]:
+    """Choose the price at which a crossed book trades, and the volume that trades there.
 
     Among the prices of the book's orders: the most volume; then the least surplus; then the highest where every
     surplus left is of bids, the lowest where it is of asks; then the nearest to the reference; then the highest.
-    Units:    reference in ticks as numerator and denominator.
+    Units:    bids and asks in lots at each price in ticks; reference in ticks as numerator and denominator.
     """
-    if not book.is_crossed:
-        return None
-    candidates = _candidates(book)
+    candidates = _candidates(bids, asks)
     most = max(volume for _, volume, _ in candidates)
     candidates = [candidate for candidate in candidates if candidate[1] == most]
     least = min(abs(surplus) for _, _, surplus in candidates)
@@ -47,19 +49,17 @@ def clearing_price(book: Book, reference: tuple[int, int] | None) -> tuple[int, 
     return max(prices), most
 
 
-def _candidates(book: Book) -> list[tuple[int, int, int]]:
-    """Each price of the book, the volume that would trade at it, and the surplus (of bids +, of asks -)."""
-    bids = {price: _volume(queue) for price, queue in book.bids.levels()}
-    asks = {price: _volume(queue) for price, queue in book.asks.levels()}
-    prices = sorted(bids.keys() | asks.keys())
+def _candidates(bids: Mapping[int, int], asks: Mapping[int, int]) -> list[tuple[int, int, int]]:
+    """Each price with the volume that would trade at it and the surplus: of bids positive, of asks negative."""
     demand, supply = sum(bids.values()), 0
     candidates = []
-    for price in prices:
+    for price in sorted(bids.keys() | asks.keys()):
         supply += asks.get(price, 0)
         candidates.append((price, min(demand, supply), demand - supply))
         demand -= bids.get(price, 0)
     return candidates
 
 
-def _volume(queue: list[Order]) -> int:
-    return sum(order.remaining for order in queue)
+def _volumes(side: BookSide) -> dict[int, int]:
+    """How many lots stand at each price; icebergs count in full."""
+    return {price: sum(order.remaining for order in queue) for price, queue in side.levels()}

@@ -6,7 +6,9 @@ for the time, draws a number or depends on the order of a set.
 """
 
 import hashlib
+from dataclasses import replace
 from fractions import Fraction
+from itertools import accumulate
 
 from exchange.messages import (
     NO_COMMAND_ID,
@@ -14,6 +16,7 @@ from exchange.messages import (
     ChangeReason,
     Command,
     CommandResult,
+    MalformedRecordError,
     Op,
     OrderType,
     Phase,
@@ -22,11 +25,13 @@ from exchange.messages import (
     Side,
     TimeInForce,
     chain_hash,
+    decode_commands,
     unpack_result,
 )
 
 from matcher.engine import snapshot
 from matcher.engine.auction import uncross
+from matcher.engine.batch import Batch
 from matcher.engine.book import Order
 from matcher.engine.checks import refusal_of_amend, refusal_of_place
 from matcher.engine.errors import UnknownRulesError
@@ -113,6 +118,24 @@ class Engine:
         if packed is not None:
             state.chain_hash = chain_hash(state.chain_hash, packed)
         return packed
+
+    def apply_record(self, record: bytes, *, arrival_ns: int | None = None) -> Batch:
+        """Carry out a whole record of the orders stream; all its commands have the arrival time, if there is one.
+
+        Raises:   UnknownVersionError, MalformedRecordError before anything was done; UnknownRulesError.
+        """
+        decoded = decode_commands(record)
+        product_id = self.product.product_id
+        if decoded.product_id != product_id:
+            raise MalformedRecordError(f"a record of {decoded.product_id} came to the engine of {product_id}")
+        first, results = self.sequence, []
+        for command in decoded.commands:
+            stamped = command if arrival_ns is None else replace(command, time_ns=arrival_ns)
+            packed = self.apply_packed(stamped)
+            if packed is not None:
+                results.append(packed)
+        ends = list(accumulate(map(len, results)))
+        return Batch(b"".join(results), ends, len(decoded.commands), self.sequence - first)
 
     def _run_stops(self) -> None:
         """Run what was fired, one after the other; what their trades fire queues behind."""

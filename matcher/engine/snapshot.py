@@ -12,6 +12,7 @@ Anything that is not exactly that is refused; who restores then takes the snapsh
 
 import hashlib
 import struct
+from dataclasses import dataclass
 from struct import Struct
 from typing import Final
 
@@ -44,10 +45,32 @@ ORDER: Final = Struct("<6B2x13q")
 _POST_ONLY, _BY_FUNDS, _WAITING = 1, 2, 4
 
 
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A snapshot taken apart: what every engine can fill itself from.
+
+    Shape:    order_ids, command_ids and orders packed as in the payload; counts of bids, asks and waiting stops.
+    """
+
+    product: ProductSpec
+    phase: Phase
+    rules_version: int
+    now_ns: int
+    sequence: int
+    trade_id: int
+    last_price: int
+    activations: int
+    first_rank: int
+    chain_hash: bytes
+    order_ids: bytes
+    command_ids: bytes
+    counts: tuple[int, int, int]
+    orders: bytes
+
+
 def encode(state: State) -> bytes:
     """Write a snapshot."""
-    payload = encode_payload(state)
-    return _FILE.pack(MAGIC, VERSION, 0, len(payload), hashlib.sha256(payload).digest()) + payload
+    return seal(encode_payload(state))
 
 
 def decode(data: bytes) -> State:
@@ -55,7 +78,12 @@ def decode(data: bytes) -> State:
 
     Raises:   SnapshotError.
     """
-    return decode_payload(checked_payload(data))
+    return _state_of(read_payload(checked_payload(data)))
+
+
+def seal(payload: bytes) -> bytes:
+    """Put the file's header before a payload."""
+    return _FILE.pack(MAGIC, VERSION, 0, len(payload), hashlib.sha256(payload).digest()) + payload
 
 
 def checked_payload(data: bytes) -> bytes:
@@ -78,49 +106,63 @@ def checked_payload(data: bytes) -> bytes:
     return payload
 
 
-def encode_payload(state: State) -> bytes:
-    """Write the state without the file's header."""
-    ids = list(state.order_ids.queue)
-    commands = list(state.command_ids.queue)
-    groups = [list(state.book.bids.orders()), list(state.book.asks.orders()), list(state.stops.orders())]
+def write_payload(saved: Saved) -> bytes:
+    """Put a payload together."""
     counters = COUNTERS.pack(
-        pack_product_id(state.product.product_id),
-        state.phase,
-        state.rules_version,
-        state.now_ns,
-        state.writer.sequence,
-        state.trade_id,
-        state.last_price,
-        state.activations,
-        state.order_ids.first_rank,
-        state.chain_hash,
-        len(ids),
-        len(commands),
-        *map(len, groups),
+        pack_product_id(saved.product.product_id),
+        saved.phase,
+        saved.rules_version,
+        saved.now_ns,
+        saved.sequence,
+        saved.trade_id,
+        saved.last_price,
+        saved.activations,
+        saved.first_rank,
+        saved.chain_hash,
+        len(saved.order_ids) // 8,
+        len(saved.command_ids) // 16,
+        *saved.counts,
     )
-    return b"".join(
-        (
-            counters,
-            pack_parameters(state.product.parameters),
-            struct.pack(f"<{len(ids)}q", *ids),
-            *commands,
-            *(_pack_order(order) for group in groups for order in group),
-        )
-    )
+    parameters = pack_parameters(saved.product.parameters)
+    return b"".join((counters, parameters, saved.order_ids, saved.command_ids, saved.orders))
 
 
-def decode_payload(payload: bytes) -> State:
-    """Read the state back.
+def read_payload(payload: bytes) -> Saved:
+    """Take a payload apart.
 
     Raises:   SnapshotError.
     """
     try:
-        return _read_state(payload)
+        return _read_parts(payload)
     except (struct.error, RecordError, ProductError, ValueError) as error:
         raise SnapshotError(f"the snapshot can't be read: {error}") from error
 
 
-def _read_state(payload: bytes) -> State:
+def encode_payload(state: State) -> bytes:
+    """Write the state without the file's header."""
+    ids = list(state.order_ids.queue)
+    groups = [list(state.book.bids.orders()), list(state.book.asks.orders()), list(state.stops.orders())]
+    return write_payload(
+        Saved(
+            product=state.product,
+            phase=state.phase,
+            rules_version=state.rules_version,
+            now_ns=state.now_ns,
+            sequence=state.writer.sequence,
+            trade_id=state.trade_id,
+            last_price=state.last_price,
+            activations=state.activations,
+            first_rank=state.order_ids.first_rank,
+            chain_hash=state.chain_hash,
+            order_ids=struct.pack(f"<{len(ids)}q", *ids),
+            command_ids=b"".join(state.command_ids.queue),
+            counts=(len(groups[0]), len(groups[1]), len(groups[2])),
+            orders=b"".join(_pack_order(order) for group in groups for order in group),
+        )
+    )
+
+
+def _read_parts(payload: bytes) -> Saved:
     product_id, phase, rules, now, sequence, trades, last_price, activations, first_rank, chain, *counts = (
         COUNTERS.unpack_from(payload)
     )
@@ -131,18 +173,37 @@ def _read_state(payload: bytes) -> State:
     if len(payload) != commands_end + ORDER.size * (bids_count + asks_count + stops_count):
         raise SnapshotError("the snapshot's parts don't add up to its length")
     parameters, _ = unpack_parameters(payload, COUNTERS.size)
-    orders = [_read_order(fields) for fields in ORDER.iter_unpack(payload[commands_end:])]
-    bids_end, asks_end = bids_count, bids_count + asks_count
+    return Saved(
+        product=ProductSpec.from_parameters(unpack_product_id(product_id), parameters),
+        phase=Phase(phase),
+        rules_version=rules,
+        now_ns=now,
+        sequence=sequence,
+        trade_id=trades,
+        last_price=last_price,
+        activations=activations,
+        first_rank=first_rank,
+        chain_hash=chain,
+        order_ids=payload[offset:ids_end],
+        command_ids=payload[ids_end:commands_end],
+        counts=(bids_count, asks_count, stops_count),
+        orders=payload[commands_end:],
+    )
 
-    state = State(ProductSpec.from_parameters(unpack_product_id(product_id), parameters))
-    state.phase = Phase(phase)
-    state.rules_version, state.now_ns, state.trade_id = rules, now, trades
-    state.last_price, state.activations, state.chain_hash = last_price, activations, chain
-    state.writer = EventWriter(sequence)
+
+def _state_of(saved: Saved) -> State:
+    orders = [_read_order(fields) for fields in ORDER.iter_unpack(saved.orders)]
+    bids_end = saved.counts[0]
+    asks_end = bids_end + saved.counts[1]
+    state = State(saved.product)
+    state.phase = saved.phase
+    state.rules_version, state.now_ns, state.trade_id = saved.rules_version, saved.now_ns, saved.trade_id
+    state.last_price, state.activations, state.chain_hash = saved.last_price, saved.activations, saved.chain_hash
+    state.writer = EventWriter(saved.sequence)
     state.load_orders(bids=orders[:bids_end], asks=orders[bids_end:asks_end], waiting=orders[asks_end:])
-    ids = struct.unpack_from(f"<{ids_count}q", payload, offset)
-    state.order_ids = OrderIds(ids, first_rank=first_rank, live=state.orders)
-    state.command_ids = CommandIds(payload[start : start + 16] for start in range(ids_end, commands_end, 16))
+    ids = (order_id for (order_id,) in struct.iter_unpack("<q", saved.order_ids))
+    state.order_ids = OrderIds(ids, first_rank=saved.first_rank, live=state.orders)
+    state.command_ids = CommandIds(saved.command_ids[at : at + 16] for at in range(0, len(saved.command_ids), 16))
     return state
 
 

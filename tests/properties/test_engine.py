@@ -33,7 +33,7 @@ def _commands(seed: int, count: int) -> list[Command]:
 @pytest.mark.parametrize("engine_class", ENGINES)
 @pytest.mark.parametrize("product", PRODUCTS, ids=lambda product: product.product_id)
 @given(seed=SEEDS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_what_must_hold_holds_after_every_command(seed: int, product: ProductSpec, engine_class: EngineClass) -> None:
     engine, audit = engine_class(product), Audit(product.funds_per_value)
     for command in _commands(seed, 300):
@@ -42,7 +42,7 @@ def test_what_must_hold_holds_after_every_command(seed: int, product: ProductSpe
 
 @pytest.mark.parametrize("engine_class", ENGINES)
 @given(seed=SEEDS, cut=st.integers(0, 200))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_a_snapshot_and_the_tail_are_the_whole(seed: int, cut: int, engine_class: EngineClass) -> None:
     commands = _commands(seed, 200)
     whole, first = engine_class(PRODUCT), engine_class(PRODUCT)
@@ -57,7 +57,7 @@ def test_a_snapshot_and_the_tail_are_the_whole(seed: int, cut: int, engine_class
 
 
 @given(seed=SEEDS)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_the_chain_is_over_the_results(seed: int) -> None:
     for engine_class in ENGINES:
         engine, expected = engine_class(PRODUCT), genesis_hash(PRODUCT.product_id)
@@ -73,7 +73,7 @@ def test_the_chain_is_over_the_results(seed: int) -> None:
 
 
 @given(seed=SEEDS)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_every_order_placed_ends_or_lives_and_its_hold_is_freed_at_most_once(seed: int) -> None:
     engine = ENGINES[-1](PRODUCT)
     ended: set[int] = set()

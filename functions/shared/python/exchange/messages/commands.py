@@ -108,7 +108,7 @@ def encode_commands(product_id: str, commands: Sequence[Command]) -> bytes:
         raise MalformedRecordError(f"a record holds at most {COMMANDS_PER_RECORD_MAX} commands, not {len(commands)}")
     parts = [COMMAND_HEADER.pack(COMMANDS_MAGIC, COMMANDS_VERSION, len(commands), pack_product_id(product_id))]
     for command in commands:
-        parts.append(_pack_command(command))
+        parts.append(pack_command(command))
         if command.op == Op.CONFIGURE:
             parts.append(pack_parameters(command.parameters))
     return b"".join(parts)
@@ -119,6 +119,29 @@ def decode_commands(data: bytes) -> CommandRecord:
 
     Raises:   UnknownVersionError, MalformedRecordError.
     """
+    product_id, count = _read_header(data)
+    offset = COMMAND_HEADER.size
+    commands = []
+    for _ in range(count):
+        command, offset = _unpack_command(data, offset)
+        commands.append(command)
+    if offset != len(data):
+        raise MalformedRecordError(f"{len(data) - offset} bytes follow the last command")
+    return CommandRecord(product_id, tuple(commands))
+
+
+def check_record(data: bytes) -> tuple[str, int]:
+    """Judge a record exactly as `decode_commands` does, without reading its values; return product and count.
+
+    Raises:   UnknownVersionError, MalformedRecordError.
+    """
+    product_id, count = _read_header(data)
+    if len(data) == COMMAND_HEADER.size + count * COMMAND_STRUCT.size and not _has_strange_bits(data, count):
+        return product_id, count
+    return product_id, len(decode_commands(data).commands)
+
+
+def _read_header(data: bytes) -> tuple[str, int]:
     if len(data) < COMMAND_HEADER.size:
         raise MalformedRecordError(f"{len(data)} bytes are too few for a record of commands")
     magic, version, count, product = COMMAND_HEADER.unpack_from(data)
@@ -128,15 +151,16 @@ def decode_commands(data: bytes) -> CommandRecord:
         raise UnknownVersionError(f"version {version} of the commands' format is unknown here")
     if count > COMMANDS_PER_RECORD_MAX:
         raise MalformedRecordError(f"{count} commands in one record are more than {COMMANDS_PER_RECORD_MAX}")
-    product_id = unpack_product_id(product)
-    offset = COMMAND_HEADER.size
-    commands = []
-    for _ in range(count):
-        command, offset = _unpack_command(data, offset)
-        commands.append(command)
-    if offset != len(data):
-        raise MalformedRecordError(f"{len(data) - offset} bytes follow the last command")
-    return CommandRecord(product_id, tuple(commands))
+    return unpack_product_id(product), count
+
+
+def _has_strange_bits(data: bytes, count: int) -> bool:
+    """Whether a command of a record without parameters has flags or padding that need a closer look, or parameters."""
+    start, step = COMMAND_HEADER.size, COMMAND_STRUCT.size
+    flags = data[start + 6 :: step]
+    if flags.translate(None, b"\0\1") or Op.CONFIGURE in data[start::step]:
+        return True
+    return any(data[start + padding :: step].strip(b"\0") for padding in range(26, 32))
 
 
 def pack_product_id(product_id: str) -> bytes:
@@ -191,7 +215,11 @@ def unpack_parameters(data: bytes, offset: int) -> tuple[ProductParameters, int]
     return ProductParameters(*map(_unpack_text, PARAMETERS_STRUCT.unpack_from(data, offset))), end
 
 
-def _pack_command(command: Command) -> bytes:
+def pack_command(command: Command) -> bytes:
+    """One command's bytes, without the parameters that may follow.
+
+    Raises:   MalformedRecordError.
+    """
     if len(command.command_id) != len(NO_COMMAND_ID):
         raise MalformedRecordError(f"a command id has 16 bytes, not {len(command.command_id)}")
     try:

@@ -1,0 +1,1 @@
+"""The fast engine: the same rules on flat buffers of integers, made to be compiled."""

@@ -1,0 +1,509 @@
+# cython: language_level=3, annotation_typing=False, infer_types=True
+# mypy: always-false=compiled
+# cython: boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+"""What each command does: matcher.engine.checks and reference once more, on a flat buffer of packed commands.
+
+A command is its offset in the buffer. The checks are made in the order that the contract gives the reasons in.
+"""
+
+from array import array
+
+import cython
+
+if not cython.compiled:
+    from matcher.engine.fast.command_ids import CommandIds
+    from matcher.engine.fast.layout import (
+        ABSENT,
+        ACCOUNT,
+        ACTIVATION,
+        BY_FUNDS,
+        CANCEL_EXPIRED,
+        CANCEL_MASS,
+        CANCEL_USER,
+        CAP,
+        COMMAND_ACCOUNT,
+        COMMAND_CAP,
+        COMMAND_DISPLAY,
+        COMMAND_EXPIRY,
+        COMMAND_FUNDS,
+        COMMAND_ID_HIGH,
+        COMMAND_ID_LOW,
+        COMMAND_ORDER_ID,
+        COMMAND_PRICE,
+        COMMAND_RULES,
+        COMMAND_SIZE,
+        COMMAND_STOP_PRICE,
+        COMMAND_TIME,
+        COMMAND_WORDS,
+        DISPLAY,
+        EXPIRY,
+        FINISHED,
+        FLAGS,
+        OP_AMEND,
+        OP_CANCEL,
+        OP_CANCEL_ALL,
+        OP_CANCEL_IF_UNSEEN,
+        OP_CONFIGURE,
+        OP_PHASE,
+        OP_PLACE,
+        OP_RULES_VERSION,
+        OP_TICK,
+        ORDER_ID,
+        ORDER_WORDS,
+        PARAMETERS_WORDS,
+        PHASE_AUCTION,
+        PHASE_CLOSED,
+        PHASE_CONTINUOUS,
+        PHASE_HALTED,
+        POST_ONLY,
+        PREVENTION_CB,
+        PREVENTION_DC,
+        PREVENTION_SHIFT,
+        PRICE,
+        RANK,
+        REJECT_AUCTION,
+        REJECT_CLOSED,
+        REJECT_DUPLICATE_ORDER_ID,
+        REJECT_EXPIRED,
+        REJECT_HALTED,
+        REJECT_INVALID_CONFIGURATION,
+        REJECT_INVALID_FUNDS,
+        REJECT_INVALID_PRICE,
+        REJECT_INVALID_SIZE,
+        REJECT_MALFORMED,
+        REJECT_POST_ONLY,
+        REJECT_PRICE_BAND,
+        REJECT_SIZE_BELOW_FILLED,
+        REJECT_UNKNOWN_ORDER,
+        REJECT_UNSEEN,
+        REMAINING,
+        SHOWN,
+        SIDE_BUY,
+        SIDE_MASK,
+        SIDE_SELL,
+        STOP_ENTRY,
+        STOP_PRICE,
+        STOP_SHIFT,
+        TIME_FOK,
+        TIME_GTC,
+        TIME_GTT,
+        TIME_IOC,
+        TIME_SHIFT,
+        TRADED,
+        TYPE_LIMIT,
+        TYPE_MARKET,
+        TYPE_SHIFT,
+        WAITING,
+    )
+    from matcher.engine.fast.matching import Matching
+
+from exchange.messages.commands import unpack_parameters
+
+from matcher.engine.errors import UnknownRulesError
+from matcher.engine.product import INT64_MAX, TICKS_MAX, VALUE_MAX, ProductError, ProductSpec
+
+RULES_VERSION = 1
+IS_COMPILED: bool = cython.compiled
+
+
+class Core:
+    """One product's market, driven by batches of packed commands."""
+
+    commands: "array[int]"
+    ends: "array[int]"
+
+    def __init__(self, product: ProductSpec) -> None:
+        self.market = Matching(product)
+        self.command_ids = CommandIds()
+        self.phase = PHASE_CONTINUOUS
+        self.ticks_max = TICKS_MAX
+        self.value_max = VALUE_MAX
+        self.rules_version = RULES_VERSION
+        self._end_store = array("q", bytes(8 * 1024))
+        self._end_capacity = 1024
+        self.results = 0
+        self.events = 0
+        self._attach()
+        self._take_limits(product)
+
+    def _attach(self) -> int:
+        if cython.compiled:
+            self.ends = cython.cast(cython.p_longlong, cython.cast(cython.size_t, self._end_store.buffer_info()[0]))
+        else:
+            self.ends = self._end_store
+        return 0
+
+    def _take_limits(self, product: ProductSpec) -> None:
+        self.size_min = min(product.size_min, INT64_MAX)
+        self.size_max = product.size_max
+        self.funds_min = min(product.funds_min, INT64_MAX)
+        self.funds_max = product.funds_max if product.funds_min <= product.funds_max else 0
+
+    def run_batch(self, data: bytes, start: int, count: int, time_ns: int) -> int:
+        """Carry out `count` packed commands that begin at word `start`; return where the last one ends.
+
+        The results are in `market.out`, one after the other; `ends` says where each of them ends. A `time_ns` of 0 or
+        more is the time of all commands; below, each brings its own.
+        """
+        self._command_store = array("q", data)
+        if cython.compiled:
+            self.commands = cython.cast(
+                cython.p_longlong, cython.cast(cython.size_t, self._command_store.buffer_info()[0])
+            )
+        else:
+            self.commands = self._command_store
+        out = self.market.out
+        out.clear()
+        self.results = 0
+        self.events = 0
+        at = start
+        for _ in range(count):
+            out.begin()
+            self.execute(at, time_ns if time_ns >= 0 else self.commands[at + COMMAND_TIME])
+            events = out.end(self.commands, at, self.market.now_ns)
+            if events:
+                self._add_end(out.length)
+                self.events += events
+            at += COMMAND_WORDS + (PARAMETERS_WORDS if self.commands[at] & 255 == OP_CONFIGURE else 0)
+        return at
+
+    def _add_end(self, end: int) -> int:
+        if self.results == self._end_capacity:
+            self._end_store.extend(array("q", bytes(8 * self._end_capacity)))
+            self._end_capacity = 2 * self._end_capacity
+            self._attach()
+        self.ends[self.results] = end
+        self.results += 1
+        return 0
+
+    def execute(self, at: int, time_ns: int) -> int:
+        """Carry out one command."""
+        commands, market = self.commands, self.market
+        low, high = commands[at + COMMAND_ID_LOW], commands[at + COMMAND_ID_HIGH]
+        if (low or high) and not self.command_ids.is_new(low, high):
+            return 0
+        market.now_ns = max(market.now_ns, time_ns)
+        if market.expiries.count:
+            order = market.expiries.take(market.now_ns)
+            while order:
+                market.cancel(order, CANCEL_EXPIRED)
+                order = market.expiries.take(market.now_ns)
+        market.set_edges()
+        op = commands[at] & 255
+        if op == OP_PLACE:
+            self.place(at)
+        elif op == OP_CANCEL:
+            self.cancel(at)
+        elif op == OP_AMEND:
+            self.amend(at)
+        else:
+            self.do_rarer(at, op)
+        if market.traded_high or market.fired:
+            market.run_stops()
+        return 0
+
+    def do_rarer(self, at: int, op: int) -> int:
+        """The commands that are not about one known order."""
+        commands = self.commands
+        if op == OP_CANCEL_ALL:
+            return self.cancel_all(commands[at + COMMAND_ACCOUNT])
+        if op == OP_PHASE:
+            return self.enter_phase(at)
+        if op == OP_CANCEL_IF_UNSEEN:
+            return self.cancel_if_unseen(at)
+        if op == OP_CONFIGURE:
+            return self.configure(at)
+        if op == OP_RULES_VERSION:
+            return self.follow_rules(at)
+        if op != OP_TICK:
+            return self.reject(at, op, REJECT_MALFORMED)
+        return 0
+
+    def reject(self, at: int, op: int, reason: int) -> int:
+        """Refuse the command."""
+        commands = self.commands
+        return self.market.out.rejected(op, commands[at + COMMAND_ORDER_ID], commands[at + COMMAND_ACCOUNT], reason)
+
+    # New orders.
+
+    def place(self, at: int) -> int:
+        """A new order."""
+        commands, market = self.commands, self.market
+        order_id = commands[at + COMMAND_ORDER_ID]
+        reason = self.refusal_of_place(at)
+        if reason:
+            self.reject(at, OP_PLACE, reason)
+            if reason != REJECT_DUPLICATE_ORDER_ID and order_id > 0:
+                self.remember(order_id)
+            return 0
+        order = self.new_order(at)
+        market.out.received(order)
+        expiry = commands[at + COMMAND_EXPIRY]
+        if expiry:
+            market.expiries.add(expiry, market.pool.words[order + RANK], order)
+        if commands[at + COMMAND_STOP_PRICE]:
+            return market.wait(order)
+        if self.phase == PHASE_AUCTION:
+            return market.rest(order)
+        return market.run(order)
+
+    def remember(self, order_id: int) -> int:
+        """Count an id among those placed though no order lives under it."""
+        ids = self.market.ids
+        return ids.retire(order_id, ids.place(order_id, FINISHED))
+
+    def new_order(self, at: int) -> int:
+        """The order that an accepted `place` makes."""
+        commands, market = self.commands, self.market
+        head = commands[at]
+        side = (head >> 8) & 255
+        order_type = (head >> 16) & 255
+        time_in_force = (head >> 24) & 255
+        stop = (head >> 32) & 255
+        prevention = (head >> 40) & 255
+        funds = commands[at + COMMAND_FUNDS]
+        order = market.pool.allocate()
+        words = market.pool.words
+        flags = side | (order_type << TYPE_SHIFT) | (stop << STOP_SHIFT)
+        flags |= (time_in_force if time_in_force else TIME_GTC) << TIME_SHIFT
+        flags |= (prevention if prevention else PREVENTION_DC) << PREVENTION_SHIFT
+        if (head >> 48) & 1:
+            flags |= POST_ONLY
+        if funds:
+            flags |= BY_FUNDS
+        order_id = commands[at + COMMAND_ORDER_ID]
+        words[order + ORDER_ID] = order_id
+        words[order + ACCOUNT] = commands[at + COMMAND_ACCOUNT]
+        words[order + PRICE] = commands[at + COMMAND_PRICE]
+        words[order + REMAINING] = funds if funds else commands[at + COMMAND_SIZE]
+        words[order + SHOWN] = 0
+        words[order + FLAGS] = flags
+        words[order + DISPLAY] = commands[at + COMMAND_DISPLAY]
+        words[order + EXPIRY] = commands[at + COMMAND_EXPIRY]
+        words[order + TRADED] = 0
+        words[order + ACTIVATION] = 0
+        words[order + STOP_PRICE] = commands[at + COMMAND_STOP_PRICE]
+        is_capped = order_type == TYPE_MARKET and side == SIDE_BUY and not funds
+        words[order + CAP] = commands[at + COMMAND_CAP] if is_capped else 0
+        words[order + RANK] = market.ids.place(order_id, order)
+        return order
+
+    def refusal_of_place(self, at: int) -> int:
+        """Why a new order is refused; 0 when it is not."""
+        commands = self.commands
+        if self.market.ids.get(commands[at + COMMAND_ORDER_ID]) != ABSENT:
+            return REJECT_DUPLICATE_ORDER_ID
+        if not self.is_well_formed(at):
+            return REJECT_MALFORMED
+        head = commands[at]
+        is_limit = (head >> 16) & 255 == TYPE_LIMIT
+        time_in_force = (head >> 24) & 255
+        has_stop = (head >> 32) & 255
+        if self.phase != PHASE_CONTINUOUS:
+            if self.phase != PHASE_AUCTION:
+                return REJECT_CLOSED if self.phase == PHASE_CLOSED else REJECT_HALTED
+            if not is_limit or time_in_force >= TIME_IOC or has_stop:
+                return REJECT_AUCTION
+        reason = self.refusal_of_values(at)
+        if reason:
+            return reason
+        if time_in_force == TIME_GTT and commands[at + COMMAND_EXPIRY] <= self.market.now_ns:
+            return REJECT_EXPIRED
+        if not is_limit or has_stop:
+            return 0
+        return self.refusal_of_price((head >> 8) & 255, commands[at + COMMAND_PRICE], (head >> 48) & 1)
+
+    def refusal_of_values(self, at: int) -> int:
+        """Whether the sizes, prices or funds of a new order are off the product's limits."""
+        commands = self.commands
+        price, size = commands[at + COMMAND_PRICE], commands[at + COMMAND_SIZE]
+        funds, display = commands[at + COMMAND_FUNDS], commands[at + COMMAND_DISPLAY]
+        stop_price = commands[at + COMMAND_STOP_PRICE]
+        if size and not self.is_size(size):
+            return REJECT_INVALID_SIZE
+        if display < 0 or (display and display > size):
+            return REJECT_INVALID_SIZE
+        if price < 0 or price > self.ticks_max or stop_price < 0 or stop_price > self.ticks_max:
+            return REJECT_INVALID_PRICE
+        if funds and (funds < 0 or funds < self.funds_min or funds > self.funds_max):
+            return REJECT_INVALID_FUNDS
+        if price and size > self.value_max // price:
+            return REJECT_INVALID_FUNDS
+        return 0
+
+    def is_well_formed(self, at: int) -> int:
+        """Whether the fields can stand together."""
+        commands = self.commands
+        head = commands[at]
+        side = (head >> 8) & 255
+        order_type = (head >> 16) & 255
+        time_in_force = (head >> 24) & 255
+        stop = (head >> 32) & 255
+        post_only = (head >> 48) & 255
+        if side not in (SIDE_BUY, SIDE_SELL):
+            return 0
+        if order_type not in (TYPE_LIMIT, TYPE_MARKET):
+            return 0
+        if time_in_force > TIME_FOK or stop > STOP_ENTRY or (head >> 40) & 255 > PREVENTION_CB:
+            return 0
+        if commands[at + COMMAND_ORDER_ID] <= 0 or commands[at + COMMAND_ACCOUNT] <= 0:
+            return 0
+        if (stop != 0) != (commands[at + COMMAND_STOP_PRICE] != 0):
+            return 0
+        expiry = commands[at + COMMAND_EXPIRY]
+        if expiry < 0 or (expiry and time_in_force != TIME_GTT) or commands[at + COMMAND_CAP] < 0:
+            return 0
+        has_size = commands[at + COMMAND_SIZE] != 0
+        has_funds = commands[at + COMMAND_FUNDS] != 0
+        has_price = commands[at + COMMAND_PRICE] != 0
+        if order_type == TYPE_MARKET:
+            return not post_only and not commands[at + COMMAND_DISPLAY] and not has_price and has_size != has_funds
+        may_rest = time_in_force < TIME_IOC
+        if (commands[at + COMMAND_DISPLAY] or post_only) and not may_rest:
+            return 0
+        if post_only and stop:
+            return 0
+        return has_price and has_size and not has_funds
+
+    def refusal_of_price(self, side: int, price: int, post_only: int) -> int:
+        """Whether the band or `post_only` speaks against a limit."""
+        market = self.market
+        if price > market.upper if side == SIDE_BUY else price < market.lower:
+            return REJECT_PRICE_BAND
+        if post_only and self.phase != PHASE_AUCTION:
+            if side == SIDE_BUY:
+                if market.asks.best_level and market.asks.best_price <= price:
+                    return REJECT_POST_ONLY
+            elif market.bids.best_level and market.bids.best_price >= price:
+                return REJECT_POST_ONLY
+        return 0
+
+    def is_size(self, size: int) -> int:
+        """Whether the product allows the size."""
+        return size > 0 and size >= self.size_min and size <= self.size_max
+
+    # Live orders.
+
+    def cancel(self, at: int) -> int:
+        """End one order."""
+        order = self.market.ids.get(self.commands[at + COMMAND_ORDER_ID])
+        if order <= 0:
+            return self.reject(at, OP_CANCEL, REJECT_UNKNOWN_ORDER)
+        return self.market.cancel(order, CANCEL_USER)
+
+    def cancel_all(self, account_id: int) -> int:
+        """End every order of an account, by the order received."""
+        pool = self.market.pool
+        words = pool.words
+        found = []
+        order = ORDER_WORDS
+        while order < pool.end:
+            if words[order + ACCOUNT] == account_id and words[order + ORDER_ID]:
+                found.append((words[order + RANK], order))
+            order += ORDER_WORDS
+        found.sort()
+        for _, order in found:
+            self.market.cancel(order, CANCEL_MASS)
+        return 0
+
+    def cancel_if_unseen(self, at: int) -> int:
+        """Close the door on an order that never arrived."""
+        order_id = self.commands[at + COMMAND_ORDER_ID]
+        if order_id <= 0:
+            return self.reject(at, OP_CANCEL_IF_UNSEEN, REJECT_MALFORMED)
+        if self.market.ids.get(order_id) == ABSENT:
+            self.reject(at, OP_PLACE, REJECT_UNSEEN)
+            return self.remember(order_id)
+        return 0
+
+    def amend(self, at: int) -> int:
+        """Change an order."""
+        commands, market = self.commands, self.market
+        order = market.ids.get(commands[at + COMMAND_ORDER_ID])
+        if order <= 0:
+            return self.reject(at, OP_AMEND, REJECT_UNKNOWN_ORDER)
+        words = market.pool.words
+        reason = self.refusal_of_amend(at, order)
+        if reason:
+            return market.out.rejected(OP_AMEND, words[order + ORDER_ID], words[order + ACCOUNT], reason)
+        old_price, old_size = words[order + PRICE], words[order + REMAINING]
+        price = commands[at + COMMAND_PRICE]
+        if not price:
+            price = old_price
+        size = commands[at + COMMAND_SIZE] - words[order + TRADED]
+        loses_place = not words[order + FLAGS] & WAITING and (price != old_price or size > old_size)
+        if loses_place:
+            market.withdraw(order)
+        words[order + PRICE] = price
+        words[order + REMAINING] = size
+        words[order + SHOWN] = min(words[order + SHOWN], size)
+        market.out.amended(order, old_size, old_price)
+        if not loses_place:
+            return 0
+        if self.phase == PHASE_AUCTION:
+            return market.rest(order)
+        return market.run(order)
+
+    def refusal_of_amend(self, at: int, order: int) -> int:
+        """Why a live order may not be changed so; 0 when it may."""
+        commands, words = self.commands, self.market.pool.words
+        if self.phase == PHASE_CLOSED:
+            return REJECT_CLOSED
+        if self.phase == PHASE_HALTED:
+            return REJECT_HALTED
+        flags = words[order + FLAGS]
+        size, price = commands[at + COMMAND_SIZE], commands[at + COMMAND_PRICE]
+        if flags & BY_FUNDS or not self.is_size(size):
+            return REJECT_INVALID_SIZE
+        if price and (price < 0 or price > self.ticks_max or (flags >> TYPE_SHIFT) & 3 == TYPE_MARKET):
+            return REJECT_INVALID_PRICE
+        if not price:
+            price = words[order + PRICE]
+        if price and size > self.value_max // price:
+            return REJECT_INVALID_FUNDS
+        traded = words[order + TRADED]
+        if not flags & WAITING and (price != words[order + PRICE] or size - traded > words[order + REMAINING]):
+            reason = self.refusal_of_price(flags & SIDE_MASK, price, flags & POST_ONLY)
+            if reason:
+                return reason
+        return REJECT_SIZE_BELOW_FILLED if size <= traded else 0
+
+    # The product.
+
+    def enter_phase(self, at: int) -> int:
+        """Begin a phase, or say again that it goes on."""
+        phase = (self.commands[at] >> 56) & 255
+        if phase < PHASE_CONTINUOUS or phase > PHASE_CLOSED:
+            return self.reject(at, OP_PHASE, REJECT_MALFORMED)
+        self.phase = phase
+        self.market.out.phase(phase)
+        if phase == PHASE_CONTINUOUS:
+            return self.market.uncross()
+        return 0
+
+    def configure(self, at: int) -> int:
+        """Take new parameters. Ticks and lots never change under a product that has had some."""
+        packed = self._command_store[at + COMMAND_WORDS : at + COMMAND_WORDS + PARAMETERS_WORDS].tobytes()
+        old = self.market.product
+        try:
+            new = ProductSpec.from_parameters(old.product_id, unpack_parameters(packed, 0)[0])
+        except ProductError:
+            return self.reject(at, OP_CONFIGURE, REJECT_INVALID_CONFIGURATION)
+        has_same_units = new.base_increment == old.base_increment and new.quote_increment == old.quote_increment
+        if not has_same_units and not old.is_unlisted:
+            return self.reject(at, OP_CONFIGURE, REJECT_INVALID_CONFIGURATION)
+        self.market.configure(new)
+        self._take_limits(new)
+        return 0
+
+    def follow_rules(self, at: int) -> int:
+        """Go on by the rules the log names. Raises UnknownRulesError."""
+        version = self.commands[at + COMMAND_RULES] & 65535
+        if version != RULES_VERSION:
+            raise UnknownRulesError(f"the log asks for rules version {version}, here is {RULES_VERSION}")
+        self.rules_version = version
+        return 0
+
+    def end_of(self, index: int) -> int:
+        """Where the packed result `index` of the last batch ends, in bytes."""
+        return 8 * self.ends[index]
