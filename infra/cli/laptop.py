@@ -1,5 +1,6 @@
 """`exchange up`, `down`, `status`, `logs`, `mail`: the laptop cloud from the command line."""
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,6 +51,8 @@ def _stop(message: str) -> None:
 def up() -> None:
     """Start the laptop cloud, deploy into it, start the matcher, and fund demo customers. Twice is harmless."""
     laptop = _laptop()
+    if laptop.forget_the_dead():
+        laptop = _laptop()  # The ports may now be others.
     status = laptop.status()
     try:
         if status.running:
@@ -117,13 +120,15 @@ def _print_verdict(laptop: Laptop, found: Status) -> None:
 
 
 def _memory(process: psutil.Process) -> int:
-    """Of a process and its children."""
+    """Of a process and the workers forked for it; what they share counts once, where the system can tell."""
     total = 0
-    for one in (process, *process.children(recursive=True)):
+    workers = [child for child in process.children(recursive=True) if os.getpgid(child.pid) == process.pid]
+    for one in (process, *workers):
         try:
-            total += one.memory_info().rss
-        except psutil.NoSuchProcess:
+            found = one.memory_full_info()
+        except psutil.Error:
             continue
+        total += getattr(found, "pss", found.rss)
     return total
 
 

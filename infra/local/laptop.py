@@ -73,6 +73,14 @@ class Laptop:
             self.down()
             raise
 
+    def forget_the_dead(self) -> bool:
+        """Where nothing lives of what was started (the computer was switched off), remove what it left behind."""
+        found = self.status()
+        dead = not any(alive for _, alive in found.processes)
+        if dead:
+            self.down()
+        return dead and bool(found.stack)
+
     def update(self) -> bool:
         """Deploy what changed since the last start. Returns whether anything had."""
         package = self._package()
@@ -121,7 +129,7 @@ class Laptop:
 
             stack["products"] = list_products(self)
         with self._step("Starting the matcher"):
-            self._run("matcher", [sys.executable, "-m", "matcher", "run"], self._matcher_environment())
+            self._keep("matcher", [sys.executable, "-m", "matcher", "run"], self._matcher_environment())
         with self._step("Registering and funding demo customers"):
             stack.update(self._seed(self))
         with self._step("Waiting until an order can be placed"):
@@ -193,13 +201,20 @@ class Laptop:
             "streams": _named(self.outputs, "Stream"),
             "buckets": _named(self.outputs, "Bucket"),
             "outputs": self.outputs,
+            "ports": self.settings.ports,
             "logs": str(self.settings.logs),
         }
 
     def _run(self, name: str, command: list[str], variables: Mapping[str, str] | None = None) -> None:
         log = self.settings.logs / f"{name}.log"
         log.unlink(missing_ok=True)
-        self._records.add(processes.start(name, command, variables or {}, log))
+        self._records.replace(processes.start(name, command, variables or {}, log))
+
+    def _keep(self, name: str, command: list[str], variables: Mapping[str, str]) -> None:
+        """Run it as ECS does: what ends is started again."""
+        (self.settings.logs / f"{name}.log").unlink(missing_ok=True)
+        keeper = _module("infra.local.keeper", home=self.settings.home, name=name)
+        self._run(name + processes.KEEPER, [*keeper, "--", *command], variables)
 
     def _wait_for(self, name: str, url: str, ready: Callable[[bytes], bool] = lambda _: True) -> None:
         deadline = time.monotonic() + START_SECONDS_MAX
@@ -236,9 +251,9 @@ def write_stack(settings: LaptopSettings, stack: dict[str, Any]) -> None:
     partial.replace(settings.stack_path)
 
 
-def _module(name: str, **options: Any) -> list[str]:
+def _module(module: str, /, **options: Any) -> list[str]:
     given = [text for key, value in options.items() for text in (f"--{key.replace('_', '-')}", str(value))]
-    return [sys.executable, "-m", name, *given]
+    return [sys.executable, "-m", module, *given]
 
 
 def _named(outputs: Mapping[str, str], ending: str) -> dict[str, str]:

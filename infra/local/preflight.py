@@ -19,11 +19,9 @@ def problems(settings: LaptopSettings) -> Iterator[str]:
     yield from node_problem(shutil.which("node"))
     settings.home.mkdir(parents=True, exist_ok=True)
     yield from disk_problem(settings.home, free_bytes=shutil.disk_usage(settings.home).free)
-    ports = {"EXCHANGE_PORT": settings.port, "EXCHANGE_MATCHER_PORT": settings.matcher_port}
-    if not settings.localstack_url:
-        ports["EXCHANGE_CLOUD_PORT"] = settings.cloud_port
-    for variable, port in ports.items():
-        if not is_free(port):
+    for variable, port in settings.ports.items():
+        ours = variable != "EXCHANGE_CLOUD_PORT" or not settings.localstack_url
+        if ours and not is_free(port):
             yield f"Port {port} is held by {holder(port)}: end it, or choose another with {variable}={port + 1000}."
 
 

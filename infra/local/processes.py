@@ -1,9 +1,11 @@
 """The processes that `exchange up` starts, remembered with their start times so that `down` ends only those."""
 
+import fcntl
 import json
 import os
 import subprocess
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import psutil
 from infra.local.settings import ROOT
 
 END_SECONDS_MAX = 10
+KEEPER = "-keeper"
 # A process id is used again; its start time, told in hundredths, is not.
 _START_TOLERANCE_SECONDS = 0.05
 
@@ -49,20 +52,34 @@ class ProcessRecords:
         except (FileNotFoundError, ValueError, TypeError):
             return []
 
-    def add(self, record: ProcessRecord) -> None:
-        """Append a record."""
-        self._write([*self.read(), record])
+    def replace(self, record: ProcessRecord) -> None:
+        """Add a record, in the place of the one of the same name."""
+        with self._alone():
+            before = self.read()
+            if any(entry.name == record.name for entry in before):
+                self._write(record if entry.name == record.name else entry for entry in before)
+            else:
+                self._write([*before, record])
 
     def forget(self, name: str) -> None:
         """Remove a record."""
-        self._write(record for record in self.read() if record.name != name)
+        with self._alone():
+            self._write([record for record in self.read() if record.name != name])
 
     def clear(self) -> None:
         """Forget all of them."""
-        self._path.unlink(missing_ok=True)
+        for path in (self._path, self._path.with_suffix(".lock")):
+            path.unlink(missing_ok=True)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One writer at a time: `up` and the keepers write here."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def _write(self, records: Iterable[ProcessRecord]) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         partial = self._path.with_suffix(".partial")
         partial.write_text(json.dumps([asdict(record) for record in records], indent=2), encoding="utf-8")
         partial.replace(self._path)
@@ -89,9 +106,11 @@ def end(records: Sequence[ProcessRecord]) -> list[str]:
     """End the recorded processes and their children. Returns the names of those that lived."""
     living = [(record.name, process) for record in records if (process := record.process()) is not None]
     families = [member for _, process in living for member in _family(process)]
-    # The first started is what the others need to end in peace.
+    # Keepers first, or they would start again what ends; the cloud last, for the others end in peace only with it.
+    keepers = [process for name, process in living if name.endswith(KEEPER)]
     first = [process for name, process in living if name == records[0].name]
-    for group in ([process for _, process in living if process not in first], first):
+    others = [process for _, process in living if process not in (*keepers, *first)]
+    for group in (keepers, others, first):
         for process in group:
             _signal(process.terminate)
         psutil.wait_procs(group, timeout=END_SECONDS_MAX)

@@ -1,5 +1,6 @@
 """Where the laptop cloud lives and answers: everything that an environment variable can change."""
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
 REGION = "us-east-1"
+PORTS = {"EXCHANGE_PORT": 8080, "EXCHANGE_CLOUD_PORT": 4566, "EXCHANGE_MATCHER_PORT": 8081}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,18 +23,32 @@ class LaptopSettings:
 
     @classmethod
     def load(cls) -> "LaptopSettings":
-        """Read the environment. Raises ValueError, its message a sentence with the remedy."""
+        """Read the environment; where something runs, its ports are those it was started with.
+
+        Raises:   ValueError, its message a sentence with the remedy.
+        """
         localstack = os.environ.get("CLOUD", "").lower() == "localstack"
         endpoint_url = os.environ.get("AWS_ENDPOINT_URL", "")
         if localstack and not endpoint_url:
             raise ValueError("CLOUD=localstack wants to know where it is: set AWS_ENDPOINT_URL=http://localhost:4566.")
+        home = Path(os.environ.get("EXCHANGE_HOME", ROOT / ".local")).resolve()
+        ports = {name: _port(name, default) for name, default in PORTS.items()} | _ports_in_use(home)
         return cls(
-            home=Path(os.environ.get("EXCHANGE_HOME", ROOT / ".local")).resolve(),
-            port=_port("EXCHANGE_PORT", 8080),
-            cloud_port=_port("EXCHANGE_CLOUD_PORT", 4566),
-            matcher_port=_port("EXCHANGE_MATCHER_PORT", 8081),
+            home=home,
+            port=ports["EXCHANGE_PORT"],
+            cloud_port=ports["EXCHANGE_CLOUD_PORT"],
+            matcher_port=ports["EXCHANGE_MATCHER_PORT"],
             localstack_url=endpoint_url if localstack else "",
         )
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """The ports by the variables that set them."""
+        return {
+            "EXCHANGE_PORT": self.port,
+            "EXCHANGE_CLOUD_PORT": self.cloud_port,
+            "EXCHANGE_MATCHER_PORT": self.matcher_port,
+        }
 
     @property
     def endpoint_url(self) -> str:
@@ -53,6 +69,15 @@ class LaptopSettings:
     def logs(self) -> Path:
         """Every log file."""
         return self.home / "logs"
+
+
+def _ports_in_use(home: Path) -> dict[str, int]:
+    """What stack.json says: it is there from when everything was ready until `exchange down`."""
+    try:
+        found: dict[str, int] = json.loads((home / "stack.json").read_text(encoding="utf-8"))["ports"]
+    except (FileNotFoundError, ValueError, KeyError):
+        return {}
+    return {name: port for name, port in found.items() if name in PORTS}
 
 
 def _port(name: str, default: int) -> int:

@@ -1,5 +1,6 @@
 """The command line where nothing runs."""
 
+import json
 from pathlib import Path
 
 from typer.testing import CliRunner
@@ -28,6 +29,17 @@ def test_down_where_nothing_runs_is_harmless(tmp_path: Path) -> None:
     code, text = _run(tmp_path, "down")
     assert code == 0
     assert text.endswith("Nothing was running.\n")
+
+
+def test_what_a_dead_start_left_behind_does_not_count_as_running(tmp_path: Path) -> None:
+    (tmp_path / "stack.json").write_text('{"ports": {}}', encoding="utf-8")
+    record = {"name": "cloud", "pid": 2**22 + 1, "started": 1.0, "log": "x"}
+    (tmp_path / "processes.json").write_text(json.dumps([record]), encoding="utf-8")
+    code, text = _run(tmp_path, "status")
+    assert code == 1
+    assert "ended" in text
+    _run(tmp_path, "down")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_logs_of_something_unknown_names_what_there_is(tmp_path: Path) -> None:

@@ -42,9 +42,12 @@ def test_a_process_that_has_our_old_id_is_left_alone(tmp_path: Path) -> None:
 def test_records_survive_in_their_order_and_a_damaged_file_is_no_record(tmp_path: Path) -> None:
     records = ProcessRecords(tmp_path / "processes.json")
     first, second = ProcessRecord("a", 1, 1.0, "a.log"), ProcessRecord("b", 2, 2.0, "b.log")
-    records.add(first)
-    records.add(second)
+    records.replace(first)
+    records.replace(second)
     assert records.read() == [first, second]
+    again = dataclasses.replace(first, pid=3)
+    records.replace(again)
+    assert records.read() == [again, second]
     records.forget("a")
     assert records.read() == [second]
     (tmp_path / "processes.json").write_text("{", encoding="utf-8")

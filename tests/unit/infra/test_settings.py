@@ -29,6 +29,13 @@ def test_everything_can_stand_beside_another_one(tmp_path: Path) -> None:
     assert settings.endpoint_url == "http://127.0.0.1:9001"
 
 
+def test_what_runs_is_found_at_the_ports_it_was_started_with(tmp_path: Path) -> None:
+    (tmp_path / "stack.json").write_text('{"ports": {"EXCHANGE_PORT": 9000, "HOME": 1}}', encoding="utf-8")
+    with _variables(EXCHANGE_HOME=str(tmp_path), EXCHANGE_PORT="9009", EXCHANGE_CLOUD_PORT="9001"):
+        settings = LaptopSettings.load()
+    assert (settings.port, settings.cloud_port) == (9000, 9001)
+
+
 @pytest.mark.parametrize("text", ["0", "65536", "http", "-1", ""])
 def test_no_port_is_one_sentence(text: str) -> None:
     with _variables(EXCHANGE_PORT=text), pytest.raises(ValueError, match=r"EXCHANGE_PORT=.* is no port"):
