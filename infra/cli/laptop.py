@@ -122,11 +122,12 @@ def _print_verdict(laptop: Laptop, found: Status) -> None:
 def _memory(process: psutil.Process) -> int:
     """Of a process and the workers forked for it; what they share counts once, where the system can tell."""
     total = 0
-    workers = [child for child in process.children(recursive=True) if os.getpgid(child.pid) == process.pid]
-    for one in (process, *workers):
+    for one in (process, *process.children(recursive=True)):
         try:
+            if os.getpgid(one.pid) != process.pid:
+                continue  # A keeper's process has a line of its own.
             found = one.memory_full_info()
-        except psutil.Error:
+        except (psutil.Error, ProcessLookupError):
             continue
         total += getattr(found, "pss", found.rss)
     return total

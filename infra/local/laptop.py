@@ -256,6 +256,12 @@ def _module(module: str, /, **options: Any) -> list[str]:
     return [sys.executable, "-m", module, *given]
 
 
+def _web_directory() -> Path:
+    """The built pages; pages that need no building are served as they are."""
+    built = ROOT / "web" / "dist"
+    return built if (built / "index.html").is_file() else built.parent
+
+
 def _named(outputs: Mapping[str, str], ending: str) -> dict[str, str]:
     """OrdersTable: x becomes orders: x."""
     return {_snake(key.removesuffix(ending)): value for key, value in outputs.items() if key.endswith(ending)}
