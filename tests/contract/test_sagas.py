@@ -34,10 +34,10 @@ def _tasks() -> list[tuple[str, str, dict[str, Any]]]:
 
 def _function_of(file: str, state: dict[str, Any]) -> Any:
     """The function that a task invokes; None for other services."""
-    placeholder = state["Parameters"].get("FunctionName")
-    if placeholder is None:
+    name = state["Parameters"].get("FunctionName")
+    if name is None:
         return None
-    target = state_machines()[file]["DefinitionSubstitutions"][placeholder[2:-1]]
+    target = state_machines()[file]["DefinitionSubstitutions"][name[2:-1]]
     return next(function for function in functions() if function.logical_id == target["Fn::GetAtt"][0])
 
 
@@ -75,7 +75,7 @@ def test_every_state_can_be_reached_and_every_step_exists(file: str) -> None:
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_every_placeholder_is_substituted_and_the_reverse(file: str) -> None:
+def test_every_name_is_substituted_and_the_reverse(file: str) -> None:
     text = "\n".join(
         line for line in (ROOT / "statemachines" / file).read_text().splitlines() if not line.lstrip().startswith("#")
     )
