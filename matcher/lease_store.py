@@ -1,6 +1,6 @@
 """Leases in DynamoDB: one item a shard, every write conditional on who holds it and in which epoch."""
 
-from exchange.aws.dynamodb import UnitsAttribute, outage
+from exchange.aws.dynamodb import UnitsAttribute, error_code, outage
 from pynamodb.attributes import BooleanAttribute, UnicodeAttribute
 from pynamodb.exceptions import PynamoDBException
 from pynamodb.expressions.condition import Condition
@@ -108,7 +108,7 @@ def _update(item: LeaseItem, actions: list[Action], condition: Condition | None 
     try:
         item.update(actions=actions, condition=condition)
     except PynamoDBException as error:
-        if error.cause_response_code == "ConditionalCheckFailedException":
+        if error_code(error) == "ConditionalCheckFailedException":
             return False
         raise outage(error) from error
     return True

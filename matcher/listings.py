@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 
-from exchange.aws.dynamodb import outage
+from exchange.aws.dynamodb import error_code, outage
 from exchange.instruments.model import Product
 from exchange.instruments.store import InstrumentStore
 from exchange.kernel.money import format_units
@@ -51,7 +51,7 @@ class ListingStore:
         try:
             item.save(condition=ListingItem.shard.does_not_exist())
         except PynamoDBException as error:
-            if error.cause_response_code != "ConditionalCheckFailedException":
+            if error_code(error) != "ConditionalCheckFailedException":
                 raise
         return self._find(product_id)
 

@@ -13,9 +13,11 @@ import boto3
 from aws_lambda_powertools import Logger
 from botocore.config import Config
 from exchange.aws.dynamodb import bind
+from exchange.aws.settings import SettingsError
 from exchange.instruments.store import InstrumentItem, InstrumentStore
 
 from matcher.checkpoints import Pace
+from matcher.engine import COMPILED
 from matcher.engines import ProductEngines
 from matcher.fan_out import FanOutReader
 from matcher.health import HealthServer
@@ -49,9 +51,11 @@ logger = Logger(service="matcher")
 def main() -> int:
     """Run until SIGTERM or SIGINT. Returns the exit code: 0 after an orderly end.
 
-    Raises:   SettingsError naming the variable that is missing.
+    Raises:   SettingsError naming the variable that is missing, or where the engine is.
     """
     settings = Settings.load()
+    if settings.engine_required and not COMPILED:
+        raise SettingsError("the engine is not compiled here; unset ENGINE_REQUIRED to run the plain one")
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
@@ -66,7 +70,9 @@ def main() -> int:
     )
     health = HealthServer(settings.health_port, supervisor.report)
     health.start()
-    logger.info("started", extra={"health_port": health.port, "orders_stream": settings.orders_stream})
+    logger.info(
+        "started", extra={"health_port": health.port, "orders_stream": settings.orders_stream, "compiled": COMPILED}
+    )
     reporter = threading.Thread(target=_report_metrics, args=(world.meter, stop), name="metrics", daemon=True)
     reporter.start()
     code = supervisor.run(stop)

@@ -12,6 +12,7 @@ class Settings(EnvironmentSettings):
     tick_seconds       how often each product is told the time; 0 never
     snapshot_seconds, snapshot_commands    whichever comes first makes the next snapshot
     enhanced_fan_out_consumer_arn          subscribe as this consumer instead of polling
+    engine_required    refuse to start where the engine was not compiled, instead of running the plain one
     """
 
     orders_stream: str
@@ -27,3 +28,4 @@ class Settings(EnvironmentSettings):
     snapshot_seconds: float = 10.0
     snapshot_commands: int = 20_000
     enhanced_fan_out_consumer_arn: str = ""
+    engine_required: bool = False

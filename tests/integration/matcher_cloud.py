@@ -56,18 +56,16 @@ class Cloud:
             aws_secret_access_key="test",
         )
 
-    def stream_records(self, stream: str) -> Iterator[dict[str, Any]]:
-        """Every record of a stream's one shard."""
+    def follow(self, stream: str) -> "Follower":
+        """A reader of a stream's one shard, from its beginning."""
         kinesis, name = self.client("kinesis"), f"{PREFIX}-{stream}"
         shard = kinesis.list_shards(StreamName=name)["Shards"][0]["ShardId"]
-        iterator = kinesis.get_shard_iterator(StreamName=name, ShardId=shard, ShardIteratorType="TRIM_HORIZON")
-        token = iterator["ShardIterator"]
-        while True:
-            answer = kinesis.get_records(ShardIterator=token, Limit=10_000)
-            if not answer["Records"]:
-                return
-            yield from answer["Records"]
-            token = answer["NextShardIterator"]
+        answer = kinesis.get_shard_iterator(StreamName=name, ShardId=shard, ShardIteratorType="TRIM_HORIZON")
+        return Follower(kinesis, answer["ShardIterator"])
+
+    def stream_records(self, stream: str) -> Iterator[dict[str, Any]]:
+        """Every record of a stream's one shard."""
+        return self.follow(stream).read()
 
     def lease(self) -> dict[str, Any]:
         """The lease of the orders stream's one shard."""
@@ -78,6 +76,23 @@ class Cloud:
         """End it."""
         self.process.terminate()
         self.process.wait(timeout=20)
+
+
+@dataclass
+class Follower:
+    """Reads on where it stopped."""
+
+    kinesis: Any
+    iterator: str
+
+    def read(self) -> Iterator[dict[str, Any]]:
+        """Every record that has come since."""
+        while True:
+            answer = self.kinesis.get_records(ShardIterator=self.iterator, Limit=10_000)
+            self.iterator = answer["NextShardIterator"]
+            if not answer["Records"]:
+                return
+            yield from answer["Records"]
 
 
 @dataclass

@@ -66,9 +66,18 @@ def reading() -> Iterator[None]:
         raise UnavailableError(f"DynamoDB: {error.msg}") from error
 
 
+def error_code(error: PynamoDBException) -> str:
+    """DynamoDB's name for what went wrong; empty where it did not answer.
+
+    PynamoDB's own `cause_response_code` fails when there was no answer to take it from.
+    """
+    response = getattr(error.cause, "response", None) or {}
+    return str(response.get("Error", {}).get("Code") or "")
+
+
 def outage(error: PynamoDBException) -> UnavailableError | OutcomeUnknownError:
     """The outage behind a PynamoDB error: throttled or refused means nothing happened; a lost answer means unknown."""
-    code = error.cause_response_code or ""
+    code = error_code(error)
     text = f"DynamoDB: {error.msg}"
     if code in _NOTHING_HAPPENED:
         return UnavailableError(text)

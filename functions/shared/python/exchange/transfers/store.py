@@ -13,7 +13,7 @@ from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
-from exchange.aws.dynamodb import UnitsAttribute, cancellation_codes, outage, reading
+from exchange.aws.dynamodb import UnitsAttribute, cancellation_codes, error_code, outage, reading
 from exchange.kernel.errors import UnavailableError
 from exchange.transfers.model import (
     BankAnswer,
@@ -120,7 +120,7 @@ class TransferStore:
         try:
             transfer_item(transfer).save(condition=TransferItem.transfer_id.does_not_exist())
         except PutError as error:
-            if error.cause_response_code == _CONDITION_FAILED:
+            if error_code(error) == _CONDITION_FAILED:
                 return False
             raise outage(error) from error
         return True
@@ -225,7 +225,7 @@ class TransferStore:
         try:
             item.update(actions=actions, condition=condition)
         except UpdateError as error:
-            if error.cause_response_code == _CONDITION_FAILED:
+            if error_code(error) == _CONDITION_FAILED:
                 return False
             raise outage(error) from error
         return True

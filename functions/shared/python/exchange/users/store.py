@@ -10,7 +10,7 @@ from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
-from exchange.aws.dynamodb import UnitsAttribute, cancellation_codes, outage
+from exchange.aws.dynamodb import UnitsAttribute, cancellation_codes, error_code, outage
 from exchange.kernel.clock import iso_utc
 from exchange.kernel.errors import Code, Refused, UnavailableError
 from exchange.users.model import ApiKey, Customer, CustomerStatus, KeyStatus, RateLimitTier, Scope
@@ -95,7 +95,7 @@ class CustomerStore:
         try:
             item.save(condition=CustomerItem.user_id.does_not_exist())
         except PutError as error:
-            if error.cause_response_code != _REFUSED:
+            if error_code(error) != _REFUSED:
                 raise outage(error) from error
             first = self.find(customer.user_id)
             if first is None:
@@ -109,7 +109,7 @@ class CustomerStore:
         try:
             item.update(actions=[CustomerItem.name.set(name)], condition=CustomerItem.user_id.exists())
         except UpdateError as error:
-            if error.cause_response_code == _REFUSED:
+            if error_code(error) == _REFUSED:
                 return Refused(Code.USER_NOT_FOUND, "this customer is not there any more")
             raise outage(error) from error
         return _customer(item)
