@@ -3,6 +3,7 @@
 import asyncio
 import json
 import multiprocessing
+import os
 import threading
 from collections import deque
 from concurrent.futures import Future
@@ -22,6 +23,7 @@ _context = multiprocessing.get_context("forkserver")
 _spawn_lock = threading.Lock()
 
 ERROR_TIMED_OUT = "Sandbox.Timedout"
+ERROR_EXITED = "Runtime.ExitError"
 
 
 class WorkerInitError(RuntimeError):
@@ -80,7 +82,7 @@ def _decode(connection: Connection) -> dict[str, Any]:
     try:
         answer: dict[str, Any] = json.loads(connection.recv_bytes())
     except (EOFError, OSError):
-        return {"status": "error", "error": {"errorType": "Runtime.ExitError", "errorMessage": "The process exited"}}
+        return {"status": "error", "error": {"errorType": ERROR_EXITED, "errorMessage": "The process exited"}}
     return answer
 
 
@@ -129,6 +131,8 @@ class Pool:
             try:
                 async with asyncio.timeout(self.spec.timeout_seconds):
                     await readable
+                # libuv made the descriptor non-blocking; a long answer arrives in pieces and is read to its end.
+                os.set_blocking(descriptor, True)
                 answer = _decode(worker.connection)
             except TimeoutError:
                 answer = {"status": "timeout"}
@@ -167,7 +171,9 @@ class Pool:
             self._drop(worker)
             message = f"Task timed out after {self.spec.timeout_seconds}.00 seconds"
             return {"status": "error", "error": {"errorType": ERROR_TIMED_OUT, "errorMessage": message}}
-        if not worker.process.is_alive() or self.closed:
+        # A pipe that broke off once may still hold half an answer, which is nobody's.
+        broken = answer.get("status") == "error" and answer["error"].get("errorType") == ERROR_EXITED
+        if broken or self.closed or not worker.process.is_alive():
             self._drop(worker)
         else:
             self._release(worker)
