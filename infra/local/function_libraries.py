@@ -7,11 +7,12 @@ imported here: our code comes from the deployed layer.
 import functools
 import gc
 import importlib
+from typing import Any
 
 import boto3
 import botocore.loaders
 import botocore.session
-from botocore import UNSIGNED
+from botocore import UNSIGNED, awsrequest, useragent
 from botocore.config import Config
 
 _LIBRARIES = (
@@ -67,9 +68,47 @@ def share_botocore_models() -> None:
     boto3.session.Session(botocore_session=session)
 
 
+def send_requests_in_one_piece() -> None:
+    """botocore sends head and body apart: two system calls, and the cloud wakes twice for each request."""
+    awsrequest.AWSHTTPConnectionPool.ConnectionCls = JoinedConnection
+
+
+class JoinedConnection(awsrequest.AWSHTTPConnection):  # type: ignore[misc]
+    """A connection that gathers a request's parts and sends them together."""
+
+    _parts: list[bytes] | None = None
+
+    def request(self, *arguments: Any, **options: Any) -> None:
+        """Gather, then send."""
+        self._parts = []
+        try:
+            super().request(*arguments, **options)
+            gathered = b"".join(self._parts)
+        finally:
+            self._parts = None
+        if gathered:
+            super().send(gathered)
+
+    def send(self, data: Any) -> Any:
+        """Keep what can be joined; who waits for 100-continue, or sends a file, sends at once."""
+        if self._parts is not None and isinstance(data, bytes) and not self._expect_header_set:
+            self._parts.append(data)
+            return None
+        return super().send(data)
+
+
+def clean_each_user_agent_once() -> None:
+    """botocore cleans the same two dozen words of its name, letter by letter, for each request."""
+    useragent.sanitize_user_agent_string_component = functools.lru_cache(1024)(
+        useragent.sanitize_user_agent_string_component
+    )
+
+
 for _library in _LIBRARIES:
     importlib.import_module(_library)
 share_botocore_models()
+send_requests_in_one_piece()
+clean_each_user_agent_once()
 gc.collect()
 # What is there now never becomes garbage: keep the collector from touching, and so copying, the shared pages.
 gc.freeze()

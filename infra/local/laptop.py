@@ -169,7 +169,7 @@ class Laptop:
             endpoint_url=self.settings.endpoint_url,
             rest_api_id=self.outputs["RestApiId"],
             websocket_api_id=self.outputs["WebSocketApiId"],
-            web_directory=ROOT / "web",
+            web_directory=_web_directory(),
         )
 
     def _matcher_environment(self) -> dict[str, str]:
