@@ -6,18 +6,19 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from exchange.messages import ProductParameters, encode_commands
+from exchange.messages import CancelReason, EventType, ProductParameters, TimeInForce, encode_commands
 
 from matcher.engines import ProductEngines
 from matcher.markets import Market
 from matcher.stream_reader import stream_record
 from tests.fakes.consumers import Consumer
 from tests.integration.matcher_cloud import PREFIX, Cloud, Matcher, start_cloud, wait_for
-from tests.unit.matcher.worlds import flow
+from tests.unit.matcher.worlds import flow, order
 
 pytestmark = pytest.mark.cloud
 
@@ -228,3 +229,23 @@ def test_a_subscription_reads_what_polling_would(cloud: Cloud, matchers: list[Ma
     assert_nothing_lost_or_doubled(cloud)
     matcher.signal(signal.SIGTERM)
     assert matcher.wait() == 0
+
+
+def test_an_order_expires_by_the_tick_though_nobody_trades(cloud: Cloud, matchers: list[Matcher]) -> None:
+    matcher = matchers[0]
+    matcher.settings = {"TICK_SECONDS": "0.2"}
+    matcher.start()
+    wait_for(matcher.leads, "nobody leads")
+    expire_time_ns = time.time_ns() + 1_500_000_000
+    expiring = replace(order(1), time_in_force=TimeInForce.GTT, expire_time_ns=expire_time_ns)
+    data = encode_commands("ACME-USD", [expiring])
+    cloud.client("kinesis").put_record(StreamName=f"{PREFIX}-orders", PartitionKey="ACME-USD", Data=data)
+
+    def expired() -> bool:
+        events = published(cloud).events.get("ACME-USD", [])
+        return bool(events) and events[-1].type == EventType.DONE
+
+    wait_for(expired, "it does not expire")
+    last = published(cloud).events["ACME-USD"][-1]
+    assert last.reason == CancelReason.EXPIRED
+    assert last.time_ns >= expire_time_ns
