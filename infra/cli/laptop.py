@@ -60,6 +60,9 @@ def up() -> None:
                 "The exchange is running already." + (" What changed was deployed." if laptop.update() else "")
             )
             stack = status.stack
+        elif mended := laptop.mend():
+            console.print("The exchange is running again; nothing was lost.")
+            stack = mended
         else:
             stack = laptop.up()
             console.print(f"\nReady in {stack['started_seconds']} s. An order can be placed.")

@@ -1,9 +1,11 @@
-"""Keeps one process running, as ECS keeps a task: `python -m infra.local.keeper --home DIR --name NAME -- COMMAND ...`.
+"""Keeps one process running, as ECS keeps a task: `python -m infra.local.keeper`, told by KEPT_PROCESS what to keep.
 
 What ends is started again after a pause, longer where it lives but briefly. SIGTERM ends the process, then the keeper.
+The command is no argument, or whoever ends the process by its command line would end its keeper with it.
 """
 
-import argparse
+import json
+import os
 import signal
 import sys
 import threading
@@ -16,6 +18,7 @@ import psutil
 from infra.local import processes
 from infra.local.processes import END_SECONDS_MAX, ProcessRecord, ProcessRecords
 
+KEPT_PROCESS = "KEPT_PROCESS"
 PAUSE_SECONDS_MIN, PAUSE_SECONDS_MAX = 1.0, 10.0
 HEALTHY_SECONDS_MIN = 10.0
 
@@ -62,15 +65,16 @@ class Keeper:
                 one.kill()
 
 
+def variables(name: str, command: Sequence[str], home: Path) -> dict[str, str]:
+    """The environment that tells a keeper what to keep."""
+    return {KEPT_PROCESS: json.dumps({"name": name, "command": list(command), "home": str(home)})}
+
+
 def main() -> None:
     """Keep the process until SIGTERM."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--home", type=Path, required=True)
-    parser.add_argument("--name", required=True)
-    parser.add_argument("command", nargs="+")
-    arguments = parser.parse_args()
-    records = ProcessRecords(arguments.home / "processes.json")
-    keeper = Keeper(arguments.name, arguments.command, arguments.home, records)
+    kept = json.loads(os.environ.pop(KEPT_PROCESS))
+    home = Path(kept["home"])
+    keeper = Keeper(kept["name"], kept["command"], home, ProcessRecords(home / "processes.json"))
     signal.signal(signal.SIGTERM, keeper.stop)
     signal.signal(signal.SIGINT, keeper.stop)
     keeper.run()

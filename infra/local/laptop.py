@@ -13,7 +13,7 @@ from typing import Any
 
 import urllib3
 
-from infra.local import deployment, packaging, preflight, processes
+from infra.local import deployment, keeper, packaging, preflight, processes
 from infra.local.clients import clients, environment
 from infra.local.processes import ProcessRecord, ProcessRecords
 from infra.local.settings import HOST, REGION, ROOT, LaptopSettings
@@ -102,6 +102,29 @@ class Laptop:
         shutil.rmtree(self.settings.home / "cloud", ignore_errors=True)
         return ended
 
+    def mend(self) -> dict[str, Any] | None:
+        """Start again what ended while the cloud, and so all state, lives on; None where there is nothing to go on."""
+        found = self.status()
+        living = {record.name for record, alive in found.processes if alive}
+        if not found.stack or not (self.settings.localstack_url or "cloud" in living):
+            return None
+        self.outputs = found.stack["outputs"]
+        if "edge" not in living:
+            with self._step("Starting the edge again"):
+                self._restart_edge()
+        if not {"matcher", "matcher" + processes.KEEPER} <= living:
+            with self._step("Starting the matcher again"):
+                names = ("matcher" + processes.KEEPER, "matcher")
+                processes.end([record for record, _ in found.processes if record.name in names])
+                for name in names:
+                    self._records.forget(name)
+                self._start_matcher()
+                self._wait_for("matcher", f"http://{HOST}:{self.settings.matcher_port}/health", _leads)
+        return found.stack
+
+    def _start_matcher(self) -> None:
+        self._keep("matcher", [sys.executable, "-m", "matcher", "run"], self._matcher_environment())
+
     def _clear_leftovers(self) -> None:
         living = [record.name for record, alive in self.status().processes if alive]
         if living:
@@ -129,7 +152,7 @@ class Laptop:
 
             stack["products"] = list_products(self)
         with self._step("Starting the matcher"):
-            self._keep("matcher", [sys.executable, "-m", "matcher", "run"], self._matcher_environment())
+            self._start_matcher()
         with self._step("Registering and funding demo customers"):
             stack.update(self._seed(self))
         with self._step("Waiting until an order can be placed"):
@@ -213,8 +236,8 @@ class Laptop:
     def _keep(self, name: str, command: list[str], variables: Mapping[str, str]) -> None:
         """Run it as ECS does: what ends is started again."""
         (self.settings.logs / f"{name}.log").unlink(missing_ok=True)
-        keeper = _module("infra.local.keeper", home=self.settings.home, name=name)
-        self._run(name + processes.KEEPER, [*keeper, "--", *command], variables)
+        told = keeper.variables(name, command, self.settings.home)
+        self._run(name + processes.KEEPER, _module("infra.local.keeper"), {**variables, **told})
 
     def _wait_for(self, name: str, url: str, ready: Callable[[bytes], bool] = lambda _: True) -> None:
         deadline = time.monotonic() + START_SECONDS_MAX
