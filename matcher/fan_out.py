@@ -1,6 +1,5 @@
 """Reading a shard by subscription: Kinesis pushes the records, and nobody else's reading slows ours."""
 
-import contextlib
 import queue
 import threading
 from collections.abc import Callable
@@ -40,33 +39,29 @@ class FanOutReader:
         self._wait_seconds = wait_seconds
         self._sleep = sleep
         # Bounded: a reader that falls behind makes Kinesis wait instead of filling the memory.
-        self._arrived: queue.Queue[Batch | UnavailableError] = queue.Queue(BATCHES_WAITING_MAX)
+        self._arrived: queue.Queue[Batch | Exception] = queue.Queue(BATCHES_WAITING_MAX)
         self._closed = threading.Event()
-        self._subscription: Any = None
         self._last: Batch | None = None
         self._thread = threading.Thread(target=self._receive, name=f"fan-out-{shard_id}", daemon=True)
         self._thread.start()
 
     def read(self) -> Batch:
-        """The next records pushed; none after a while without. Raises UnavailableError."""
+        """The next records pushed; none after a while without. Raises UnavailableError, and a defect as it is."""
         if self._last is not None:
             return self._last
         try:
             arrived = self._arrived.get(timeout=self._wait_seconds)
         except queue.Empty:
             return Batch(())
-        if isinstance(arrived, UnavailableError):
+        if isinstance(arrived, Exception):
             raise arrived
         if arrived.is_end:
             self._last = Batch((), is_end=True)
         return arrived
 
     def close(self) -> None:
-        """End the subscription."""
+        """End the subscription at its next event (one comes every few seconds); nothing waits for that."""
         self._closed.set()
-        if self._subscription is not None:
-            with contextlib.suppress(Exception):
-                self._subscription.close()
 
     def _receive(self) -> None:
         while not self._closed.is_set():
@@ -76,6 +71,9 @@ class FanOutReader:
                 if not self._closed.is_set():
                     self._hand_over(UnavailableError(f"{self._consumer_arn}: {error}"))
                     self._sleep(RESUBSCRIBE_SECONDS)
+            except Exception as error:  # noqa: BLE001 - a thread that died in silence would look like a quiet market
+                self._hand_over(error)
+                return
             else:
                 if is_end:
                     return
@@ -87,8 +85,11 @@ class FanOutReader:
         answer = self._client.subscribe_to_shard(
             ConsumerARN=self._consumer_arn, ShardId=self._shard_id, StartingPosition=start
         )
-        self._subscription = answer["EventStream"]
-        for event in self._subscription:
+        subscription = answer["EventStream"]
+        for event in subscription:
+            if self._closed.is_set():
+                subscription.close()
+                return False
             pushed = event["SubscribeToShardEvent"]
             # A shard that was split or merged ends by naming its children.
             is_end = bool(pushed.get("ChildShards"))
@@ -99,11 +100,9 @@ class FanOutReader:
                 return True
             if records:
                 self._after = records[-1].sequence_number
-            if self._closed.is_set():
-                return False
         return False
 
-    def _hand_over(self, arrived: Batch | UnavailableError) -> None:
+    def _hand_over(self, arrived: Batch | Exception) -> None:
         while not self._closed.is_set():
             try:
                 self._arrived.put(arrived, timeout=RESUBSCRIBE_SECONDS)

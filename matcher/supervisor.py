@@ -215,7 +215,13 @@ class Supervisor:
 
     def _renew_until(self, ended: threading.Event) -> None:
         while not ended.wait(self._lease_seconds / RENEWALS_PER_LEASE):
-            self.renew()
+            try:
+                self.renew()
+            except Exception:
+                # A defect. Leases that nobody renews would be lost and taken again for ever: better a new process.
+                logger.exception("leases can't be renewed any more")
+                self._failed = True
+                return
 
     def _leave(self) -> None:
         try:

@@ -235,3 +235,10 @@ def test_a_subscription_that_ends_or_breaks_is_taken_up_behind_its_last_record()
     assert reader.read().is_end
     starts = [request["StartingPosition"].get("SequenceNumber") for _, request in kinesis.asked]
     assert starts == [None, "2", "3", "3"]
+
+
+def test_a_defect_of_the_receiving_thread_reaches_the_loop() -> None:
+    kinesis = ScriptedKinesis([{"EventStream": Subscription([{"Records": "nonsense"}])}])
+    reader = FanOutReader(kinesis, "arn", "s", after=None, wait_seconds=5, sleep=lambda _: None)
+    with pytest.raises(TypeError):
+        reader.read()
