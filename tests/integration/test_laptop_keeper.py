@@ -7,22 +7,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from infra.local import processes
+from infra.local import keeper, processes
 from infra.local.processes import ProcessRecord, ProcessRecords
 from infra.local.settings import ROOT
 
 
 def _keep(home: Path) -> ProcessRecord:
-    command = [sys.executable, "-m", "infra.local.keeper", "--home", str(home), "--name", "one", "--"]
     waiting = [sys.executable, "-c", "import time; time.sleep(60)"]
-    return processes.start("one-keeper", [*command, *waiting], {"PYTHONPATH": str(ROOT)}, home / "logs" / "keeper.log")
+    told = {"PYTHONPATH": str(ROOT), **keeper.variables("one", waiting, home)}
+    return processes.start(
+        "one-keeper", [sys.executable, "-m", "infra.local.keeper"], told, home / "logs" / "keeper.log"
+    )
 
 
 def test_what_is_killed_is_started_again_and_ends_with_its_keeper(
     tmp_path: Path, eventually: Callable[[Callable[[], Any]], Any]
 ) -> None:
     records = ProcessRecords(tmp_path / "processes.json")
-    keeper = _keep(tmp_path)
+    keeping = _keep(tmp_path)
 
     def living(other_than: int) -> ProcessRecord | None:
         found = next((record for record in records.read() if record.name == "one"), None)
@@ -31,6 +33,6 @@ def test_what_is_killed_is_started_again_and_ends_with_its_keeper(
     first = eventually(lambda: living(0))
     os.kill(first.pid, signal.SIGKILL)
     second = eventually(lambda: living(first.pid))
-    assert processes.end([keeper]) == ["one-keeper"]
-    assert keeper.process() is None
+    assert processes.end([keeping]) == ["one-keeper"]
+    assert keeping.process() is None
     assert second.process() is None
