@@ -9,7 +9,6 @@ from typing import Any
 
 from infra.local import keeper, processes
 from infra.local.processes import ProcessRecord, ProcessRecords
-from infra.local.settings import ROOT
 
 
 def _keep(home: Path) -> ProcessRecord:
