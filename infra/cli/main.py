@@ -18,6 +18,7 @@ COMMANDS = {
     "audit": "infra.cli.audit:audit",
     "release": "infra.cli.release:release",
     "bench": "infra.cli.bench:bench",
+    "deploy": "infra.deploy.command:deploy",
 }
 
 
