@@ -1,5 +1,6 @@
 """What a record of commands did, as the packed bytes that the stream carries."""
 
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -12,7 +13,7 @@ class Batch:
     """
 
     data: bytes
-    ends: list[int] = field(repr=False)
+    ends: "array[int]" = field(repr=False)
     commands: int
     events: int
 

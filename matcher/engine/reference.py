@@ -6,6 +6,7 @@ for the time, draws a number or depends on the order of a set.
 """
 
 import hashlib
+from array import array
 from dataclasses import replace
 from fractions import Fraction
 from itertools import accumulate
@@ -134,7 +135,7 @@ class Engine:
             packed = self.apply_packed(stamped)
             if packed is not None:
                 results.append(packed)
-        ends = list(accumulate(map(len, results)))
+        ends = array("q", accumulate(map(len, results)))
         return Batch(b"".join(results), ends, len(decoded.commands), self.sequence - first)
 
     def _run_stops(self) -> None:

@@ -14,6 +14,7 @@ cdef class Core:
     cdef long long _end_capacity
     cdef readonly long long results
     cdef readonly long long events
+    cdef long long warmed
     cdef public long long phase
     cdef public long long rules_version
     cdef long long ticks_max
@@ -25,13 +26,15 @@ cdef class Core:
     cdef int _attach(self) except -1
     @cython.locals(at=cython.longlong, index=cython.longlong)
     cpdef Py_ssize_t run_batch(self, bytes data, long long start, long long count, long long time_ns) except -1
+    @cython.locals(at=cython.longlong, order=cython.longlong, seen=cython.longlong)
+    cdef int warm(self, long long start, long long end) noexcept
     cdef int _add_end(self, long long end) except -1
     cdef int execute(self, long long at, long long time_ns) except -1
     cdef int do_rarer(self, long long at, long long op) except -1
     cdef int reject(self, long long at, long long op, long long reason) except -1
     cdef int place(self, long long at) except -1
     cdef int remember(self, long long order_id) except -1
-    @cython.locals(flags=cython.longlong)
+    @cython.locals(flags=cython.longlong, is_capped=cython.bint)
     cdef Py_ssize_t new_order(self, long long at) except -1
     cdef int refusal_of_place(self, long long at) noexcept
     cdef int refusal_of_values(self, long long at) noexcept
@@ -43,9 +46,9 @@ cdef class Core:
     @cython.locals(order=cython.longlong)
     cdef int cancel_all(self, long long account_id) except -1
     cdef int cancel_if_unseen(self, long long at) except -1
+    @cython.locals(loses_place=cython.bint)
     cdef int amend(self, long long at) except -1
     cdef int refusal_of_amend(self, long long at, long long order) noexcept
     cdef int enter_phase(self, long long at) except -1
     cdef int configure(self, long long at) except -1
     cdef int follow_rules(self, long long at) except -1
-    cpdef long long end_of(self, long long index) noexcept

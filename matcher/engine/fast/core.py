@@ -94,6 +94,7 @@ if not cython.compiled:
         TYPE_MARKET,
         TYPE_SHIFT,
         WAITING,
+        WARMED,
     )
     from matcher.engine.fast.matching import Matching
 
@@ -123,6 +124,7 @@ class Core:
         self._end_capacity = 1024
         self.results = 0
         self.events = 0
+        self.warmed = 0
         self._attach()
         self._take_limits(product)
 
@@ -157,15 +159,36 @@ class Core:
         self.results = 0
         self.events = 0
         at = start
-        for _ in range(count):
+        for index in range(count):
+            if index % WARMED == 0:
+                self.warm(at, min(at + WARMED * COMMAND_WORDS, len(self._command_store)))
             out.begin()
             self.execute(at, time_ns if time_ns >= 0 else self.commands[at + COMMAND_TIME])
             events = out.end(self.commands, at, self.market.now_ns)
             if events:
-                self._add_end(out.length)
+                self._add_end(8 * out.length)
                 self.events += events
             at += COMMAND_WORDS + (PARAMETERS_WORDS if self.commands[at] & 255 == OP_CONFIGURE else 0)
         return at
+
+    def warm(self, start: int, end: int) -> int:
+        """Bring into the cache what the next commands will ask for.
+
+        A million remembered ids don't fit into it. Asked for one after the other each costs a trip to memory, asked for
+        together they cost one between them. Nothing is decided here, so a word that is no id does no harm.
+        """
+        ids, words = self.market.ids, self.market.pool.words
+        seen = 0
+        for at in range(start + COMMAND_ORDER_ID, end, COMMAND_WORDS):
+            seen ^= ids.map.warm(self.commands[at])
+        if ids.finished >= ids.finished_max:
+            seen ^= ids.warm_oldest(WARMED)
+        for at in range(start + COMMAND_ORDER_ID, end, COMMAND_WORDS):
+            order = ids.map.get(self.commands[at])
+            if order > 0:
+                seen ^= words[order] ^ words[order + FLAGS]
+        self.warmed = seen
+        return 0
 
     def _add_end(self, end: int) -> int:
         if self.results == self._end_capacity:
@@ -504,6 +527,7 @@ class Core:
         self.rules_version = version
         return 0
 
-    def end_of(self, index: int) -> int:
-        """Where the packed result `index` of the last batch ends, in bytes."""
-        return 8 * self.ends[index]
+    def result_ends(self) -> "array[int]":
+        """Where each packed result of the last batch ends, in bytes."""
+        ends: array[int] = self._end_store[: self.results]
+        return ends

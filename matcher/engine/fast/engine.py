@@ -23,6 +23,7 @@ from matcher.engine.product import ProductSpec
 __all__ = ["IS_COMPILED", "Engine"]
 
 _HEADER_WORDS = COMMAND_HEADER.size // 8
+_UNCHAINED_MAX = 64
 
 
 class Engine:
@@ -69,11 +70,14 @@ class Engine:
     @property
     def chain_hash(self) -> bytes:
         """The chain over all results so far. What batches added to it is hashed when it is asked for."""
+        self._settle_chain()
+        return self._chain
+
+    def _settle_chain(self) -> None:
         for batch in self._unchained:
             for packed in batch:
                 self._chain = chain_hash(self._chain, packed)
         self._unchained.clear()
-        return self._chain
 
     @property
     def now_ns(self) -> int:
@@ -148,8 +152,9 @@ class Engine:
     def _run(self, data: bytes, start: int, count: int, time_ns: int) -> Batch:
         core = self._core
         core.run_batch(data, start, count, time_ns)
-        ends = [core.end_of(index) for index in range(core.results)]
-        batch = Batch(core.market.out.packed(), ends, count, core.events)
-        if ends:
+        batch = Batch(core.market.out.packed(), core.result_ends(), count, core.events)
+        if batch.events:
             self._unchained.append(batch)
+            if len(self._unchained) > _UNCHAINED_MAX:
+                self._settle_chain()
         return batch

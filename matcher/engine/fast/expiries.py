@@ -11,7 +11,11 @@ from array import array
 import cython
 
 if not cython.compiled:
-    from matcher.engine.fast.layout import EXPIRIES_KEPT, ORDER_ID, RANK
+    from matcher.engine.fast.layout import (
+        EXPIRIES_KEPT,
+        ORDER_ID,
+        RANK,
+    )
     from matcher.engine.fast.order_pool import OrderPool
 
 

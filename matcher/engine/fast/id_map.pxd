@@ -9,6 +9,7 @@ cdef class IdMap:
     cdef readonly long long count
     cdef int _allocate(self, long long cells) except -1
     cdef long long probe(self, long long key) noexcept
+    cdef long long warm(self, long long key) noexcept
     cpdef long long get(self, long long key) noexcept
     cpdef int put(self, long long key, long long value) except -1
     cpdef int remove(self, long long key) except -1

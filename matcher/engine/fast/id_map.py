@@ -7,8 +7,12 @@ from array import array
 
 import cython
 
+from matcher.engine.fast.blocks import Block
+
 if not cython.compiled:
-    from matcher.engine.fast.layout import ABSENT
+    from matcher.engine.fast.layout import (
+        ABSENT,
+    )
 
 _CELLS_LEAST = 64
 
@@ -23,12 +27,12 @@ class IdMap:
         self._allocate(_CELLS_LEAST)
 
     def _allocate(self, cells: int) -> int:
-        self._store = array("q", bytes(16 * cells))
+        self._store = Block(2 * cells)
         self.mask = cells - 1
         if cython.compiled:
-            self.cells = cython.cast(cython.p_longlong, cython.cast(cython.size_t, self._store.buffer_info()[0]))
+            self.cells = cython.cast(cython.p_longlong, cython.cast(cython.size_t, self._store.address))
         else:
-            self.cells = self._store
+            self.cells = self._store.words
         return 0
 
     def probe(self, key: int) -> int:
@@ -41,6 +45,11 @@ class IdMap:
             if found in (key, 0):
                 return cell
             cell = (cell + 1) & self.mask
+
+    def warm(self, key: int) -> int:
+        """Bring the key's home cell into the cache; the number returned means nothing."""
+        mixed = ((key ^ (key >> 31)) & 2147483647) * 73244475
+        return self.cells[2 * ((mixed ^ (mixed >> 27)) & self.mask)]
 
     def get(self, key: int) -> int:
         """The key's value, or ABSENT."""

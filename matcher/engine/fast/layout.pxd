@@ -117,3 +117,4 @@ cdef enum:
     EVENT_WORDS_MAX = 12
     EXPIRIES_KEPT = 1024
     SAVED_WORDS = 14
+    WARMED = 16

@@ -377,6 +377,8 @@ class Matching:
         self.traded_low = 0
         self.traded_high = 0
         losses, entries = self.losses, self.entries
+        if not losses.best_level and not entries.best_level:
+            return 0
         if not (
             (losses.best_level and losses.best_price >= low) or (entries.best_level and entries.best_price <= high)
         ):

@@ -18,4 +18,6 @@ cdef class OrderIds:
     cpdef Py_ssize_t place(self, long long order_id, long long handle) except -1
     cpdef int retire(self, long long order_id, long long rank) except -1
     cpdef int revive(self, long long order_id, long long rank, long long handle) except -1
+    @cython.locals(seen=cython.longlong, rank=cython.longlong)
+    cdef long long warm_oldest(self, long long count) noexcept
     cdef int _grow(self) except -1

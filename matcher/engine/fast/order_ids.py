@@ -13,8 +13,11 @@ import cython
 
 if not cython.compiled:
     from matcher.engine.fast.id_map import IdMap
-    from matcher.engine.fast.layout import FINISHED
+    from matcher.engine.fast.layout import (
+        FINISHED,
+    )
 
+from matcher.engine.fast.blocks import Block
 from matcher.engine.memory import ORDER_IDS_MAX
 
 
@@ -32,12 +35,12 @@ class OrderIds:
         self._allocate(1024)
 
     def _allocate(self, length: int) -> int:
-        self._store = array("q", bytes(8 * length))
+        self._store = Block(length)
         self.ring_mask = length - 1
         if cython.compiled:
-            self.ring = cython.cast(cython.p_longlong, cython.cast(cython.size_t, self._store.buffer_info()[0]))
+            self.ring = cython.cast(cython.p_longlong, cython.cast(cython.size_t, self._store.address))
         else:
-            self.ring = self._store
+            self.ring = self._store.words
         return 0
 
     def get(self, order_id: int) -> int:
@@ -69,14 +72,21 @@ class OrderIds:
                 self.finished -= 1
         return 0
 
+    def warm_oldest(self, count: int) -> int:
+        """Bring into the cache what forgetting the oldest ids will touch; the number returned means nothing."""
+        seen = 0
+        for rank in range(self.first_rank, min(self.first_rank + count, self.next_rank)):
+            seen ^= self.map.warm(self.ring[rank & self.ring_mask])
+        return seen
+
     def queue(self) -> bytes:
         """The queued ids by rank, packed."""
         if self.next_rank == self.first_rank:
             return b""
         start, end = self.first_rank & self.ring_mask, self.next_rank & self.ring_mask
         if start < end:
-            return bytes(self._store[start:end].tobytes())
-        return bytes(self._store[start:].tobytes() + self._store[:end].tobytes())
+            return bytes(self._store.words[start:end].tobytes())
+        return bytes(self._store.words[start:].tobytes() + self._store.words[:end].tobytes())
 
     def load(self, packed: bytes, first_rank: int) -> None:
         """Fill an empty memory with queued ids, all FINISHED; the caller then sets the handles of the live ones."""

@@ -7,8 +7,14 @@ from array import array
 
 import cython
 
+from matcher.engine.fast.blocks import Block
+
 if not cython.compiled:
-    from matcher.engine.fast.layout import NEXT, ORDER_ID, ORDER_WORDS
+    from matcher.engine.fast.layout import (
+        NEXT,
+        ORDER_ID,
+        ORDER_WORDS,
+    )
 
 _ORDERS_LEAST = 256
 
@@ -22,15 +28,15 @@ class OrderPool:
         self.live = 0
         self.end = ORDER_WORDS
         self._free = 0
-        self._store = array("q", bytes(8 * ORDER_WORDS * _ORDERS_LEAST))
-        self._length = len(self._store)
+        self._length = ORDER_WORDS * _ORDERS_LEAST
+        self._store = Block(self._length)
         self._attach()
 
     def _attach(self) -> int:
         if cython.compiled:
-            self.words = cython.cast(cython.p_longlong, cython.cast(cython.size_t, self._store.buffer_info()[0]))
+            self.words = cython.cast(cython.p_longlong, cython.cast(cython.size_t, self._store.address))
         else:
-            self.words = self._store
+            self.words = self._store.words
         return 0
 
     def allocate(self) -> int:
@@ -41,9 +47,7 @@ class OrderPool:
             self._free = self.words[handle + NEXT]
             return handle
         if self.end == self._length:
-            self._store.extend(array("q", bytes(8 * self._length)))
-            self._length = 2 * self._length
-            self._attach()
+            self._grow()
         handle = self.end
         self.end = handle + ORDER_WORDS
         return handle
@@ -54,4 +58,16 @@ class OrderPool:
         self.words[handle + NEXT] = self._free
         self._free = handle
         self.live -= 1
+        return 0
+
+    def _grow(self) -> int:
+        old_store = self._store
+        old_words = self.words
+        length = self._length
+        self._length = 2 * length
+        self._store = Block(self._length)
+        self._attach()
+        for word in range(length):
+            self.words[word] = old_words[word]
+        del old_store
         return 0
