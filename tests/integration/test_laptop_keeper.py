@@ -9,6 +9,7 @@ from typing import Any
 
 from infra.local import keeper, processes
 from infra.local.processes import ProcessRecord, ProcessRecords
+from infra.local.settings import ROOT
 
 
 def _keep(home: Path) -> ProcessRecord:
