@@ -32,7 +32,7 @@ VERSION: Final = 1
 FRAME_LENGTH_MAX: Final = 2**31
 
 _FILE: Final = Struct("<4sHH")
-_FRAME: Final = Struct("<B3xII")
+_FRAME: Final = Struct("<B3sII")
 _TIME: Final = Struct("<q")
 _LENGTH: Final = Struct("<I")
 _COMMANDS, _NAMES, _ARRIVED = 1, 2, 3
@@ -110,7 +110,7 @@ class JournalWriter:
         self._pending.clear()
 
     def _write(self, kind: int, contents: bytes) -> None:
-        self._file.write(_FRAME.pack(kind, len(contents), zlib.crc32(contents)))
+        self._file.write(_FRAME.pack(kind, b"", len(contents), zlib.crc32(contents)))
         self._file.write(contents)
 
 
@@ -122,8 +122,8 @@ def read_journal(file: BinaryIO) -> Iterator[Frame]:
     header = file.read(_FILE.size)
     if len(header) < _FILE.size or not header.startswith(MAGIC):
         raise JournalError("the file is not a journal")
-    _, version, _ = _FILE.unpack(header)
-    if version != VERSION:
+    _, version, reserved = _FILE.unpack(header)
+    if version != VERSION or reserved:
         raise JournalError(f"version {version} of the journal's format is unknown here")
     names = b""
     while (frame := _read_frame(file)) is not None:
@@ -145,9 +145,9 @@ def _read_frame(file: BinaryIO) -> tuple[int, bytes] | None:
         return None
     if len(header) < _FRAME.size:
         raise JournalError("the journal ends within a frame")
-    kind, length, checksum = _FRAME.unpack(header)
-    if length > FRAME_LENGTH_MAX:
-        raise JournalError(f"a frame of {length} bytes is too long")
+    kind, padding, length, checksum = _FRAME.unpack(header)
+    if any(padding) or length > FRAME_LENGTH_MAX:
+        raise JournalError("a frame's head is damaged")
     contents = file.read(length)
     if len(contents) < length:
         raise JournalError("the journal ends within a frame")

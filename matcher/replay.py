@@ -208,7 +208,9 @@ def read_snapshot(path: Path) -> tuple[Engine, dict[int, str]]:
     data = path.read_bytes()
     if len(data) < _SNAPSHOT.size or not data.startswith(_SNAPSHOT_MAGIC):
         raise SnapshotError("the file is not a snapshot of the replay tool")
-    _, version, _, state_length, names_length, digest = _SNAPSHOT.unpack_from(data)
+    _, version, reserved, state_length, names_length, digest = _SNAPSHOT.unpack_from(data)
+    if reserved:
+        raise SnapshotError("the file is not a snapshot of the replay tool")
     if version != _SNAPSHOT_VERSION:
         raise SnapshotError(f"version {version} of the snapshot's format is unknown here")
     contents = data[_SNAPSHOT.size :]
