@@ -12,7 +12,7 @@ from typing import Any
 import boto3
 import botocore.loaders
 import botocore.session
-from botocore import UNSIGNED, awsrequest, useragent
+from botocore import UNSIGNED, awsrequest, regions, useragent
 from botocore.config import Config
 
 _LIBRARIES = (
@@ -55,6 +55,10 @@ _SERVICES = (
     "sqs",
     "stepfunctions",
 )
+
+
+# Their address is made of the request: the bucket, the connection's API.
+_ADDRESSED_BY_REQUEST = ("s3", "apigatewaymanagementapi")
 
 
 def share_botocore_models() -> None:
@@ -104,11 +108,29 @@ def clean_each_user_agent_once() -> None:
     )
 
 
+def resolve_each_endpoint_once() -> None:
+    """botocore works its way through a service's endpoint rules for each request; here they end at one address."""
+    resolver = regions.EndpointRulesetResolver
+    upstream = resolver.construct_endpoint
+
+    def construct(self: Any, operation_model: Any, call_args: Any, request_context: Any) -> Any:
+        if operation_model.service_model.service_name in _ADDRESSED_BY_REQUEST:
+            return upstream(self, operation_model, call_args, request_context)
+        known = self.__dict__.setdefault("endpoints_by_operation", {})
+        name = operation_model.name
+        if name not in known:
+            known[name] = upstream(self, operation_model, call_args, request_context)
+        return known[name]
+
+    resolver.construct_endpoint = construct
+
+
 for _library in _LIBRARIES:
     importlib.import_module(_library)
 share_botocore_models()
 send_requests_in_one_piece()
 clean_each_user_agent_once()
+resolve_each_endpoint_once()
 gc.collect()
 # What is there now never becomes garbage: keep the collector from touching, and so copying, the shared pages.
 gc.freeze()
