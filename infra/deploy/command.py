@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import boto3
 import typer
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from infra.deploy import foundation, image, listing, operators, preflight, smoke, stack, web
@@ -42,7 +43,10 @@ def deploy(
         os.environ["AWS_DEFAULT_REGION"] = os.environ["AWS_REGION"] = target.region
         _deploy(target, commands, operator=operator, image_uri=image_uri, products=products)
     except DeployError as error:
-        console.print(f"[red]{error}[/red]")
+        console.print(str(error), style="red", markup=False)
+        raise typer.Exit(1) from error
+    except (ClientError, BotoCoreError) as error:
+        console.print(f"AWS said no: {error}. Mend it and deploy again.", style="red", markup=False)
         raise typer.Exit(1) from error
 
 
@@ -74,7 +78,7 @@ def _deploy(stage: Stage, commands: Commands, *, operator: str, image_uri: str, 
 def _check(stage: Stage, commands: Commands, *, build_image: bool) -> None:
     found = list(preflight.findings(stage, clients, commands, build_image=build_image))
     for finding in found:
-        console.print(f"[{'red' if finding.is_problem else 'yellow'}]{finding.sentence}[/]")
+        console.print(finding.sentence, style="red" if finding.is_problem else "yellow", markup=False)
     if any(finding.is_problem for finding in found):
         raise DeployError("Nothing was deployed. Mend what is red and deploy again.")
     _done("preflight")

@@ -1,5 +1,6 @@
 """The first operator. Those after them are invited from the console, by two operators."""
 
+import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,7 +17,12 @@ def invite_first(email: str, outputs: Mapping[str, str], clients: Callable[[str]
         return False
     attributes = [{"Name": "email", "Value": email}, {"Name": "email_verified", "Value": "true"}]
     user = cognito.admin_create_user(
-        UserPoolId=pool, Username=email, UserAttributes=attributes, DesiredDeliveryMediums=["EMAIL"]
+        UserPoolId=pool,
+        Username=email,
+        UserAttributes=attributes,
+        # Mailed to them and to nobody else, good for a day and one login.
+        TemporaryPassword=f"{secrets.token_urlsafe(16)}-Aa1",
+        DesiredDeliveryMediums=["EMAIL"],
     )["User"]
     for group in GROUPS:
         cognito.admin_add_user_to_group(UserPoolId=pool, Username=user["Username"], GroupName=group)

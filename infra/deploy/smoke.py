@@ -11,6 +11,7 @@ import urllib3
 from infra.deploy.commands import DeployError
 
 WAIT_SECONDS_MAX = 60
+NAME_SECONDS_MAX = 300
 # Reserved for documentation (RFC 2606): no mail ever leaves for it.
 EMAIL = "smoke@example.com"
 
@@ -35,7 +36,10 @@ class Door:
         """One request. Raises SmokeError for any other status."""
         sent = json.dumps(body).encode() if body is not None else None
         headers = {**self._headers, "Content-Type": "application/json"}
-        answer = self._pool.request(method, self._url + path, body=sent, headers=headers)
+        try:
+            answer = self._pool.request(method, self._url + path, body=sent, headers=headers)
+        except urllib3.exceptions.HTTPError as error:
+            raise SmokeError(f"{method} {self._url}{path} was not answered: {error}") from error
         if answer.status != status:
             text = answer.data.decode(errors="replace")[:500]
             raise SmokeError(f"{method} {path} answered {answer.status} instead of {status}: {text}")
@@ -48,7 +52,7 @@ def walk(door: Door, outputs: Mapping[str, str], clients: Callable[[str], Any], 
     With the sandbox bank money comes and an order is placed, found and cancelled. With a real one the customer stays
     without money, and the order must be refused for exactly that.
     """
-    door.ask("GET", "/time")
+    _open(door)
     product = door.ask("GET", "/products")[0]
     yield f"market data answers, {product['id']} is listed"
     door.ask("GET", "/nothing/here", status=404)
@@ -83,6 +87,20 @@ def walk(door: Door, outputs: Mapping[str, str], clients: Callable[[str], Any], 
         door.ask("DELETE", f"/orders/{placed['id']}")
     done = _until(door, placed["id"], {"done", "rejected"})
     yield f"it is {done['status']} and settled; its hold is released"
+
+
+def _open(door: Door) -> None:
+    """A name that is new takes a while until everybody knows it."""
+    deadline = time.monotonic() + NAME_SECONDS_MAX
+    while True:
+        try:
+            door.ask("GET", "/time")
+        except SmokeError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(5)
+        else:
+            return
 
 
 def make_customer(user_pool_id: str, password: str, clients: Callable[[str], Any]) -> None:
