@@ -14,6 +14,10 @@ from enum import Enum
 from infra.demo.lobster import Best, Kind, Message, Row
 
 
+# A cancellation that names no order.
+NOBODY = -1
+
+
 class Role(Enum):
     """Who sends: what was there before, the orders of the file, those who take."""
 
@@ -255,7 +259,7 @@ class Day:
             self._rest(time_ns, Role.ANONYMOUS, 0, buying=buying, price=best.price, size=missing)
         elif missing < 0:
             self.counts.corrected += 1
-            self._reduce(Message(time_ns, Kind.REDUCED, 0, -missing, best.price, buying))
+            self._reduce(Message(time_ns, Kind.REDUCED, NOBODY, -missing, best.price, buying))
 
     def _forget(self, time_ns: int, *, buying: bool, but: int) -> None:
         for price in [price for price in self._levels[buying] if price != but]:
