@@ -13,7 +13,6 @@ from enum import Enum
 
 from infra.demo.lobster import Best, Kind, Message, Row
 
-
 # A cancellation that names no order.
 NOBODY = -1
 
