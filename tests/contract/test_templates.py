@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 from typing import Any
 
 import pytest
 from cfnlint.api import ManualArgs, lint_by_config
 
+from infra.deploy.commands import SAM_CLI_VERSION
 from tests.contract.cloud_definition import (
     NESTED,
     ROOT,
@@ -100,6 +102,13 @@ def test_the_websocket_stage_is_named_as_the_path_that_serves_it() -> None:
 def test_error_pages_do_not_hide_the_apis_answers() -> None:
     distribution = nested_template("edge")["Resources"]["Distribution"]["Properties"]["DistributionConfig"]
     assert "CustomErrorResponses" not in distribution
+
+
+def test_tools_have_one_version_wherever_they_are_named() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    pinned = dict(re.findall(r"^(\w+_VERSION) := (\S+)$", makefile, re.MULTILINE))
+    assert pinned["SAM_CLI_VERSION"] == SAM_CLI_VERSION
+    assert f"astral-sh/uv:{pinned['UV_VERSION']} " in (ROOT / "matcher/Dockerfile").read_text()
 
 
 def test_a_deployment_of_the_matcher_overlaps() -> None:
