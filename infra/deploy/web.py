@@ -14,9 +14,9 @@ FOREVER, NEVER = "public, max-age=31536000, immutable", "no-cache"
 
 
 def build(commands: Commands) -> Path | None:
-    """Build the screen; None where the repository has none."""
+    """The screen's folder: built where it has to be built, as it is where not; None where there is no screen."""
     if not (WEB / "package.json").is_file():
-        return None
+        return WEB if (WEB / "index.html").is_file() else None
     if not commands.exists("npm"):
         raise DeployError(
             "npm is missing, and the web pages are built with it: install Node 20 or newer from nodejs.org."
