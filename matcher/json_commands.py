@@ -153,7 +153,7 @@ def _check_combination(command: Command, *, has_expiry: bool) -> None:
 
 def _parse(line: bytes) -> dict[str, Any]:
     try:
-        fields = json.loads(line.decode("utf-8"), parse_constant=_no_constant)
+        fields = _DECODER.decode(line.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise MalformedLineError("the line is not UTF-8") from error
     except (ValueError, RecursionError) as error:
@@ -165,6 +165,9 @@ def _parse(line: bytes) -> dict[str, Any]:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number")
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_no_constant)
 
 
 def _units_reader(increment: Fraction, factor: int) -> Callable[[str], int | None]:

@@ -2,7 +2,7 @@
 
 from random import Random
 
-from exchange.messages import Command, Op, OrderType, Phase, ProductParameters, SelfTradePrevention, TimeInForce
+from exchange.messages import Command, Op, OrderType, Phase, ProductParameters, SelfTradePrevention, Side, TimeInForce
 
 from matcher.engine import ProductSpec
 
@@ -20,9 +20,11 @@ _NONSENSE = (-1, 0, -(2**63), 2**63 - 1, 10**12 + 1, 10**18)
 class Flow:
     """An endless flow of commands from one seed."""
 
-    def __init__(self, random: Random, *, hostile: bool = True) -> None:
+    def __init__(self, random: Random, *, hostile: bool = True, is_deep: bool = False) -> None:
+        """`hostile` adds nonsense; `is_deep` builds a book of hundreds of prices instead of trading it away."""
         self._random = random
         self._hostile = hostile
+        self._is_deep = is_deep
         self._time_ns = 1
         self._next_id = 1
         self._auction = False
@@ -33,6 +35,9 @@ class Flow:
         self._time_ns += random.choice((0, 0, 1, 1, 2, 5, -3))
         time_ns = max(self._time_ns, 0)
         draw = random.random()
+        if self._is_deep:
+            # Hardly ever a command that empties the book.
+            draw = draw * 0.9 if random.random() < 0.999 else draw
         if draw < 0.62:
             return self._place(time_ns)
         if draw < 0.76:
@@ -68,7 +73,14 @@ class Flow:
         random = self._random
         if random.random() < 0.03:
             return random.choice((CENTRE * 2, 1, CENTRE // 2))
-        return CENTRE + int(random.gauss(0, 6))
+        return CENTRE + int(random.gauss(0, 150 if self._is_deep else 6))
+
+    def _side_and_price(self) -> tuple[int, int]:
+        """In a deep book most orders stand away from the other side."""
+        side, price = self._random.randint(1, 2), self._price()
+        if self._is_deep and self._random.random() < 0.9:
+            side = Side.BUY if price < CENTRE else Side.SELL
+        return side, price
 
     def _size(self) -> int:
         return self._random.randint(1, 30)
@@ -79,7 +91,8 @@ class Flow:
             order_id, self._next_id = self._next_id, self._next_id + 1
         else:
             order_id = self._some_id()
-        is_limit = random.random() < 0.8
+        side, price = self._side_and_price()
+        is_limit = random.random() < (0.97 if self._is_deep else 0.8)
         time_in_force = random.choices(list(TimeInForce), weights=(60, 15, 12, 13))[0]
         may_rest = is_limit and time_in_force in (TimeInForce.GTC, TimeInForce.GTT)
         has_stop = random.random() < 0.15
@@ -90,13 +103,13 @@ class Flow:
             Op.PLACE,
             order_id=order_id,
             account_id=random.randint(1, 5),
-            side=random.randint(1, 2),
+            side=side,
             order_type=OrderType.LIMIT if is_limit else OrderType.MARKET,
             time_in_force=time_in_force,
             stop=random.randint(1, 2) if has_stop else 0,
             self_trade_prevention=random.choice(list(SelfTradePrevention)),
             post_only=may_rest and not has_stop and random.random() < 0.1,
-            price=self._price() if is_limit else 0,
+            price=price if is_limit else 0,
             size=size,
             funds=random.randint(1_000, 40_000) if by_funds else 0,
             stop_price=self._price() if has_stop else 0,

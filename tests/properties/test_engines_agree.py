@@ -16,6 +16,9 @@ pytest.importorskip("cython", reason="neither a compiled engine nor Cython's sta
 
 from matcher.engine.fast.engine import Engine as FastEngine
 
+DEEP = ProductSpec.from_parameters(
+    "DEEP-USD", ProductParameters("DEEP", "USD", "0.1", "0.01", "0.1", "1000", "1", "10.00", "")
+)
 BANDS = ["", "0", "0.05", "0.123456789012345678", "1", "2.5"]
 
 
@@ -29,6 +32,17 @@ def test_they_say_the_same_and_are_in_the_same_state(seed: int, product: Product
         assert fast.apply_packed(command) == reference.apply_packed(command)
     assert fast.snapshot() == reference.snapshot()
     assert fast.chain_hash == reference.chain_hash
+
+
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=3, deadline=None)
+def test_they_agree_on_a_book_of_hundreds_of_prices(seed: int) -> None:
+    reference, fast, flow = ReferenceEngine(DEEP), FastEngine(DEEP), Flow(Random(seed), is_deep=True)
+    for _ in range(2000):
+        command = flow.command()
+        assert fast.apply_packed(command) == reference.apply_packed(command)
+    assert fast.snapshot() == reference.snapshot()
+    assert FastEngine.restore(reference.snapshot()).snapshot() == reference.snapshot()
 
 
 @given(seed=st.integers(0, 2**32))
