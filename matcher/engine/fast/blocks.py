@@ -18,12 +18,12 @@ class Block:
     def __init__(self, count: int) -> None:
         size = 8 * count
         self.words: Any
-        if size < _HUGE_FROM_BYTES:
+        if size < _HUGE_FROM_BYTES or not hasattr(mmap, "MADV_HUGEPAGE"):
             self.words = array("q", bytes(size))
             self.address: int = self.words.buffer_info()[0]
             return
-        pages = mmap.mmap(-1, size)
-        if hasattr(mmap, "MADV_HUGEPAGE"):
-            pages.madvise(mmap.MADV_HUGEPAGE)
+        # Private: shared memory, which is the default, is given huge pages by another switch that is mostly off.
+        pages = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        pages.madvise(mmap.MADV_HUGEPAGE)
         self.words = memoryview(pages).cast("q")
         self.address = ctypes.addressof(ctypes.c_char.from_buffer(pages))
