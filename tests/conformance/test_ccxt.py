@@ -71,7 +71,7 @@ def empty_book(pair: Pair) -> Iterator[None]:
 
 
 def _nothing_open(client: Any) -> bool:
-    return client.fetch_open_orders(SYMBOL) == []
+    return not client.fetch_open_orders(SYMBOL)
 
 
 def exact_balances(client: Any) -> dict[str, Decimal]:

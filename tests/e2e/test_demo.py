@@ -1,0 +1,91 @@
+"""What a newcomer does: up, demo, audit, down; and what must hold when the matcher is killed in the middle."""
+
+import time
+
+import pytest
+
+from tests.e2e.conftest import CommandLine, figure
+from tests.unit.demo.test_nasdaq import DATA
+
+pytestmark = pytest.mark.cloud
+AUDIT_HOLDS = "The audit holds"
+
+
+def test_a_flow_is_traded_settled_and_accounted_for(exchange: CommandLine) -> None:
+    demo = exchange.run("demo", "--orders", "250", "--seed", "7", "--rate", "0")
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    assert figure(demo.stdout, "orders sent") == 250
+    assert figure(demo.stdout, "accepted") > 230
+    assert figure(demo.stdout, "trades") > 10
+    assert AUDIT_HOLDS in demo.stdout
+
+
+def test_the_same_seed_may_be_sent_again_and_one_market_be_chosen(exchange: CommandLine) -> None:
+    demo = exchange.run("demo", "--orders", "60", "--seed", "7", "--product", "EUR-USD", "--rate", "0", "--leave")
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    assert figure(demo.stdout, "orders sent") == 60
+    assert figure(demo.stdout, "left open") > 0
+
+
+def test_a_matcher_that_is_killed_loses_and_doubles_nothing(exchange: CommandLine) -> None:
+    killed: list[int] = []
+    output: list[str] = []
+    with exchange.start("demo", "--orders", "400", "--seed", "11", "--rate", "40") as demo:
+        assert demo.stdout is not None
+        for line in demo.stdout:
+            output.append(line)
+            # A line comes every few seconds while orders flow; the first two find the matcher busy.
+            if " of 400" in line and len(killed) < 2 and not line.startswith("Orders: 400"):
+                matcher = exchange.process("matcher")
+                matcher.kill()
+                matcher.wait(10)
+                killed.append(matcher.pid)
+                _wait_for_another(exchange, matcher.pid)
+    text = "".join(output)
+    assert demo.returncode == 0, text
+    assert killed, text
+    assert figure(text, "orders sent") == 400
+    assert figure(text, "trades") > 10
+    assert AUDIT_HOLDS in text
+
+
+def _wait_for_another(exchange: CommandLine, pid: int) -> None:
+    """Return when the keeper has started a matcher again."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        record = next((entry for entry in exchange.records() if entry.name == "matcher"), None)
+        if record is not None and record.pid != pid and record.process():
+            return
+        time.sleep(0.1)
+    pytest.fail("nobody started the matcher again")
+
+
+def test_a_real_morning_is_replayed(exchange: CommandLine) -> None:
+    if not DATA.is_file():
+        pytest.skip(f"no NASDAQ day at {DATA}: it may not be published with the code")
+    demo = exchange.run("demo", "--lobster", str(DATA), "--limit", "150")
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    assert "runs traded exactly as on NASDAQ" in demo.stdout
+    assert AUDIT_HOLDS in demo.stdout
+
+
+def test_the_audit_by_itself_agrees(exchange: CommandLine) -> None:
+    audit = exchange.run("audit")
+    assert audit.returncode == 0, audit.stdout + audit.stderr
+    assert AUDIT_HOLDS in audit.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--product", "XXX-YYY"), "There is no product XXX-YYY"),
+        (("--lobster", "nowhere.zip"), "There is no file nowhere.zip"),
+    ],
+)
+def test_what_can_not_be_done_is_said_in_a_sentence(
+    exchange: CommandLine, arguments: tuple[str, ...], said: str
+) -> None:
+    demo = exchange.run("demo", *arguments)
+    assert demo.returncode == 1
+    assert said in demo.stdout
+    assert "Traceback" not in demo.stdout + demo.stderr
