@@ -8,7 +8,7 @@ class Settings(EnvironmentSettings):
 
     health_port        where /health is served; 0 takes any free port
     lease_seconds      how long a lease that nobody renews keeps others out
-    poll_milliseconds  the pause after an empty read: 200 keeps to the 5 reads a second that Kinesis grants a shard
+    poll_milliseconds  the pause after a read: 200 keeps to the 5 reads a second that Kinesis grants a shard
     tick_seconds       how often each product is told the time; 0 never
     snapshot_seconds, snapshot_commands    whichever comes first makes the next snapshot
     enhanced_fan_out_consumer_arn          subscribe as this consumer instead of polling

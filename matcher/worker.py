@@ -26,6 +26,8 @@ from matcher.ticks import Ticker
 
 RELEASES_READ_SECONDS: Final = 5.0
 
+# A read this large says that more waits behind it.
+BACKLOG_RECORDS_MIN = 500
 logger = Logger(service="matcher", child=True)
 
 
@@ -164,7 +166,8 @@ class ShardWorker:
                 return True
             self._end_pauses(loop)
             ticker.tick(loop.sequences)
-            if not batch.records:
+            # A pause keeps to the reads that Kinesis grants and lets a batch gather; a backlog is read without.
+            if len(batch.records) < BACKLOG_RECORDS_MIN:
                 self._stop.wait(self._world.poll_seconds)
         return False
 
