@@ -1,0 +1,50 @@
+"""Measure, and write docs/benchmarks.md."""
+
+import argparse
+import asyncio
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from bench import costs, laptop, load, machine
+from bench.document import Measured, document
+
+CLIENTS = (1, 8, 16)
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("--runs", type=int, default=3, help="how often each number of clients is measured")
+    parser.add_argument("--orders", type=int, default=800, help="orders a run")
+    parser.add_argument("--output", type=Path, default=PAGE, help="the page to write")
+    options = parser.parse_args()
+    described = machine.describe()
+    runs: dict[int, list[load.Run]] = {clients: [] for clients in CLIENTS}
+    latencies: dict[int, list[float]] = {}
+    with laptop.running(customers=max(CLIENTS) + 1) as bench:
+        asyncio.run(load.throughput(bench, max(CLIENTS), 100, "warm"))
+        for number in range(options.runs):
+            for clients in CLIENTS:
+                run = asyncio.run(load.throughput(bench, clients, options.orders, f"run{number}-{clients}"))
+                print(
+                    f"{clients} clients: {run.accepted_rate:.0f} orders a second, {run.settled_rate:.0f} settled",
+                    flush=True,
+                )
+                runs[clients].append(run)
+        for clients in CLIENTS:
+            latencies[clients] = asyncio.run(load.latency(bench, clients, options.orders // 4, f"latency-{clients}"))
+            print(f"{clients} clients: {load.percentile(latencies[clients], 50) * 1000:.0f} ms to settled", flush=True)
+    # In a process of its own: PynamoDB's connections belong to the first laptop cloud of theirs.
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as executor:
+        phases = executor.submit(costs.count_apart, max(CLIENTS)).result()
+    for phase in phases:
+        print(f"a million times {phase.title}: {costs.dollars_a_million(phase):.2f} dollars", flush=True)
+    measured = Measured(described, runs, latencies, phases, options.orders, load.POLL_SECONDS)
+    options.output.write_text(document(measured), encoding="utf-8")
+    print(f"Written: {options.output}")
+
+
+if __name__ == "__main__":
+    main()
