@@ -123,10 +123,13 @@ def _requests(phases: Sequence[Phase]) -> Iterator[Sequence[str]]:
         shown = name.replace("request TrentService", "request KMS").replace(
             "request AWSStepFunctions", "request States"
         )
-        yield (shown.removeprefix("request "), *(_amount(phase.counts.get(name, 0.0)) for phase in phases))
+        amounts = [_amount(phase.counts.get(name, 0.0)) for phase in phases]
+        if any(amounts):
+            yield (shown.removeprefix("request "), *amounts)
     for name in sorted({name for phase in phases for name in phase.counts if name.startswith("cpu ")}):
-        shares = (phase.counts.get(name, 0.0) * 1000 for phase in phases)
-        yield (f"processor ms of {name.removeprefix('cpu ')}", *(_amount(share) for share in shares))
+        shares = [_amount(phase.counts.get(name, 0.0) * 1000) for phase in phases]
+        if any(shares):
+            yield (f"processor ms of {name.removeprefix('cpu ')}", *shares)
 
 
 def _units(phases: Sequence[Phase]) -> Iterator[Sequence[str]]:

@@ -25,8 +25,8 @@ from infra.local.clients import environment
 from infra.local.laptop import read_stack
 from infra.local.settings import LaptopSettings
 
-ORDERS = 3_000
-RATE = 60.0
+ORDERS = 2_400
+RATE = 50.0
 CONCURRENCY = 16
 AUDIT_WAIT_SECONDS = 120
 LOG_WIDTH = 120
