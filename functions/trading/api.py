@@ -19,7 +19,7 @@ from exchange.rest import Api, ApiRequest, read_body
 from exchange.trading.listing import list_fills, list_orders
 from exchange.trading.market import RecentMarket
 from exchange.trading.model import Trader, order_json
-from exchange.trading.request import TOLERATED, PlaceOrderBody, named, order_terms
+from exchange.trading.request import TOLERATED, PlaceOrderBody, named, order_terms, product_named, product_to_cancel
 from exchange.trading.service import Desk, cancel_order, cancel_orders, find_order, place_order
 from exchange.trading.store import DynamoOrderEntry, KinesisCommandStream, bind_order_entry
 from exchange.users.access import authenticator
@@ -78,7 +78,7 @@ def place(request: ApiRequest, who: Principal) -> Any:
     if isinstance(body, Refused):
         return body
     owner = Trader(who.user_id, who.account_id, who.key_id)
-    return _shown(place_order(desk, owner, body.product_id, order_terms(body), named(body)))
+    return _shown(place_order(desk, owner, product_named(body), order_terms(body), named(body)))
 
 
 @app.endpoint("GET", "/orders", caller=viewer)
@@ -90,8 +90,10 @@ def orders(request: ApiRequest, who: Principal) -> Any:
 @app.endpoint("DELETE", "/orders", caller=trader)
 def cancel_many(request: ApiRequest, who: Principal) -> Any:
     """Cancel all live orders, or those of one product."""
-    product_id = request.query("product_id")
-    canceled = cancel_orders(desk, who.account_id, product_id.replace("/", "-") if product_id else None)
+    product_id = product_to_cancel(request)
+    if isinstance(product_id, Refused):
+        return product_id
+    canceled = cancel_orders(desk, who.account_id, product_id)
     return canceled if isinstance(canceled, Refused) else [to_uuid(order.order_id) for order in canceled]
 
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ClientError
 from exchange.audit import Finding, World, check
 from exchange.audit.model import Replayed
 from exchange.audit.store import Places, bind_tables, read_cursors, read_executions, read_world, scan_stream
 from exchange.aws.clients import client
 from exchange.aws.dynamodb import bind
 from exchange.instruments.store import InstrumentStore
+from exchange.kernel.errors import OutageError
 from exchange.orders.store import OrderStore
 from exchange.settlement.model import Cursor
 from pynamodb.exceptions import PynamoDBException
@@ -56,7 +57,7 @@ def audit(
         raise typer.Exit(1)
     try:
         verdict = audit_stack(stack, environment(settings), wait_seconds=wait)
-    except (BotoCoreError, PynamoDBException) as error:
+    except (BotoCoreError, ClientError, PynamoDBException, OutageError) as error:
         console.print(f"The cloud at {stack['aws_endpoint_url']} does not answer: {error}", style="red", markup=False)
         console.print("See what runs with: exchange status", style="red")
         raise typer.Exit(1) from error

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import psutil
 import typer
+import urllib3
 from rich.console import Console
 from rich.table import Table
 
@@ -176,6 +177,12 @@ def mail(
     address: Annotated[str, typer.Argument(help="whose mail; none: everybody's")] = "",
 ) -> None:
     """Show the mail that the exchange sent: the laptop delivers none, it keeps all."""
-    for message in messages(LaptopSettings.load(), address):
+    settings = LaptopSettings.load()
+    try:
+        kept = messages(settings, address)
+    except urllib3.exceptions.HTTPError:
+        _stop(f"The cloud at {settings.endpoint_url} does not answer: see what runs with `exchange status`.")
+        return
+    for message in kept:
         console.print(f"[bold]{', '.join(message.to)}[/]  {message.subject}")
         console.print(message.text, markup=False)

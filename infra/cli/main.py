@@ -2,6 +2,8 @@
 
 import importlib
 import importlib.util
+import signal
+import sys
 from typing import Any
 
 import typer
@@ -58,7 +60,8 @@ def exchange() -> None:
 
 
 def main() -> None:
-    """The entry point `exchange`."""
+    """The entry point `exchange`. A polite end (a canceled CI job) unwinds like Ctrl-C: what was started is ended."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     app()
 
 

@@ -107,7 +107,7 @@ class Edge:
         except TimeoutError:
             return error(504, "EDGE_TIMED_OUT", "The exchange did not answer in time: whether it acted is unknown")
         except aiohttp.ClientConnectorError:
-            return error(502, "EDGE_UNREACHABLE", "The exchange can't be reached: nothing happened")
+            return error(503, "EDGE_UNREACHABLE", "The exchange can't be reached: nothing happened")
         except aiohttp.ClientError:
             return error(504, "EDGE_ANSWER_LOST", "The exchange's answer was lost: whether it acted is unknown")
 
@@ -130,7 +130,7 @@ class Edge:
         except aiohttp.WSServerHandshakeError as refusal:
             return error(refusal.status, "EDGE_CONNECTION_REFUSED", "The exchange refused the connection")
         except (aiohttp.ClientError, TimeoutError):
-            return error(502, "EDGE_UNREACHABLE", "The exchange can't be reached")
+            return error(503, "EDGE_UNREACHABLE", "The exchange can't be reached")
         downstream = web.WebSocketResponse(max_msg_size=FRAME_BYTES_MAX, compress=False, heartbeat=60)
         await downstream.prepare(request)
         await _join(downstream, upstream)
@@ -196,9 +196,9 @@ async def _join(downstream: web.WebSocketResponse, upstream: aiohttp.ClientWebSo
 
 def error(status: int, code: str, message: str) -> web.Response:
     """The edge's own error, in the shape of all of ours."""
-    return web.json_response(
-        {"message": message, "code": code, "request_id": f"edge-{secrets.token_hex(8)}"}, status=status
-    )
+    headers = {"Retry-After": "1"} if status == 503 else {}
+    body = {"message": message, "code": code, "request_id": f"edge-{secrets.token_hex(8)}"}
+    return web.json_response(body, status=status, headers=headers)
 
 
 def application(settings: EdgeSettings) -> web.Application:

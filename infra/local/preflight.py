@@ -3,7 +3,7 @@
 import shutil
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from infra.local.processes import holder
@@ -19,6 +19,7 @@ def problems(settings: LaptopSettings) -> Iterator[str]:
     yield from node_problem(shutil.which("node"))
     settings.home.mkdir(parents=True, exist_ok=True)
     yield from disk_problem(settings.home, free_bytes=shutil.disk_usage(settings.home).free)
+    yield from same_port_problem(settings.ports)
     for variable, port in settings.ports.items():
         ours = variable != "EXCHANGE_CLOUD_PORT" or not settings.localstack_url
         if ours and not is_free(port):
@@ -35,7 +36,17 @@ def python_problem(version: tuple[int, ...]) -> Iterator[str]:
 def node_problem(path: str | None) -> Iterator[str]:
     """No Node."""
     if path is None:
-        yield "Node.js is missing, and the web pages are built with it: install Node 20 or newer from nodejs.org."
+        yield "Node.js is missing, and the web pages are checked with it: install Node 20 or newer from nodejs.org."
+
+
+def same_port_problem(ports: Mapping[str, int]) -> Iterator[str]:
+    """Two of ours on one port."""
+    by_port: dict[int, list[str]] = {}
+    for variable, port in ports.items():
+        by_port.setdefault(port, []).append(variable)
+    for port, variables in by_port.items():
+        if len(variables) > 1:
+            yield f"{' and '.join(variables)} are both {port}: give each a port of its own."
 
 
 def disk_problem(home: Path, *, free_bytes: int) -> Iterator[str]:

@@ -122,10 +122,13 @@ class Tables:
         account = customer_account(account_id)
         return self.balances.get((account, asset), Balance(account, asset, 0, 0, 0))
 
-    def list_orders(self, account_id: int, *, live_only: bool, before_key: str | None, limit: int) -> Sequence[Order]:
-        """An account's orders, newest first."""
+    def list_orders(
+        self, account_id: int, *, live_only: bool, before_key: str | None, limit: int, after_key: str | None = None
+    ) -> Sequence[Order]:
+        """An account's orders, newest first, older than `before_key` and newer than `after_key`."""
+        newest_known = f"{after_key}~" if after_key else ""
         own = [o for o in self.stored.values() if o.account_id == account_id and (o.live or not live_only)]
-        older = [o for o in own if before_key is None or created_key(o) < before_key]
+        older = [o for o in own if newest_known < created_key(o) < (before_key or "~")]
         return sorted(older, key=created_key, reverse=True)[:limit]
 
     def pending_since(self, before_ns: int, *, limit: int) -> Sequence[Order]:

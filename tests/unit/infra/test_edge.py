@@ -95,10 +95,10 @@ def test_what_the_edge_says_cannot_be_sent_in(tmp_path: Path) -> None:
     _run(check, tmp_path)
 
 
-def test_a_dead_cloud_is_a_502_in_our_shape(tmp_path: Path) -> None:
+def test_a_dead_cloud_is_a_503_in_our_shape(tmp_path: Path) -> None:
     async def check(session: aiohttp.ClientSession, url: URL) -> None:
         async with session.get(url / "products") as answer:
-            assert answer.status == 502
+            assert answer.status == 503
             assert set(await _json(answer)) == {"message", "code", "request_id"}
         async with session.get(url / "ws", headers={"Upgrade": "websocket"}) as answer:
             assert (await _json(answer))["code"] == "EDGE_UNREACHABLE"

@@ -1,6 +1,7 @@
 """Order entry as customers meet it."""
 
 import pytest
+from exchange.audit import check
 from exchange.fees.model import FeeSchedule
 from exchange.kernel.errors import Code, Refused, UnavailableError
 from exchange.kernel.ids import order_id_for, to_uuid
@@ -110,6 +111,27 @@ def test_a_cancel_that_can_not_be_sent_is_no_success(venue: Venue) -> None:
     venue.stream.failing = True
     with pytest.raises(UnavailableError):
         venue.cancel(1, to_uuid(order.order_id))
+
+
+@pytest.mark.parametrize("everything", [False, True])
+def test_an_order_canceled_before_it_was_published_never_lives(venue: Venue, everything: bool) -> None:
+    venue.stream.failing = True
+    order = venue.place(1, BUY, "mine")
+    assert isinstance(order, Order)
+    venue.stream.failing = False
+    if everything:
+        venue.cancel_all(1)
+    else:
+        venue.cancel(1, to_uuid(order.order_id))
+    venue.clock.time_ns += 6_000_000_000
+    sweep(venue.tables, venue.stream, venue.clock)
+    venue.match()
+    venue.settle()
+    ended = venue.tables.order(order.order_id)
+    assert ended is not None
+    assert (ended.status, ended.done_reason, ended.cancel_reason) == (OrderStatus.DONE, "canceled", "user")
+    assert venue.tables.balance(1, "USD").held == 0
+    assert [breach for finding in check(venue.world()) for breach in finding.breaches] == []
 
 
 def test_a_done_order_can_not_be_canceled(venue: Venue) -> None:

@@ -136,7 +136,7 @@ def check_record(data: bytes) -> tuple[str, int]:
     Raises:   UnknownVersionError, MalformedRecordError.
     """
     product_id, count = _read_header(data)
-    if len(data) == COMMAND_HEADER.size + count * COMMAND_STRUCT.size and not _has_strange_bits(data, count):
+    if len(data) == COMMAND_HEADER.size + count * COMMAND_STRUCT.size and not _has_strange_bits(data):
         return product_id, count
     return product_id, len(decode_commands(data).commands)
 
@@ -154,7 +154,7 @@ def _read_header(data: bytes) -> tuple[str, int]:
     return unpack_product_id(product), count
 
 
-def _has_strange_bits(data: bytes, count: int) -> bool:
+def _has_strange_bits(data: bytes) -> bool:
     """Whether a command of a record without parameters has flags or padding that need a closer look, or parameters."""
     start, step = COMMAND_HEADER.size, COMMAND_STRUCT.size
     flags = data[start + 6 :: step]

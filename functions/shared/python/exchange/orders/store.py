@@ -250,10 +250,17 @@ class OrderStore:
         found = {item.order_id: order_from(item) for item in items}
         return [found[order_id] for order_id in wanted if order_id in found]
 
-    def list_orders(self, account_id: int, *, live_only: bool, before_key: str | None, limit: int) -> list[Order]:
-        """An account's orders, newest first, older than `before_key`."""
+    def list_orders(
+        self, account_id: int, *, live_only: bool, before_key: str | None, limit: int, after_key: str | None = None
+    ) -> list[Order]:
+        """An account's orders, newest first, older than `before_key` and newer than `after_key`."""
         index: Any = OrderItem.open_by_account if live_only else OrderItem.by_account
-        condition = OrderItem.created_key < before_key if before_key else None
+        # BETWEEN takes its bounds in: step past the one, and just short of the other.
+        low = f"{after_key}~" if after_key else "0"
+        high = f"{before_key[:-1]}{chr(ord(before_key[-1]) - 1)}~" if before_key else "~"
+        if low > high:
+            return []
+        condition = OrderItem.created_key.between(low, high)
         with reading():
             ids = [item.order_id for item in index.query(account_id, condition, scan_index_forward=False, limit=limit)]
         return self.orders(ids)

@@ -36,6 +36,7 @@ class OrderTerms:
     funds: str = ""
     stop: StopKind = StopKind.NONE
     stop_price: str = ""
+    stop_wanted: bool = False  # asked for as a stop order, whatever else was given
     time_in_force: TimeInForce = TimeInForce.GTC
     lifetime_ns: int = 0
     post_only: bool = False
@@ -150,7 +151,8 @@ def _refuse_combination(terms: OrderTerms) -> Refused | None:
         (not market and bool(terms.funds), "funds: a limit order takes price and size; leave funds out"),
         (not market and not terms.price, "price: a limit order needs a price"),
         (not market and not terms.size, "size: a limit order needs a size"),
-        (bool(terms.stop_price) != bool(terms.stop), "stop_price: a stop order needs stop_price"),
+        ((bool(terms.stop) or terms.stop_wanted) and not terms.stop_price, "stop_price: a stop order needs stop_price"),
+        (bool(terms.stop_price) and not terms.stop, "stop: say loss or entry with stop_price"),
         (terms.post_only and (market or not resting), "post_only: only a limit order that may rest can be post only"),
         (terms.post_only and bool(terms.stop), "post_only: a stop order can't be post only"),
         (
@@ -182,7 +184,7 @@ def _size_lots(terms: OrderTerms, product: Product) -> int | Refused:
     try:
         lots = product.parse_size(terms.size)
     except DecimalTooPreciseError:
-        if product.base.asset_id and _below(terms.size, product):
+        if _below(terms.size, product):
             return Refused(Code.RISK_SIZE_TOO_SMALL, f"size is too small: the least is {least} {product.base.asset_id}")
         step = product.format_size(1)
         return Refused(

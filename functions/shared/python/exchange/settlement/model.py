@@ -292,6 +292,9 @@ class _Draft:
 
     def _rejected(self, event: Event) -> None:
         order = self._order(event.order_id)
+        if event.reason == RejectReason.UNSEEN:
+            self._replace(order, _canceled_by_its_owner(order, event))
+            return
         ended = end_order(
             order, status=OrderStatus.REJECTED, time_ns=event.time_ns, done_reason="", reject_reason=reason_name(event)
         )
@@ -331,3 +334,10 @@ class _Draft:
             self._movements.of(income, quote).available += fill.fee_units
             self._entries.append(Entry(account, quote, -fill.fee_units, EntryKind.FEE, reference))
             self._entries.append(Entry(income, quote, fill.fee_units, EntryKind.FEE, reference))
+
+
+def _canceled_by_its_owner(order: Order, event: Event) -> Order:
+    """An order that was canceled before it reached the engine."""
+    return end_order(
+        order, status=OrderStatus.DONE, time_ns=event.time_ns, done_reason="canceled", cancel_reason="user"
+    )

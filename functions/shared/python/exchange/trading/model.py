@@ -82,8 +82,27 @@ def place_command(order: Order) -> Command:
     )
 
 
-def cancel_command(order: Order, request_id: str) -> Command:
-    """The command that cancels an order. Each request is a command of its own: an early one must not hide a later."""
+def cancel_commands(order: Order, request_id: str) -> list[Command]:
+    """The commands that cancel an order. Each request has names of its own: an early one must not hide a later.
+
+    A pending order may not be on the stream yet: then the door is closed on it first, so that its place, whenever it
+    comes, is too late.
+    """
+    closing = [close_command(order, request_id)] if order.status is OrderStatus.PENDING else []
+    return [*closing, _cancel_command(order, request_id)]
+
+
+def close_command(order: Order, request_id: str) -> Command:
+    """The command that ends an order which the engine has not seen, and changes nothing for one that it has."""
+    return Command(
+        op=Op.CANCEL_IF_UNSEEN,
+        command_id=command_id_for("close", order.order_id, request_id),
+        order_id=order.order_id,
+        account_id=order.account_id,
+    )
+
+
+def _cancel_command(order: Order, request_id: str) -> Command:
     return Command(
         op=Op.CANCEL,
         command_id=command_id_for("cancel", order.order_id, request_id),

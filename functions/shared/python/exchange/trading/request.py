@@ -2,10 +2,11 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
+from exchange.kernel.errors import Refused
 from exchange.messages import OrderType, SelfTradePrevention, Side, StopKind, TimeInForce
-from exchange.rest import Body
+from exchange.rest import ApiRequest, Body, read_body
 from exchange.risk.model import OrderTerms
 from exchange.trading.model import Intent, payload_hash
 
@@ -37,7 +38,31 @@ class PlaceOrderBody(Body):
 
 def named(body: PlaceOrderBody) -> Intent:
     """What the client calls this order, and what makes a repeat of the request the same request."""
-    return Intent(body.client_oid or "", payload_hash(body.model_dump()))
+    return Intent(body.client_oid or "", payload_hash({**body.model_dump(), "product_id": product_named(body)}))
+
+
+def product_named(body: PlaceOrderBody) -> str:
+    """The product's id: `BTC/USD` is read as BTC-USD."""
+    return body.product_id.replace("/", "-")
+
+
+class CancelBody(Body):
+    """The body that stock clients sign with DELETE /orders; other fields mean nothing here."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    product_id: Annotated[str, Field(min_length=3, max_length=24)] | None = None
+
+
+def product_to_cancel(request: ApiRequest) -> str | Refused | None:
+    """The product that DELETE /orders names, in its query or its body; None for all of them."""
+    named_product = request.query("product_id")
+    if named_product is None and request.body:
+        body = read_body(CancelBody, request.body)
+        if isinstance(body, Refused):
+            return body
+        named_product = body.product_id
+    return named_product.replace("/", "-") if named_product else None
 
 
 def order_terms(body: PlaceOrderBody) -> OrderTerms:
@@ -55,6 +80,7 @@ def order_terms(body: PlaceOrderBody) -> OrderTerms:
         funds=body.funds or "",
         stop=stop,
         stop_price=body.stop_price or "",
+        stop_wanted=body.type == "stop",
         time_in_force=TimeInForce[body.time_in_force],
         lifetime_ns=_LIFETIMES_NS[body.cancel_after] if body.cancel_after else 0,
         post_only=body.post_only,

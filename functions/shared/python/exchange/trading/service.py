@@ -23,7 +23,8 @@ from exchange.trading.model import (
     Intent,
     Trader,
     cancel_all_command,
-    cancel_command,
+    cancel_commands,
+    close_command,
     order_id_named,
     place_command,
 )
@@ -33,6 +34,7 @@ CONFLICT_NS_MAX = 250_000_000
 CONFLICTS_MAX = 50
 SWEEP_AGE_NS = 5_000_000_000
 SWEEP_ORDERS_MAX = 200
+CLOSED_WITH_ONE_CANCEL_MAX = 2_000
 
 
 class OrderEntry(Protocol):
@@ -50,8 +52,10 @@ class OrderEntry(Protocol):
         """One balance, read consistently."""
         ...
 
-    def list_orders(self, account_id: int, *, live_only: bool, before_key: str | None, limit: int) -> Sequence[Order]:
-        """An account's orders, newest first."""
+    def list_orders(
+        self, account_id: int, *, live_only: bool, before_key: str | None, limit: int, after_key: str | None = None
+    ) -> Sequence[Order]:
+        """An account's orders, newest first, older than `before_key` and newer than `after_key`."""
         ...
 
     def pending_since(self, before_ns: int, *, limit: int) -> Sequence[Order]:
@@ -88,7 +92,7 @@ def place_order(desk: Desk, trader: Trader, product_id: str, terms: OrderTerms, 
               RISK_TOO_MANY_OPEN_ORDERS, ORDER_CLIENT_OID_REUSED, AUTH_INVALID, ACCOUNT_FROZEN.
     Raises:   UnavailableError, and nothing has happened; OutcomeUnknownError, ask by client order id.
     """
-    product = desk.products().get(product_id.replace("/", "-"))
+    product = desk.products().get(product_id)
     if product is None:
         return Refused(Code.ORDER_PRODUCT_UNKNOWN, "Product not found")
     fees = desk.fees(trader.account_id)
@@ -181,7 +185,7 @@ def cancel_order(desk: Desk, account_id: int, name: str) -> Order | Refused:
         return order
     if not order.live:
         return Refused(Code.ORDER_DONE, "Order already done")
-    desk.stream.send(order.product_id, [cancel_command(order, uuid.uuid4().hex)])
+    desk.stream.send(order.product_id, cancel_commands(order, uuid.uuid4().hex))
     return order
 
 
@@ -196,7 +200,9 @@ def cancel_orders(desk: Desk, account_id: int, product_id: str | None) -> list[O
     markets = [product_id] if product_id else sorted({order.product_id for order in live})
     request_id = uuid.uuid4().hex
     for market in markets:
-        desk.stream.send(market, [cancel_all_command(account_id, request_id)])
+        unseen = [o for o in live if o.product_id == market and o.status is OrderStatus.PENDING]
+        closing = [close_command(order, request_id) for order in unseen[:CLOSED_WITH_ONE_CANCEL_MAX]]
+        desk.stream.send(market, [*closing, cancel_all_command(account_id, request_id)])
     return live
 
 

@@ -1,0 +1,57 @@
+"""What clients send, read as they mean it."""
+
+from exchange.kernel.errors import Code, Refused
+from exchange.messages import OrderType, Side, StopKind
+from exchange.rest import ApiRequest, read_body
+from exchange.risk.model import MarketView, Owner, assess
+from exchange.trading.request import PlaceOrderBody, named, order_terms, product_named, product_to_cancel
+
+from tests.fakes.markets import acme_usd
+
+
+def cancel(raw_query: str = "", body: bytes = b"") -> ApiRequest:
+    """A DELETE /orders."""
+    return ApiRequest("DELETE", "/orders", raw_query, {}, body, "", "")
+
+
+def placed(body: str) -> PlaceOrderBody:
+    """A body of POST /orders."""
+    read = read_body(PlaceOrderBody, body.encode())
+    assert isinstance(read, PlaceOrderBody)
+    return read
+
+
+def test_cancels_name_their_product_in_the_query_or_in_a_signed_body() -> None:
+    assert product_to_cancel(cancel()) is None
+    assert product_to_cancel(cancel(body=b"{}")) is None
+    assert product_to_cancel(cancel("product_id=BTC%2FUSD")) == "BTC-USD"
+    assert product_to_cancel(cancel(body=b'{"product_id":"BTC/USD","profile_id":"x"}')) == "BTC-USD"
+
+
+def test_a_cancel_whose_body_can_not_be_read_cancels_nothing() -> None:
+    for body in (b"{", b'{"product_id":7}', b"[]"):
+        assert isinstance(product_to_cancel(cancel(body=body)), Refused)
+
+
+def test_a_slash_is_the_same_product_and_the_same_request() -> None:
+    slash = placed('{"product_id":"ACME/USD","side":"buy","price":"1","size":"1","client_oid":"a"}')
+    dash = placed('{"product_id":"ACME-USD","side":"buy","price":"1","size":"1","client_oid":"a"}')
+    assert product_named(slash) == "ACME-USD"
+    assert named(slash) == named(dash)
+
+
+def test_a_stop_price_alone_means_entry_for_a_buy_and_loss_for_a_sell() -> None:
+    for side, kind in (("buy", StopKind.ENTRY), ("sell", StopKind.LOSS)):
+        body = placed(f'{{"product_id":"ACME-USD","side":"{side}","type":"stop","size":"1","stop_price":"90"}}')
+        terms = order_terms(body)
+        assert (terms.stop, terms.order_type) == (kind, OrderType.MARKET)
+
+
+def test_a_stop_order_without_its_price_is_refused_and_does_not_trade_at_once() -> None:
+    terms = order_terms(placed('{"product_id":"ACME-USD","side":"buy","type":"stop","size":"1"}'))
+    owner = Owner(1, 1, "", "", 0, 0)
+    refusal = assess(terms, acme_usd(price_band="0.1"), MarketView(), owner, now_ns=1)
+    assert isinstance(refusal, Refused)
+    assert refusal.code is Code.REQUEST_FIELD_INVALID
+    assert "stop_price" in refusal.message
+    assert terms.side is Side.BUY
