@@ -44,7 +44,7 @@ audit: $(STAMP) ## Check every invariant of the running exchange
 	@$(BIN)/exchange audit
 
 test: $(STAMP) ## Every test: rules, properties, contracts, the laptop cloud
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2
 
 lint: $(STAMP) ## Every check that is no test: format, style, types, imports, templates
 	$(BIN)/ruff format --check
