@@ -52,6 +52,7 @@ lint: $(STAMP) ## Every check that is no test: format, style, types, imports, te
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	node --check web/market.js
 	$(BIN)/cfn-lint template.yaml infra/*.yaml
 	AWS_DEFAULT_REGION=us-east-1 $(UV) tool run --from aws-sam-cli==$(SAM_CLI_VERSION) sam validate --lint --template template.yaml
 
