@@ -99,7 +99,6 @@ def _bind(laptop: Laptop, model: Any, table: str) -> None:
 
 def seed(laptop: Laptop) -> dict[str, Any]:
     """Register and fund the demo customers. Returns what stack.json says of them."""
-    _bind(laptop, CustomerItem, laptop.outputs["UsersTable"])
     with ThreadPoolExecutor(len(DEMO_USERS)) as executor:
         users = list(executor.map(lambda user: DemoCustomer(laptop, *user).make(), DEMO_USERS))
     return {"demo_users": users}
@@ -116,6 +115,7 @@ class DemoCustomer:
         self._password = f"Demo-{secrets.token_urlsafe(12)}-1a"
         self._pool = urllib3.PoolManager(timeout=30, retries=False)
         self._headers: dict[str, str] = {}
+        _bind(laptop, CustomerItem, laptop.outputs["UsersTable"])
 
     def make(self) -> dict[str, str]:
         """Do all of it. Raises LaptopError with the exchange's own words."""
