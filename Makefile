@@ -45,7 +45,7 @@ audit: $(STAMP) ## Check every invariant of the running exchange
 
 test: $(STAMP) ## Every test: rules, properties, contracts, the laptop cloud
 	$(BIN)/pytest -n 2 tests/unit tests/properties tests/contract tests/tidy
-	$(BIN)/pytest -n 2 tests/integration tests/conformance tests/e2e
+	$(BIN)/pytest -n 2 --dist loadfile tests/integration tests/conformance tests/e2e
 
 lint: $(STAMP) ## Every check that is no test: format, style, types, imports, templates
 	$(BIN)/ruff format --check

@@ -1,5 +1,6 @@
 """The session's laptop cloud, and customers of these tests alone."""
 
+import secrets
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
@@ -21,7 +22,7 @@ def newcomer(laptop: RunningLaptop) -> Callable[[str], dict[str, str]]:
     running.outputs = laptop.stack["outputs"]
 
     def make(name: str) -> dict[str, str]:
-        return DemoCustomer(running, name, RateLimitTier.MAKER).make()
+        return DemoCustomer(running, f"{name}-{secrets.token_hex(4)}", RateLimitTier.MAKER).make()
 
     return make
 
