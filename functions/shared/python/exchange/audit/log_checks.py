@@ -68,7 +68,8 @@ def accepted_is_published(world: World) -> Finding:
         for records in world.commands.values()
         for record in records
         for command in record.commands
-        if command.op == Op.PLACE
+        # An order canceled before it was published reached the market as the command that closed the door on it.
+        if command.op in {Op.PLACE, Op.CANCEL_IF_UNSEEN}
     }
     whole = {product_id for product_id in world.products if product_id in world.replayed}
     breaches = [
