@@ -65,8 +65,8 @@ def test_trades_lead_on_by_their_cursors(http: Any) -> None:
 @pytest.mark.parametrize(
     ("path", "status", "code"),
     [
-        ("/products/NO-SUCH", 404, "PRODUCT_NOT_FOUND"),
-        ("/products/NO-SUCH/trades", 404, "PRODUCT_NOT_FOUND"),
+        ("/products/NO-SUCH", 400, "PRODUCT_NOT_FOUND"),
+        ("/products/NO-SUCH/trades", 400, "PRODUCT_NOT_FOUND"),
         ("/currencies/NOPE", 404, "CURRENCY_NOT_FOUND"),
         ("/products/ACME-USD/book?level=9", 400, "REQUEST_FIELD_INVALID"),
         ("/products/ACME-USD/trades?limit=1001", 400, "REQUEST_FIELD_INVALID"),

@@ -76,7 +76,7 @@ def test_an_id_of_no_shape_is_told_from_an_unknown_one(venue: Venue) -> None:
 
 
 def test_an_unknown_product_is_refused(venue: Venue) -> None:
-    assert refusal(cancel_orders(venue.desk, 1, "NO-PE")) is Code.ORDER_PRODUCT_UNKNOWN
+    assert refusal(cancel_orders(venue.desk, 1, "NO-PE")) is Code.PRODUCT_NOT_FOUND
 
 
 def test_a_foreign_order_is_as_absent_as_a_missing_one(venue: Venue) -> None:

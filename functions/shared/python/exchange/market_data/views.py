@@ -5,7 +5,9 @@ from typing import Any
 from exchange.instruments.model import Asset, Product, ProductStatus
 from exchange.kernel.clock import iso_utc
 from exchange.kernel.ids import to_uuid
+from exchange.market_data.auction import indication
 from exchange.market_data.book import Level
+from exchange.market_data.checksum import checksum
 from exchange.market_data.model import MarketState, Trade
 from exchange.market_data.ticker import Ticker
 from exchange.messages import Phase, Side
@@ -92,16 +94,40 @@ def trade_view(trade: Trade, product: Product) -> View:
 
 
 def book_view(state: MarketState, product: Product, *, depth: int, time_ns: int) -> View:
-    """The book at depth 1 (best prices), 2 (every price) or 3 (every order)."""
+    """The book at depth 1 (best prices), 2 (every price) or 3 (every order), with its checksum and its auction."""
     rows = _orders if depth == 3 else _levels
     levels_max = 1 if depth == 1 else None
-    return {
+    view = {
         "bids": rows(state, product, Side.BUY, levels_max),
         "asks": rows(state, product, Side.SELL, levels_max),
         "sequence": state.sequence,
+        "checksum": checksum(state.book, product),
         "auction_mode": state.phase == Phase.AUCTION,
         "time": iso_utc(time_ns),
     }
+    auction = auction_view(state, product)
+    return view if auction is None else {**view, "auction": auction}
+
+
+def auction_view(state: MarketState, product: Product) -> View | None:
+    """What an auction would do if it ended now; None outside of one."""
+    indicated = indication(state, product)
+    if indicated is None:
+        return None
+    view: View = {
+        "auction_state": "collection",
+        "can_open": "yes" if indicated.size else "no",
+        "timestamp": iso_utc(state.time_ns),
+    }
+    if indicated.size:
+        view["open_price"] = product.format_price(indicated.price)
+        view["open_size"] = product.format_size(indicated.size)
+    for name, side in (("bid", Side.BUY), ("ask", Side.SELL)):
+        price, size = state.book.best(side)
+        if price:
+            view[f"best_{name}_price"] = product.format_price(price)
+            view[f"best_{name}_size"] = product.format_size(size)
+    return view
 
 
 def level_size(level: Level) -> int:

@@ -24,7 +24,6 @@ STATUS: Mapping[Code, int] = {
     Code.AUTH_ADDRESS: 401,
     Code.ACCOUNT_FROZEN: 401,
     Code.ROUTE_NOT_FOUND: 404,
-    Code.PRODUCT_NOT_FOUND: 404,
     Code.CURRENCY_NOT_FOUND: 404,
     Code.ACCOUNT_NOT_FOUND: 404,
     Code.ORDER_NOT_FOUND: 404,

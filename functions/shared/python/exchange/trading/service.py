@@ -88,13 +88,13 @@ def place_order(desk: Desk, trader: Trader, product_id: str, terms: OrderTerms, 
     """Check an order, hold the funds it may spend, and send it to its market.
 
     The same client order id with the same payload answers with the first order.
-    Refuses:  ORDER_PRODUCT_UNKNOWN, what `risk.assess` refuses, RISK_INSUFFICIENT_FUNDS, RISK_SIZE_TOO_LARGE,
+    Refuses:  PRODUCT_NOT_FOUND, what `risk.assess` refuses, RISK_INSUFFICIENT_FUNDS, RISK_SIZE_TOO_LARGE,
               RISK_TOO_MANY_OPEN_ORDERS, ORDER_CLIENT_OID_REUSED, AUTH_INVALID, ACCOUNT_FROZEN.
     Raises:   UnavailableError, and nothing has happened; OutcomeUnknownError, ask by client order id.
     """
     product = desk.products().get(product_id)
     if product is None:
-        return Refused(Code.ORDER_PRODUCT_UNKNOWN, "Product not found")
+        return Refused(Code.PRODUCT_NOT_FOUND, "Product not found")
     fees = desk.fees(trader.account_id)
     order_id = order_id_for(trader.account_id, intent.client_oid or uuid.uuid4().hex)
     owner = Owner(trader.account_id, order_id, intent.client_oid, intent.payload_hash, fees.maker_ppm, fees.taker_ppm)
@@ -192,10 +192,10 @@ def cancel_order(desk: Desk, account_id: int, name: str) -> Order | Refused:
 def cancel_orders(desk: Desk, account_id: int, product_id: str | None) -> list[Order] | Refused:
     """Ask every market (or one) to cancel all that an account has there; returns what was seen live.
 
-    Refuses:  ORDER_PRODUCT_UNKNOWN.
+    Refuses:  PRODUCT_NOT_FOUND.
     """
     if product_id is not None and product_id not in desk.products():
-        return Refused(Code.ORDER_PRODUCT_UNKNOWN, "Product not found")
+        return Refused(Code.PRODUCT_NOT_FOUND, "Product not found")
     live = all_live_orders(desk, account_id, product_id)
     markets = [product_id] if product_id else sorted({order.product_id for order in live})
     request_id = uuid.uuid4().hex
