@@ -10,8 +10,9 @@ from exchange.instruments.catalogue import Catalogue
 from exchange.instruments.store import InstrumentItem, InstrumentStore
 from exchange.kernel.clock import SystemClock
 from exchange.ledger.store import BalanceItem, BalanceStore
-from exchange.orders.store import OrderItem, OrderStore
+from exchange.orders.store import FillItem, OrderItem, OrderStore
 from exchange.rest import Api, ApiRequest
+from exchange.statements.store import StatementItem, StatementStore
 from exchange.transfers.store import TransferItem, TransferStore
 from exchange.users.access import authenticator
 from exchange.users.authentication import Principal
@@ -20,6 +21,7 @@ from exchange.wallets.depositing import deposit_money
 from exchange.wallets.listing import list_account_transfers, list_holds, list_transfers, show_account, show_transfer
 from exchange.wallets.machine import StepFunctionsMachine
 from exchange.wallets.model import BankProvider, payment_methods
+from exchange.wallets.statement import list_ledger
 from exchange.wallets.views import account_views, method_view
 
 
@@ -29,6 +31,8 @@ class Settings(AccessSettings):
     instruments_table: str
     balances_table: str
     orders_table: str
+    fills_table: str
+    statements_table: str
     transfers_table: str
     deposit_machine_arn: str
     bank_provider: BankProvider
@@ -41,11 +45,14 @@ clock = SystemClock()
 bind(InstrumentItem, settings.instruments_table)
 bind(BalanceItem, settings.balances_table)
 bind(OrderItem, settings.orders_table)
+bind(FillItem, settings.fills_table)
+bind(StatementItem, settings.statements_table)
 bind(TransferItem, settings.transfers_table)
 access = authenticator(**settings.access())
 catalogue = Catalogue(InstrumentStore(), clock)
 balances = BalanceStore()
 orders = OrderStore()
+statements = StatementStore()
 transfers = TransferStore(connection())
 machine = StepFunctionsMachine(client("stepfunctions"), settings.deposit_machine_arn)
 
@@ -71,6 +78,13 @@ def holds(request: ApiRequest, who: Principal, **path: str) -> Any:
     """What live orders hold of one asset, newest first."""
     products, assets = catalogue.products(), catalogue.assets()
     return list_holds(who.account_id, path["id"], request, orders=orders, assets=assets, products=products)
+
+
+@app.endpoint("GET", "/accounts/{id}/ledger", caller=viewer)
+def ledger(request: ApiRequest, who: Principal, **path: str) -> Any:
+    """What changed one balance, newest first, with what it was after each entry."""
+    assets = catalogue.assets()
+    return list_ledger(who.account_id, path["id"], request, statements=statements, orders=orders, assets=assets)
 
 
 @app.endpoint("GET", "/accounts/{id}/transfers", caller=viewer)

@@ -10,7 +10,15 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from exchange.audit import Finding, World, check
 from exchange.audit.model import Replayed
-from exchange.audit.store import Places, bind_tables, read_cursors, read_executions, read_world, scan_stream
+from exchange.audit.store import (
+    Places,
+    bind_tables,
+    read_cursors,
+    read_executions,
+    read_world,
+    scan_stream,
+    statements_are_written,
+)
 from exchange.aws.clients import client
 from exchange.aws.dynamodb import bind
 from exchange.instruments.store import InstrumentStore
@@ -105,6 +113,8 @@ def _position(places: Places) -> tuple[object, ...] | None:
         product_id: max(record.last_sequence for record in records)
         for product_id, records in read_executions(scan_stream(client("kinesis"), places.executions_stream)).items()
     }
+    if not statements_are_written({f"product:{name}": cursor.head.number for name, cursor in settled.items()}):
+        return None
     for product_id, end in ends.items():
         if settled.get(product_id, Cursor()).sequence < end or folded.get(product_id, 0) < end:
             return None

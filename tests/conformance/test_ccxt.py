@@ -155,6 +155,24 @@ def test_a_limit_order_takes_at_the_makers_price_and_every_digit_is_right(pair: 
     assert (public[0]["price"], public[0]["amount"]) == (0.05003, 1.337)
 
 
+def test_the_ledger_tells_a_trade_and_its_fee_apart_and_ends_at_the_balance(pair: Pair) -> None:
+    resting = pair.maker.create_order(SYMBOL, "limit", "sell", 1, 0.05)
+    pair.open(pair.maker, resting["id"])
+    taking = pair.taker.create_order(SYMBOL, "limit", "buy", 1, 0.05)
+    pair.settled(pair.taker, taking["id"])
+
+    def own() -> list[Any]:
+        return [row for row in pair.taker.fetch_ledger("BTC") if row["referenceId"] == taking["id"]]
+
+    trade, fee = sorted(pair.eventually(lambda: own() if len(own()) == 2 else []), key=lambda row: int(row["id"]))
+    assert (trade["type"], trade["direction"], trade["info"]["amount"]) == ("trade", "out", "-0.05")
+    assert (fee["type"], fee["info"]["amount"]) == ("fee", "-0.0003")
+    assert Decimal(fee["info"]["balance"]) == exact_balances(pair.taker)["BTC"]
+    assert Decimal(trade["info"]["balance"]) == Decimal(fee["info"]["balance"]) + Decimal("0.0003")
+    deposit = min(pair.taker.fetch_ledger("BTC"), key=lambda row: int(row["id"]))
+    assert (deposit["type"], deposit["before"]) == ("transfer", 0)
+
+
 def test_a_market_order_takes_what_rests_level_by_level(pair: Pair) -> None:
     for price in (0.0501, 0.0502):
         pair.open(pair.maker, pair.maker.create_order(SYMBOL, "limit", "sell", 1, price)["id"])

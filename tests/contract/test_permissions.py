@@ -20,6 +20,7 @@ from tests.contract.cloud_definition import (
 
 # AWS defines no resource type for these. Each line of the template says so beside its "*".
 WITHOUT_RESOURCE_TYPE = {
+    "dynamodb:ListStreams",
     "ecr:GetAuthorizationToken",
     "logs:CreateLogDelivery",
     "logs:DeleteLogDelivery",

@@ -31,12 +31,14 @@ from exchange.orders.model import Fill, Order, OrderStatus, created_key
 from exchange.risk.model import MarketView, OrderTerms
 from exchange.settlement.model import Commit, Cursor, Part
 from exchange.settlement.service import Settled, settle
+from exchange.statements.service import bring_up
 from exchange.trading.model import Acceptance, Intent, Trader
 from exchange.trading.service import Desk, cancel_order, cancel_orders, place_order
 
 from matcher.engine.product import ProductSpec
 from matcher.engine.reference import Engine
 from matcher.listings import product_parameters
+from tests.fakes.statements import FakeStatements
 
 RAIL = "rail:test-bank"
 
@@ -51,6 +53,17 @@ class ManualClock:
         """Nanoseconds since 1970."""
         self.time_ns += 1_000
         return self.time_ns
+
+
+@dataclass
+class Journal:
+    """The journal of these tables as its readers see it."""
+
+    rows: dict[str, list[tuple[Batch, bytes]]]
+
+    def batches(self, partition: str, *, after: int) -> Iterable[tuple[Batch, bytes]]:
+        """The batches of a partition behind a number."""
+        return [row for row in self.rows[partition] if row[0].number > after]
 
 
 @dataclass
@@ -246,6 +259,9 @@ class Venue:
             TransferRow(batch.reference, 0, batch.entries[0].asset, batch.entries[0].units, completed=True)
             for batch, _ in tables.batches[RAIL]
         ]
+        statements = FakeStatements()
+        for partition in list(tables.batches):
+            bring_up(partition, journal=Journal(tables.batches), statements=statements, pause=lambda _attempt: None)
         records: list[EventRecord] = [decode_events(data) for data in self.executions]
         product_id = self.product.product_id
         return World(
@@ -259,4 +275,5 @@ class Venue:
             executions={product_id: records},
             commands={product_id: [decode_commands(data) for data in self.stream.records]},
             replayed={product_id: Replayed(self.engine.sequence, self.engine.chain_hash)},
+            statements=[page for own in statements.rows.values() for page in own.values()],
         )

@@ -132,6 +132,22 @@ def _after_its_end(world: World) -> World:
     return replace(world, executions={PRODUCT: [first, replace(last, results=moved)]})
 
 
+def _lost_line(world: World) -> World:
+    first, *rest = world.statements
+    return replace(world, statements=[replace(first, lines=first.lines[1:]), *rest])
+
+
+def _doubled_page(world: World) -> World:
+    page = world.statements[0]
+    again = replace(page, first=page.next_number, opening=page.closing)
+    return replace(world, statements=[*world.statements, again])
+
+
+def _wrong_opening(world: World) -> World:
+    first, *rest = world.statements
+    return replace(world, statements=[replace(first, opening=1), *rest])
+
+
 @pytest.mark.parametrize(
     ("plant", "name"),
     [
@@ -140,6 +156,9 @@ def _after_its_end(world: World) -> World:
         (_overdrawn, "L3"),
         (_one_sided, "L2"),
         (_rewritten, "L5"),
+        (_lost_line, "L8"),
+        (_doubled_page, "L8"),
+        (_wrong_opening, "L8"),
         (_posted_twice, "D5"),
         (_forgotten_hold, "H1"),
         (_hold_after_the_end, "H5"),

@@ -12,10 +12,13 @@ import pytest
 from exchange.aws.dynamodb import bind, connection
 from exchange.instruments.store import InstrumentItem, InstrumentStore
 from exchange.kernel.ids import account_uuid, to_uuid
+from exchange.ledger.model import EntryKind
 from exchange.ledger.store import BalanceItem
 from exchange.messages import OrderType, Side
-from exchange.orders.model import Order
-from exchange.orders.store import OrderItem, order_item
+from exchange.orders.model import Fill, Liquidity, Order
+from exchange.orders.store import FillItem, OrderItem, fill_item, order_item
+from exchange.statements.model import Line, Page
+from exchange.statements.store import StatementItem, StatementStore
 from exchange.transfers.store import BankMarkItem, TransferItem, TransferStore
 from exchange.users.sealing import KmsSecrets
 from exchange.users.store import ApiKeyItem, ApiKeyStore, CustomerItem, CustomerStore
@@ -31,11 +34,19 @@ MODELS: dict[str, list[Any]] = {
     "instruments": [InstrumentItem],
     "balances": [BalanceItem],
     "orders": [OrderItem],
+    "fills": [FillItem],
+    "statements": [StatementItem],
     "transfers": [TransferItem, BankMarkItem],
     "api_keys": [ApiKeyItem],
     "users": [CustomerItem],
 }
-ROUTES = ("/accounts/{id}/holds", "/accounts/{id}/transfers", "/accounts/{id}", "/transfers/{id}")
+ROUTES = (
+    "/accounts/{id}/ledger",
+    "/accounts/{id}/holds",
+    "/accounts/{id}/transfers",
+    "/accounts/{id}",
+    "/transfers/{id}",
+)
 
 
 @dataclass
@@ -101,7 +112,7 @@ def cloud() -> Iterator[Wallets]:
 @pytest.fixture
 def wallets(cloud: Wallets) -> Wallets:
     """The function over empty wallets."""
-    for model in (TransferItem, BalanceItem, OrderItem):
+    for model in (TransferItem, BalanceItem, OrderItem, FillItem, StatementItem):
         for item in model.scan():
             item.delete()
     return replace(cloud, earlier=frozenset(cloud.executions()))
@@ -301,3 +312,67 @@ def test_nobody_sees_anything_unsigned(wallets: Wallets) -> None:
     ):
         said = wallets.ask(method, path, a_request() if method == "POST" else None, sign=False)
         assert (said.status, said.json["code"]) == (401, "AUTH_MISSING"), path
+
+
+LEDGER = f"/accounts/{account_uuid(ACCOUNT_ID, 'USD')}/ledger"
+SECOND = 1_000_000_000
+
+
+def _five_lines() -> None:
+    """A deposit, then two purchases with their fees, a second apart, on two pages."""
+    rail, trades = "rail:sandbox-bank", "product:ACME-USD"
+    lines = [Line(10_000_000, EntryKind.DEPOSIT, "d1", rail, SECOND)]
+    for trade_id in (1, 2):
+        lines.append(Line(-1_000_000, EntryKind.MATCH, str(trade_id), trades, (trade_id + 1) * SECOND, bought=True))
+        lines.append(Line(-2_000, EntryKind.FEE, str(trade_id), trades, (trade_id + 1) * SECOND, bought=True))
+    store, account = StatementStore(), str(ACCOUNT_ID)
+    assert store.append(Page(account, "USD", 1, 0, tuple(lines[:2])))
+    assert store.append(Page(account, "USD", 3, 9_000_000, tuple(lines[2:])))
+    fill = Fill(ACCOUNT_ID, 99, "ACME-USD", 2, Side.BUY, Liquidity.TAKER, 100, 1, 1_000_000, 2_000, 3 * SECOND)
+    fill_item(fill).save()
+
+
+def test_a_ledger_runs_from_the_newest_entry_down(wallets: Wallets) -> None:
+    _five_lines()
+    said = wallets.ask("GET", LEDGER)
+    assert said.status == 200
+    assert [(row["id"], row["amount"], row["balance"], row["type"]) for row in said.json] == [
+        ("5", "-0.002", "7.996", "fee"),
+        ("4", "-1", "7.998", "match"),
+        ("3", "-0.002", "8.998", "fee"),
+        ("2", "-1", "9", "match"),
+        ("1", "10", "10", "transfer"),
+    ]
+    assert said.json[1]["details"] == {"trade_id": "2", "product_id": "ACME-USD", "order_id": to_uuid(99)}
+    assert said.json[4]["details"] == {"transfer_id": "d1", "transfer_type": "deposit"}
+
+
+def test_a_ledger_is_read_page_by_page_both_ways(wallets: Wallets) -> None:
+    _five_lines()
+    first = wallets.ask("GET", LEDGER, query="limit=2")
+    assert ([row["id"] for row in first.json], first.headers["cb-after"]) == (["5", "4"], "4")
+    second = wallets.ask("GET", LEDGER, query="limit=2&after=4")
+    assert ([row["id"] for row in second.json], second.headers["cb-after"]) == (["3", "2"], "2")
+    last = wallets.ask("GET", LEDGER, query="limit=2&after=2")
+    assert ([row["id"] for row in last.json], "cb-after" in last.headers) == (["1"], False)
+    newer = wallets.ask("GET", LEDGER, query="limit=2&before=1")
+    assert ([row["id"] for row in newer.json], newer.headers["cb-before"]) == (["3", "2"], "3")
+    assert wallets.ask("GET", LEDGER, query="before=5").json == []
+
+
+def test_a_ledger_between_two_moments(wallets: Wallets) -> None:
+    _five_lines()
+    query = "start_date=1970-01-01T00:00:02Z&end_date=1970-01-01T00:00:02"
+    assert [row["id"] for row in wallets.ask("GET", LEDGER, query=query).json] == ["3", "2"]
+
+
+@pytest.mark.parametrize("query", ["limit=0", "after=x", "before=-1", "start_date=soon", "before=1&after=2"])
+def test_a_ledger_refuses_what_it_cannot_read(wallets: Wallets, query: str) -> None:
+    said = wallets.ask("GET", LEDGER, query=query)
+    assert (said.status, said.json["code"]) == (400, "REQUEST_FIELD_INVALID")
+    assert said.json["message"].split(":")[0] in query
+
+
+def test_another_customers_ledger_is_not_found(wallets: Wallets) -> None:
+    said = wallets.ask("GET", f"/accounts/{account_uuid(ACCOUNT_ID + 1, 'USD')}/ledger")
+    assert (said.status, said.json["code"]) == (404, "ACCOUNT_NOT_FOUND")

@@ -8,6 +8,7 @@ from exchange.ledger.model import Balance, Batch
 from exchange.messages import CommandRecord, EventRecord
 from exchange.orders.model import Fill, Order
 from exchange.settlement.model import Cursor
+from exchange.statements.model import Page
 
 BREACHES_SHOWN_MAX = 5
 
@@ -51,6 +52,7 @@ class World:
     replayed: Mapping[str, Replayed]
     book_sequences: Mapping[str, int] = field(default_factory=dict)
     paused: Mapping[str, str] = field(default_factory=dict)
+    statements: Sequence[Page] = ()
 
 
 @dataclass(frozen=True, slots=True)

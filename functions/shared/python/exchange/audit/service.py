@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from exchange.audit import ledger_checks, log_checks, trade_checks
+from exchange.audit import ledger_checks, log_checks, statement_checks, trade_checks
 from exchange.audit.model import Finding, World
 
 CHECKS: tuple[Callable[[World], Finding], ...] = (
@@ -11,6 +11,7 @@ CHECKS: tuple[Callable[[World], Finding], ...] = (
     ledger_checks.no_negatives,
     ledger_checks.journal_explains_balances,
     ledger_checks.journal_is_chained,
+    statement_checks.statements_are_the_journal,
     ledger_checks.deposits_are_custody,
     ledger_checks.held_is_owed,
     ledger_checks.holds_end_with_orders,

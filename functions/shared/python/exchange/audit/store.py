@@ -16,6 +16,7 @@ from exchange.orders.store import FillItem, OrderItem, fill_from, order_from
 from exchange.settlement.model import Cursor
 from exchange.settlement.quarantine import Quarantine
 from exchange.settlement.store import CheckpointItem, settlement_cursor
+from exchange.statements.store import StatementCursorItem, StatementItem, page_from, reached_partitions
 from exchange.transfers.model import TransferStatus
 from exchange.transfers.store import TransferItem
 
@@ -59,6 +60,8 @@ def bind_tables(tables: Mapping[str, str]) -> None:
         (OrderItem, "orders"),
         (FillItem, "fills"),
         (TransferItem, "transfers"),
+        (StatementItem, "statements"),
+        (StatementCursorItem, "checkpoints"),
         (CheckpointItem, "checkpoints"),
         (BookCheckpointItem, "checkpoints"),
     ):
@@ -111,6 +114,13 @@ def read_cursors() -> tuple[dict[str, Cursor], dict[str, int]]:
     return settled, folded
 
 
+def statements_are_written(journal_ends: Mapping[str, int]) -> bool:
+    """Whether the statements have reached the journal's end: in these partitions, and in every one they ever read."""
+    journal, written = JournalStore(), reached_partitions()
+    ends = {**{partition: journal.head(partition).number for partition in written}, **journal_ends}
+    return all(written.get(partition, 0) >= end for partition, end in ends.items())
+
+
 def read_world(places: Places, *, kinesis: Any, s3: Any, replayed: Mapping[str, Replayed]) -> World:
     """Read everything. Call `bind_tables` first, and wait until the exchange is quiet."""
     cursors, book_sequences = read_cursors()
@@ -134,6 +144,7 @@ def read_world(places: Places, *, kinesis: Any, s3: Any, replayed: Mapping[str, 
         replayed=replayed,
         book_sequences=book_sequences,
         paused=Quarantine(s3, places.quarantine_bucket).paused(),
+        statements=[page_from(item) for item in StatementItem.scan(consistent_read=True)],
     )
 
 

@@ -274,6 +274,18 @@ class OrderStore:
                 ids += [item.order_id for item in OrderItem.pending.query(bucket, older, limit=limit)]
         return [order for order in self.orders(ids) if order.status is OrderStatus.PENDING]
 
+    def orders_of_trades(
+        self, account_id: int, trades: Iterable[tuple[str, int, bool]]
+    ) -> dict[tuple[str, int, bool], int]:
+        """The ids of the account's orders that took part in trades, by (product, trade id, whether it bought)."""
+        keys = {
+            f"{fill_key(product_id, trade_id)}#{int(Side.BUY if bought else Side.SELL)}": (product_id, trade_id, bought)
+            for product_id, trade_id, bought in trades
+        }
+        with reading():
+            items = list(FillItem.batch_get([(account_id, key) for key in keys], consistent_read=True))
+        return {keys[item.fill_key]: item.order_id for item in items}
+
     def fills(
         self, account_id: int, product_id: str, *, before_trade: int | None, first_trade: int, limit: int
     ) -> Sequence[Fill]:
