@@ -71,7 +71,7 @@ class EventPrinter:
     def lines(self, packed: bytes, cause: NamedCommand, id_text: Callable[[int], str] = str) -> Iterator[str]:
         """The lines of one packed result; `id_text` writes the ids that have no name."""
         self._id_text = id_text
-        _, _, _, time_ns, sequence, count, _ = RESULT_STRUCT.unpack_from(packed)
+        _, _, _, time_ns, sequence, count, _, _, _ = RESULT_STRUCT.unpack_from(packed)
         offset = RESULT_STRUCT.size
         tail = f',"product_id":{self._product_id},"time_ns":{time_ns}'
         for number in range(sequence, sequence + count):

@@ -1,29 +1,32 @@
 """The markets of one shard: an engine for each product, and the products that are paused."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from exchange.kernel.errors import require
-from exchange.messages import (
-    ProductParameters,
-    encode_packed_results,
-)
+from exchange.messages import PackedGroup, ProductParameters, encode_packed_groups
 
 from matcher.snapshots import ShardState
 from matcher.stream_reader import StreamRecord
 
 
 class Answers(Protocol):
-    """What a record's commands did: each result as the stream carries it, none for a command without events."""
+    """What a record's commands did: packed results one after the other, none for a command without events."""
 
     @property
     def commands(self) -> int:
         """How many commands there were."""
         ...
 
-    def __iter__(self) -> Iterator[bytes]:
-        """Each packed result."""
+    @property
+    def data(self) -> bytes:
+        """The results."""
+        ...
+
+    @property
+    def ends(self) -> Sequence[int]:
+        """Where each of them ends."""
         ...
 
 
@@ -97,7 +100,7 @@ class Market:
     def __init__(self, product_id: str, engine: Engine) -> None:
         self.product_id = product_id
         self._engine = engine
-        self._results: list[bytes] = []
+        self._groups: list[PackedGroup] = []
         self._hash_before = engine.chain_hash
         self._published_sequence = engine.sequence
 
@@ -124,7 +127,7 @@ class Market:
     @property
     def has_spoken(self) -> bool:
         """Whether there is something to drain."""
-        return bool(self._results)
+        return bool(self._groups)
 
     def accept(self, record: StreamRecord) -> int:
         """Apply every command of a record, all at the record's time; return how many there were.
@@ -132,24 +135,25 @@ class Market:
         Raises:   MalformedRecordError, UnknownVersionError: then nothing was applied.
         """
         answers = self._engine.apply_record(record.data, arrival_ns=record.arrival_ns)
-        self._results += answers
+        if answers.ends:
+            self._groups.append(PackedGroup(answers.data, answers.ends, self._engine.chain_hash))
         return answers.commands
 
     def drain(self, epoch: int) -> list[bytes]:
         """The records of everything said since the last drain."""
-        results, hash_before = self._results, self._hash_before
+        groups, hash_before = self._groups, self._hash_before
         self.forget()
-        return encode_packed_results(self.product_id, epoch, results, hash_before=hash_before)
+        return encode_packed_groups(self.product_id, epoch, groups, hash_before=hash_before)
 
     def forget(self) -> None:
         """Drop what was said since the last drain: it is published already."""
-        self._results = []
+        self._groups = []
         self._hash_before = self._engine.chain_hash
         self._published_sequence = self._engine.sequence
 
     def snapshot(self) -> bytes:
         """The engine's state. Only a drained market may be saved: what it said would be lost."""
-        require(not self._results, f"{self.product_id} is saved before it is published")
+        require(not self._groups, f"{self.product_id} is saved before it is published")
         return self._engine.snapshot()
 
 

@@ -27,7 +27,7 @@ from matcher.json_events import EventPrinter
 _SNAPSHOT_MAGIC: Final = b"XTSN"
 _SNAPSHOT: Final = struct.Struct("<4sHHQQ32s")
 _SNAPSHOT_VERSION: Final = 1
-_COUNT_OFFSET: Final = RESULT_STRUCT.size - 8
+_COUNT_OFFSET: Final = RESULT_STRUCT.size - 4
 
 
 class ReplayError(Exception):

@@ -1,4 +1,4 @@
-"""What a record of commands did, as the packed bytes that the stream carries."""
+"""What a record of commands did, as the packed bytes that the stream carries: a group of the chain."""
 
 from array import array
 from collections.abc import Iterator

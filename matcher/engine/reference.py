@@ -71,7 +71,7 @@ class Engine:
 
     @property
     def chain_hash(self) -> bytes:
-        """The chain over all results so far."""
+        """The chain over all groups so far."""
         return self._state.chain_hash
 
     @property
@@ -97,7 +97,7 @@ class Engine:
         return hashlib.sha256(snapshot.encode_payload(self._state)).digest()
 
     def apply(self, command: Command) -> CommandResult | None:
-        """Carry out one command; None where it causes no event.
+        """Carry out one command, a group of its own; None where it causes no event.
 
         Raises:   UnknownRulesError.
         """
@@ -106,6 +106,15 @@ class Engine:
 
     def apply_packed(self, command: Command) -> bytes | None:
         """`apply` with the result as the stream carries it."""
+        packed = self._run(command)
+        self._add_to_chain(packed or b"")
+        return packed
+
+    def _add_to_chain(self, group: bytes) -> None:
+        if group:
+            self._state.chain_hash = chain_hash(self._state.chain_hash, group)
+
+    def _run(self, command: Command) -> bytes | None:
         state = self._state
         if command.command_id != NO_COMMAND_ID and not state.command_ids.is_new(command.command_id):
             return None
@@ -115,10 +124,7 @@ class Engine:
         state.set_edges()
         self._carry_out(command)
         self._run_stops()
-        packed = state.writer.take(command, state.now_ns)
-        if packed is not None:
-            state.chain_hash = chain_hash(state.chain_hash, packed)
-        return packed
+        return state.writer.take(command, state.now_ns)
 
     def apply_record(self, record: bytes, *, arrival_ns: int | None = None) -> Batch:
         """Carry out a whole record of the orders stream; all its commands have the arrival time, if there is one.
@@ -132,11 +138,12 @@ class Engine:
         first, results = self.sequence, []
         for command in decoded.commands:
             stamped = command if arrival_ns is None else replace(command, time_ns=arrival_ns)
-            packed = self.apply_packed(stamped)
+            packed = self._run(stamped)
             if packed is not None:
                 results.append(packed)
-        ends = array("q", accumulate(map(len, results)))
-        return Batch(b"".join(results), ends, len(decoded.commands), self.sequence - first)
+        group, ends = b"".join(results), array("q", accumulate(map(len, results)))
+        self._add_to_chain(group)
+        return Batch(group, ends, len(decoded.commands), self.sequence - first)
 
     def _run_stops(self) -> None:
         """Run what was fired, one after the other; what their trades fire queues behind."""

@@ -41,6 +41,8 @@ class EventWriter:
             self.sequence - count + 1,
             count,
             command.op & _BYTE,
+            0,
+            count,
         )
         packed = head + b"".join(self._events)
         self._events.clear()

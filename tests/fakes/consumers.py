@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from exchange.messages import Event, decode_events, genesis_hash, verify_record
+from exchange.messages import ChainCheck, Event, decode_events, genesis_hash
 
 
 @dataclass
@@ -13,6 +13,7 @@ class Consumer:
     events: dict[str, list[Event]] = field(default_factory=dict)
     hashes: dict[str, dict[int, bytes]] = field(default_factory=dict)
     epochs: dict[str, list[int]] = field(default_factory=dict)
+    checks: dict[str, ChainCheck] = field(default_factory=dict)
     repeated: int = 0
 
     def take(self, records: Iterable[tuple[str, bytes]]) -> "Consumer":
@@ -20,7 +21,7 @@ class Consumer:
         for partition_key, data in records:
             record = decode_events(data)
             assert record.product_id == partition_key
-            assert verify_record(record)
+            assert self.checks.setdefault(record.product_id, ChainCheck()).take(record), "a byte was changed"
             events = self.events.setdefault(record.product_id, [])
             hashes = self.hashes.setdefault(record.product_id, {0: genesis_hash(record.product_id)})
             assert record.first_sequence <= len(events) + 1, "a gap"
@@ -31,9 +32,9 @@ class Consumer:
                         self.repeated += 1
                     else:
                         events.append(event)
-                if result.is_last_part:
-                    last = result.events[-1].sequence
-                    assert hashes.setdefault(last, result.hash_after) == result.hash_after, "the chain forks"
-            assert hashes.get(record.first_sequence - 1, record.hash_before) == record.hash_before
+            for at, hash_after in record.points():
+                assert hashes.setdefault(at, hash_after) == hash_after, "the chain forks"
+            before = max(at for at in hashes if at < record.first_sequence)
+            assert hashes[before] == record.hash_before, "the chain has a gap"
             self.epochs.setdefault(record.product_id, []).append(record.epoch)
         return self

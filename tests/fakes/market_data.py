@@ -268,10 +268,20 @@ def _cut(product_id: str, results: Sequence[CommandResult], ends: Sequence[int])
             if events:
                 hash_before = hash_before or chain
                 index = result.events.index(events[0])
-                parts.append(replace(result, events=events, first_index=index, total_events=len(result.events)))
+                hash_after = result.hash_after if events[-1] is result.events[-1] else b""
+                parts.append(
+                    replace(
+                        result,
+                        events=events,
+                        hash_after=hash_after,
+                        first_index=index,
+                        total_events=len(result.events),
+                    )
+                )
             chain = result.hash_after
         if parts:
-            yield EventRecord(product_id, 1, first, end, hash_before, tuple(parts))
+            begins_within = bool(parts[0].first_index)
+            yield EventRecord(product_id, 1, first, end, hash_before, tuple(parts), begins_within)
             first = end + 1
 
 

@@ -22,10 +22,11 @@ from exchange.ledger.model import (
 from exchange.messages import (
     Command,
     EventRecord,
+    PackedGroup,
     decode_commands,
     decode_events,
     encode_commands,
-    encode_event_records,
+    encode_packed_groups,
 )
 from exchange.orders.model import Fill, Order, OrderStatus, created_key
 from exchange.risk.model import MarketView, OrderTerms
@@ -236,16 +237,12 @@ class Venue:
     def match(self) -> None:
         """Let the engine read what is new on the stream, and publish what it says."""
         hash_before = self.engine.chain_hash
-        results = []
+        groups = []
         for data in self.stream.records[self._matched :]:
-            now_ns = self.clock.now_ns()
-            for command in decode_commands(data).commands:
-                result = self.engine.apply(replace(command, time_ns=now_ns))
-                if result is not None:
-                    results.append(result)
+            batch = self.engine.apply_record(data, arrival_ns=self.clock.now_ns())
+            groups.append(PackedGroup(batch.data, batch.ends, self.engine.chain_hash))
         self._matched = len(self.stream.records)
-        if results:
-            self.executions += encode_event_records(self.product.product_id, 1, results, hash_before=hash_before)
+        self.executions += encode_packed_groups(self.product.product_id, 1, groups, hash_before=hash_before)
 
     def settle(self, first: int = 0) -> Settled:
         """Settle the executions from record `first` on; settled ones change nothing."""

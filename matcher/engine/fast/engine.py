@@ -69,14 +69,13 @@ class Engine:
 
     @property
     def chain_hash(self) -> bytes:
-        """The chain over all results so far. What batches added to it is hashed when it is asked for."""
+        """The chain over all groups so far. What batches added to it is hashed when it is asked for."""
         self._settle_chain()
         return self._chain
 
     def _settle_chain(self) -> None:
         for batch in self._unchained:
-            for packed in batch:
-                self._chain = chain_hash(self._chain, packed)
+            self._chain = chain_hash(self._chain, batch.data)
         self._unchained.clear()
 
     @property
@@ -124,7 +123,7 @@ class Engine:
         )
 
     def apply(self, command: Command) -> CommandResult | None:
-        """Carry out one command; None where it causes no event.
+        """Carry out one command, a group of its own; None where it causes no event.
 
         Raises:   UnknownRulesError.
         """

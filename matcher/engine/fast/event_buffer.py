@@ -104,6 +104,7 @@ class EventBuffer:
         words[start + 4] = time_ns
         words[start + 5] = self._first_sequence
         words[start + 6] = count | ((commands[at + COMMAND_HEAD] & 255) << 32)
+        words[start + 7] = count << 32
         return count
 
     def _reserve(self) -> int:

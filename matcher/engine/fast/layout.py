@@ -59,7 +59,7 @@ PARAMETERS_WORDS = 39
 RECORD_HEADER_WORDS = 4
 
 # A packed result's head, in words.
-RESULT_WORDS = 7
+RESULT_WORDS = 8
 
 ABSENT = -1
 FINISHED = 0

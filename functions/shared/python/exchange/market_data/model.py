@@ -124,18 +124,12 @@ class MarketState:
             raise SequenceGapError(
                 f"{self.product_id}: events {self.sequence + 1} to {record.first_sequence - 1} are missing"
             )
-        told: list[PublicEvent] = []
-        chain_before = record.hash_before
-        for result in record.results:
-            is_new = result.events[-1].sequence > self.sequence
-            if is_new and chain_before != self.chain:
-                raise HistoryForkError(f"{self.product_id}: another past than ours before {self.sequence + 1}")
-            if is_new:
-                told += self.apply(result)
-            if result.is_last_part:
-                chain_before = result.hash_after
-        if record.last_sequence == self.sequence and chain_before != self.chain:
+        if record.hash_at(self.sequence) not in {None, self.chain}:
             raise HistoryForkError(f"{self.product_id}: another past than ours up to {self.sequence}")
+        told: list[PublicEvent] = []
+        for result in record.results:
+            if result.events[-1].sequence > self.sequence:
+                told += self.apply(result)
         return told
 
     def apply(self, result: CommandResult) -> list[PublicEvent]:
@@ -155,7 +149,7 @@ class MarketState:
             following = result.events[index + 1] if index + 1 < len(result.events) else None
             told.append(self._apply(event, following=following, is_plain=event.order_id in plain))
             self.sequence, self.time_ns = event.sequence, event.time_ns
-        if result.is_last_part:
+        if result.hash_after:
             self.chain = result.hash_after
         return told
 

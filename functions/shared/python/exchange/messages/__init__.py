@@ -14,15 +14,9 @@ from exchange.messages.commands import (
     encode_commands,
 )
 from exchange.messages.errors import MalformedRecordError, RecordError, UnknownVersionError
-from exchange.messages.event_records import (
-    EVENT_RECORD_LENGTH_MAX,
-    EventRecord,
-    decode_events,
-    encode_event_records,
-    encode_packed_results,
-    join_parts,
-    verify_record,
-)
+from exchange.messages.event_chain import ChainCheck, verify_record
+from exchange.messages.event_encoding import PackedGroup, encode_event_records, encode_packed_groups
+from exchange.messages.event_records import EVENT_RECORD_LENGTH_MAX, EventRecord, decode_events
 from exchange.messages.events import (
     CommandResult,
     Event,
@@ -55,6 +49,7 @@ __all__ = [
     "NO_COMMAND_ID",
     "REFUSED_VALUE",
     "CancelReason",
+    "ChainCheck",
     "ChangeReason",
     "Command",
     "CommandRecord",
@@ -66,6 +61,7 @@ __all__ = [
     "MalformedRecordError",
     "Op",
     "OrderType",
+    "PackedGroup",
     "Phase",
     "ProductParameters",
     "RecordError",
@@ -80,9 +76,8 @@ __all__ = [
     "decode_events",
     "encode_commands",
     "encode_event_records",
-    "encode_packed_results",
+    "encode_packed_groups",
     "genesis_hash",
-    "join_parts",
     "op_name",
     "pack_event",
     "pack_result",

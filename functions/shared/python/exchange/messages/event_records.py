@@ -1,55 +1,50 @@
-"""Records of the executions stream: results, cut at 128 KiB between two events.
+"""Records of the executions stream: results, and the chain's points between them.
 
-Format, version 1, little-endian:
+Format, version 2, little-endian:
 
-    header   4s magic "XEVT" | u16 version | u16 count of parts | 24s product id | i64 epoch, first_sequence,
-             last_sequence | 32s hash_before                                                               88 bytes
-    part     the result's 56 bytes (of the whole result) | u32 first_index | u32 count | 32s hash_after, then
-             `count` events                                                                                 96 bytes
+    header   4s magic "XEVT" | u16 version | u16 count of parts | u16 count of points | u8 flags (1 = the first part
+             goes on with a group that an earlier record began) | 5 NUL | 24s product id | i64 epoch, first_sequence,
+             last_sequence | 32s hash_before                                                               96 bytes
+    part     a whole result as the engine packed it. One that no record can hold is cut between two events: each part
+             then repeats its head with the first_index and the count of its own events
+    point    u32 parts | 32s hash_after: with this part a group ends, and this is the chain behind it     36 bytes
+             behind the last part, in order
 
-`hash_before` is the chain before the result that the record's first part belongs to, also when that result began in an
-earlier record. So a consumer holds one cursor: the last sequence it has applied, and `EventRecord.hash_at_end`.
+`hash_before` is the chain at the last point before the record. So a consumer holds one cursor: the last sequence it has
+applied, and the chain at the last point up to it.
 
     last_sequence <= cursor           seen: drop the record (two matchers said the same)
     first_sequence <= cursor          seen in part: apply the events behind the cursor
-    first_sequence == cursor + 1      next: `hash_before` must be the cursor's hash, or two engines disagree: halt
+    first_sequence == cursor + 1      next
     first_sequence > cursor + 1       a gap: records are missing, stop
 
-`verify_record` recomputes the chain over every whole result; a result cut over several records can be recomputed only
-by who has all its parts (`join_parts`).
+In the middle two, `EventRecord.hash_at` the cursor must be the cursor's hash, or two engines disagree: halt.
 """
 
-import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from struct import Struct
 from typing import Final
 
-from exchange.messages.commands import pack_product_id, unpack_product_id
+from exchange.messages.commands import unpack_product_id
 from exchange.messages.errors import MalformedRecordError, UnknownVersionError
-from exchange.messages.events import (
-    EVENT_LENGTH_MAX,
-    RESULT_STRUCT,
-    CommandResult,
-    chain_hash,
-    event_end,
-    pack_result,
-    unpack_events,
-)
+from exchange.messages.events import CommandResult, unpack_part
 
 EVENTS_MAGIC: Final = b"XEVT"
-EVENTS_VERSION: Final = 1
+EVENTS_VERSION: Final = 2
 EVENT_RECORD_LENGTH_MAX: Final = 128 * 1024
 
-_HEADER: Final = Struct("<4sHH24s3q32s")
-_PART: Final = Struct("<II32s")
-_PART_LENGTH: Final = RESULT_STRUCT.size + _PART.size
-_PARTS_PER_RECORD_MAX: Final = 2**16 - 1
+RECORD_HEADER: Final = Struct("<4sHHHB5x24s3q32s")
+RECORD_POINT: Final = Struct("<I32s")
+BEGINS_WITHIN: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
 class EventRecord:
-    """One Kinesis record of the executions stream."""
+    """One Kinesis record of the executions stream.
+
+    `begins_within`: the first result belongs to a group that an earlier record began.
+    """
 
     product_id: str
     epoch: int
@@ -57,38 +52,32 @@ class EventRecord:
     last_sequence: int
     hash_before: bytes
     results: tuple[CommandResult, ...]
+    begins_within: bool = False
 
     @property
     def hash_at_end(self) -> bytes:
         """What the next record's `hash_before` must be."""
-        last = self.results[-1]
-        if last.is_last_part:
-            return last.hash_after
-        return self.results[-2].hash_after if len(self.results) > 1 else self.hash_before
+        return self._chain_until(self.last_sequence)
 
+    def hash_at(self, sequence: int) -> bytes | None:
+        """The chain at the last point up to `sequence`; None where the record doesn't reach it or follow it."""
+        if not self.first_sequence - 1 <= sequence <= self.last_sequence:
+            return None
+        return self._chain_until(sequence)
 
-def encode_event_records(
-    product_id: str, epoch: int, results: Iterable[CommandResult], *, hash_before: bytes
-) -> list[bytes]:
-    """Pack whole results into as few records as hold them; the chain is computed, not believed.
+    def points(self) -> Iterator[tuple[int, bytes]]:
+        """Every chain point: the last sequence before it, and the chain there."""
+        for result in self.results:
+            if result.hash_after:
+                yield result.events[-1].sequence, result.hash_after
 
-    Raises:   MalformedRecordError.
-    """
-    return encode_packed_results(product_id, epoch, map(pack_result, results), hash_before=hash_before)
-
-
-def encode_packed_results(
-    product_id: str, epoch: int, packed_results: Iterable[bytes], *, hash_before: bytes
-) -> list[bytes]:
-    """`encode_event_records` for results that are packed already, as the engine makes them."""
-    records: list[bytes] = []
-    writer = _RecordWriter(product_id, epoch, hash_before)
-    for packed in packed_results:
-        hash_after = chain_hash(hash_before, packed)
-        records.extend(writer.add(packed, hash_before, hash_after))
-        hash_before = hash_after
-    records.extend(writer.close())
-    return records
+    def _chain_until(self, sequence: int) -> bytes:
+        chain = self.hash_before
+        for at, hash_after in self.points():
+            if at > sequence:
+                break
+            chain = hash_after
+        return chain
 
 
 def decode_events(data: bytes) -> EventRecord:
@@ -96,129 +85,43 @@ def decode_events(data: bytes) -> EventRecord:
 
     Raises:   UnknownVersionError, MalformedRecordError.
     """
-    if len(data) < _HEADER.size:
+    if len(data) < RECORD_HEADER.size:
         raise MalformedRecordError(f"{len(data)} bytes are too few for a record of events")
-    magic, version, count, product, epoch, first, last, hash_before = _HEADER.unpack_from(data)
+    magic, version, count, points, flags, product, epoch, first, last, hash_before = RECORD_HEADER.unpack_from(data)
     if magic != EVENTS_MAGIC:
         raise MalformedRecordError("not a record of events: the magic is wrong")
     if version != EVENTS_VERSION:
         raise UnknownVersionError(f"version {version} of the events' format is unknown here")
     product_id = unpack_product_id(product)
-    offset, sequence = _HEADER.size, first
-    results = []
+    end = len(data) - points * RECORD_POINT.size
+    results, offset = _unpack_parts(data, count, first)
+    if not results or offset != end or results[-1].events[-1].sequence != last or flags & ~BEGINS_WITHIN:
+        raise MalformedRecordError("the record's parts don't add up to what its header says")
+    begins_within = bool(flags & BEGINS_WITHIN)
+    if results[0].first_index and not begins_within:
+        raise MalformedRecordError("a result goes on, but its group doesn't")
+    _set_points(results, data, end)
+    return EventRecord(product_id, epoch, first, last, hash_before, tuple(results), begins_within)
+
+
+def _unpack_parts(data: bytes, count: int, sequence: int) -> tuple[list[CommandResult], int]:
+    offset = RECORD_HEADER.size
+    results: list[CommandResult] = []
     for _ in range(count):
-        result, offset = _unpack_part(data, offset, sequence)
+        result, offset = unpack_part(data, offset)
+        if result.events[0].sequence != sequence:
+            raise MalformedRecordError("a result's events are not the next in sequence")
+        if results and (result.first_index or not results[-1].is_last_part):
+            raise MalformedRecordError("a result is cut within a record")
         sequence += len(result.events)
         results.append(result)
-    if not results or offset != len(data) or sequence != last + 1:
-        raise MalformedRecordError("the record's parts don't add up to what its header says")
-    begun_before = any(result.first_index for result in results[1:])
-    if begun_before or not all(result.is_last_part for result in results[:-1]):
-        raise MalformedRecordError("a result is cut within a record")
-    return EventRecord(product_id, epoch, first, last, hash_before, tuple(results))
+    return results, offset
 
 
-def verify_record(record: EventRecord) -> bool:
-    """Whether every whole result in the record hashes to what the record says."""
-    before = record.hash_before
-    for result in record.results:
-        if result.is_whole and chain_hash(before, pack_result(result)) != result.hash_after:
-            return False
-        before = result.hash_after
-    return True
-
-
-def join_parts(parts: Sequence[CommandResult]) -> CommandResult:
-    """Put a result together that was cut over several records.
-
-    Raises:   MalformedRecordError when parts are missing, out of order or not of one result.
-    """
-    first = parts[0]
-    whole = replace(first, events=tuple(event for part in parts for event in part.events))
-    index = 0
-    for part in parts:
-        if part.first_index != index or replace(part, events=(), first_index=0) != replace(first, events=()):
-            raise MalformedRecordError("these are not the parts of one result, in order")
-        index += len(part.events)
-    if not whole.is_whole:
-        raise MalformedRecordError("parts of the result are missing")
-    return whole
-
-
-def _unpack_part(data: bytes, offset: int, sequence: int) -> tuple[CommandResult, int]:
-    if offset + _PART_LENGTH > len(data):
-        raise MalformedRecordError("the record ends within a result")
-    command_id, order_id, account_id, time_ns, first_sequence, total, op = RESULT_STRUCT.unpack_from(data, offset)
-    first_index, count, hash_after = _PART.unpack_from(data, offset + RESULT_STRUCT.size)
-    if first_sequence + first_index != sequence or not 0 < count <= total - first_index:
-        raise MalformedRecordError("a result's events are not the next in sequence")
-    events, end = unpack_events(data, offset + _PART_LENGTH, count, first_sequence=sequence, time_ns=time_ns)
-    result = CommandResult(command_id, op, order_id, account_id, time_ns, events, hash_after, first_index, total)
-    return result, end
-
-
-class _RecordWriter:
-    """Fills records one result at a time."""
-
-    def __init__(self, product_id: str, epoch: int, hash_before: bytes) -> None:
-        self._product = pack_product_id(product_id)
-        self._epoch = epoch
-        self._hash_before = hash_before
-        self._parts: list[bytes] = []
-        self._count = 0
-        self._length = _HEADER.size
-        self._first_sequence = 0
-        self._last_sequence = 0
-
-    def add(self, packed: bytes, hash_before: bytes, hash_after: bytes) -> Iterator[bytes]:
-        """Take one packed result; yield every record that it completes."""
-        head = packed[: RESULT_STRUCT.size]
-        _, _, _, _, first_sequence, total, _ = RESULT_STRUCT.unpack(head)
-        offset, index = RESULT_STRUCT.size, 0
-        while index < total:
-            if self._count == _PARTS_PER_RECORD_MAX or (
-                self._length + _PART_LENGTH + EVENT_LENGTH_MAX > EVENT_RECORD_LENGTH_MAX
-            ):
-                yield from self.close()
-            if not self._count:
-                self._hash_before, self._first_sequence = hash_before, first_sequence + index
-            room = EVENT_RECORD_LENGTH_MAX - self._length - _PART_LENGTH
-            end, count = _fit(packed, offset, total - index, room)
-            self._parts += (head, _PART.pack(index, count, hash_after), packed[offset:end])
-            self._length += _PART_LENGTH + end - offset
-            self._count += 1
-            offset, index = end, index + count
-            self._last_sequence = first_sequence + index - 1
-
-    def close(self) -> Iterator[bytes]:
-        """Yield the record begun, if any."""
-        if not self._count:
-            return
-        try:
-            header = _HEADER.pack(
-                EVENTS_MAGIC,
-                EVENTS_VERSION,
-                self._count,
-                self._product,
-                self._epoch,
-                self._first_sequence,
-                self._last_sequence,
-                self._hash_before,
-            )
-        except struct.error as error:
-            raise MalformedRecordError(f"a value does not fit its field: {error}") from error
-        yield header + b"".join(self._parts)
-        self._parts, self._count, self._length = [], 0, _HEADER.size
-
-
-def _fit(packed: bytes, offset: int, count: int, room: int) -> tuple[int, int]:
-    """Where to cut: the end and the number of the next events that fit into `room` bytes."""
-    if len(packed) - offset <= room:
-        return len(packed), count
-    end = offset
-    for fitted in range(count):
-        next_end = event_end(packed, end)
-        if next_end - offset > room:
-            return end, fitted
-        end = next_end
-    return end, count
+def _set_points(results: list[CommandResult], data: bytes, offset: int) -> None:
+    before = 0
+    for parts, hash_after in RECORD_POINT.iter_unpack(data[offset:]):
+        if not before < parts <= len(results) or not results[parts - 1].is_last_part:
+            raise MalformedRecordError("a point of the chain is at the end of no result")
+        results[parts - 1] = replace(results[parts - 1], hash_after=hash_after)
+        before = parts

@@ -1,32 +1,34 @@
 """Events: what an engine answers to one command, and the chain of hashes over the answers.
 
-Format, version 1, little-endian:
+Format, version 2, little-endian:
 
     result   16s command_id | i64 order_id, account_id, time_ns, first_sequence | u32 number of events | u8 op | 3 NUL
-             then the events. Events are numbered from first_sequence on and all bear the result's time.   56 bytes
+             | u32 first_index | u32 count                                                                 64 bytes
+             then `count` of its events, from `first_index` on: all of them, unless a record cuts it (event_records).
+             Events are numbered from first_sequence on and all bear the result's time.
     event    u8 type | u8 side | u8 order_type | u8 reason | u8 done_reason | u8 phase | u8 stop | u8 extra   8 bytes
              then the i64 fields of its type, in the order of BODIES. `extra` is the op that was rejected, or
              1 where a change or done speaks of funds instead of size.
 
-The chain: hash_after = sha256(hash_before + the packed bytes of the command's whole result), starting from
-`genesis_hash(product)`. Only what the engine said is in it. The epoch and where the stream's records are cut are not,
-because another matcher that takes over cuts elsewhere and says the same. A command without events leaves it as it is.
+The chain: hash_after = sha256(hash_before + the packed results of a whole *group*), starting from
+`genesis_hash(product)`. A group is what one record of commands did, or one command that came alone: where groups end
+is fixed by the log. Only what the engine said is in the chain. The epoch and where the stream's records are cut are
+not, because another matcher that takes over cuts elsewhere and says the same. A record of commands without events
+leaves the chain as it is.
 """
 
 import hashlib
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from struct import Struct
 from typing import Final
 
 from exchange.messages.errors import MalformedRecordError
 from exchange.messages.vocabulary import CancelReason, ChangeReason, EventType, Op, RejectReason
 
-HASH_LENGTH: Final = 32
-RESULT_STRUCT: Final = Struct("<16s4qIB3x")
+RESULT_STRUCT: Final = Struct("<16s4qIB3xII")
 HEAD_STRUCT: Final = Struct("<8B")
-EVENT_LENGTH_MAX: Final = 8 + 9 * 8
 
 # The i64 fields of each type, in the order they are packed.
 BODIES: Final[dict[int, tuple[str, ...]]] = {
@@ -112,7 +114,8 @@ class Event:
 class CommandResult:
     """What one command did: all its events, or (read from a record that was cut) a run of them.
 
-    Shape:    `events` starts at `first_index` of `total_events`; `hash_after` is always that of the whole result.
+    Shape:    `events` starts at `first_index` of `total_events`. `hash_after` is the chain behind its last event where
+              a group ends there, and empty elsewhere.
               order_id and account_id are the command's own; its time is the engine's, which never runs backward.
     """
 
@@ -122,7 +125,7 @@ class CommandResult:
     account_id: int
     time_ns: int
     events: tuple[Event, ...]
-    hash_after: bytes = bytes(HASH_LENGTH)
+    hash_after: bytes = b""
     first_index: int = 0
     total_events: int = 0
 
@@ -147,9 +150,11 @@ def genesis_hash(product_id: str) -> bytes:
     return hashlib.sha256(b"exchange events|" + product_id.encode("ascii")).digest()
 
 
-def chain_hash(hash_before: bytes, packed_result: bytes) -> bytes:
-    """The chain after one more whole packed result."""
-    return hashlib.sha256(hash_before + packed_result).digest()
+def chain_hash(hash_before: bytes, packed_results: bytes) -> bytes:
+    """The chain after one more group: its whole results, one after the other."""
+    chain = hashlib.sha256(hash_before)
+    chain.update(packed_results)
+    return chain.digest()
 
 
 def pack_event(event: Event) -> bytes:
@@ -187,33 +192,58 @@ def pack_result(result: CommandResult) -> bytes:
     first = result.events[0].sequence
     if [event.sequence for event in result.events] != list(range(first, first + len(result.events))):
         raise MalformedRecordError("the events of a result are numbered without gaps")
+    return pack_head(result) + b"".join(map(pack_event, result.events))
+
+
+def pack_head(result: CommandResult) -> bytes:
+    """The head of the whole result that this is, or is a part of.
+
+    Raises:   MalformedRecordError when a value does not fit.
+    """
     try:
-        head = RESULT_STRUCT.pack(
+        return RESULT_STRUCT.pack(
             result.command_id,
             result.order_id,
             result.account_id,
             result.time_ns,
-            first,
-            len(result.events),
+            result.events[0].sequence - result.first_index,
+            result.total_events,
             result.op,
+            0,
+            result.total_events,
         )
     except (struct.error, TypeError) as error:
         raise MalformedRecordError(f"a value does not fit its field: {error}") from error
-    return head + b"".join(map(pack_event, result.events))
 
 
-def unpack_result(packed: bytes, hash_after: bytes) -> CommandResult:
+def unpack_result(packed: bytes, hash_after: bytes = b"") -> CommandResult:
     """Read a whole packed result.
 
     Raises:   MalformedRecordError.
     """
     if len(packed) < RESULT_STRUCT.size:
         raise MalformedRecordError(f"{len(packed)} bytes are too few for a result")
-    command_id, order_id, account_id, time_ns, first, total, op = RESULT_STRUCT.unpack_from(packed)
-    events, end = unpack_events(packed, RESULT_STRUCT.size, total, first_sequence=first, time_ns=time_ns)
-    if end != len(packed):
-        raise MalformedRecordError(f"{len(packed) - end} bytes follow the last event")
-    return CommandResult(command_id, op, order_id, account_id, time_ns, events, hash_after)
+    result, end = unpack_part(packed, 0)
+    if end != len(packed) or not result.is_whole:
+        raise MalformedRecordError(f"{len(packed)} bytes don't hold exactly one whole result")
+    return replace(result, hash_after=hash_after)
+
+
+def unpack_part(data: bytes, offset: int) -> tuple[CommandResult, int]:
+    """Read the result, or the part of one, that starts at `offset`; return it and where its last event ends.
+
+    Raises:   MalformedRecordError.
+    """
+    if offset + RESULT_STRUCT.size > len(data):
+        raise MalformedRecordError("the bytes end within a result")
+    fields = RESULT_STRUCT.unpack_from(data, offset)
+    command_id, order_id, account_id, time_ns, first, total, op, first_index, count = fields
+    if not 0 < count <= total - first_index:
+        raise MalformedRecordError(f"{count} events from {first_index} on are no part of {total}")
+    events, end = unpack_events(
+        data, offset + RESULT_STRUCT.size, count, first_sequence=first + first_index, time_ns=time_ns
+    )
+    return CommandResult(command_id, op, order_id, account_id, time_ns, events, b"", first_index, total), end
 
 
 def unpack_events(
@@ -239,7 +269,7 @@ def unpack_events(
     return tuple(events), offset
 
 
-def event_end(data: bytes, offset: int) -> int:
+def event_end(data: "bytes | memoryview", offset: int) -> int:
     """Where the event that starts at `offset` ends."""
     return offset + EVENT_STRUCTS[data[offset]].size
 

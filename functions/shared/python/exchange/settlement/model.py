@@ -23,6 +23,7 @@ from exchange.ledger.model import (
     next_batch,
 )
 from exchange.messages import (
+    ChainCheck,
     CommandResult,
     DoneReason,
     Event,
@@ -33,7 +34,6 @@ from exchange.messages import (
     Side,
     genesis_hash,
     reason_name,
-    verify_record,
 )
 from exchange.orders.model import Fill, Liquidity, Order, OrderStatus, end_order, fill_order, reduce_order
 
@@ -63,7 +63,7 @@ class Commit(Enum):
 class Cursor:
     """How far a product is settled.
 
-    `sequence` is the last event settled; `hash` is the chain's value after the last whole command up to it, at
+    `sequence` is the last event settled; `hash` is the chain at its last point up to there, which is at
     `hash_sequence`; `head` is the product's last journal batch.
     """
 
@@ -108,35 +108,31 @@ def fresh_results(cursor: Cursor, records: Iterable[EventRecord]) -> tuple[list[
     Raises:   GapError where a sequence is missing; SplitBrainError where bytes differ from what was settled.
     """
     fresh: list[CommandResult] = []
-    expected, epoch = cursor.sequence + 1, cursor.epoch
+    expected, epoch, chain = cursor.sequence + 1, cursor.epoch, ChainCheck()
     for record in records:
         epoch = max(epoch, record.epoch)
-        _refuse_divergence(cursor, record)
+        _refuse_divergence(cursor, record, chain)
         for result in record.results:
-            last = result.events[-1].sequence
-            if last == cursor.hash_sequence and result.is_last_part and result.hash_after != cursor.hash:
-                raise SplitBrainError(f"{record.product_id}: sequence {last} was settled with other bytes")
             events = tuple(event for event in result.events if event.sequence >= expected)
             if not events:
                 continue
             if events[0].sequence != expected:
                 raise GapError(f"{record.product_id}: expected sequence {expected}, found {events[0].sequence}")
-            expected = last + 1
+            expected = events[-1].sequence + 1
             dropped = len(result.events) - len(events)
             fresh.append(replace(result, events=events, first_index=result.first_index + dropped))
     return fresh, epoch
 
 
-def _refuse_divergence(cursor: Cursor, record: EventRecord) -> None:
-    if not verify_record(record):
+def _refuse_divergence(cursor: Cursor, record: EventRecord, chain: ChainCheck) -> None:
+    if not chain.take(record):
         raise SplitBrainError(
             f"{record.product_id}: a record from {record.first_sequence} on doesn't hash to what it says"
         )
-    follows = record.first_sequence == cursor.sequence + 1 and cursor.sequence == cursor.hash_sequence
-    if follows and record.hash_before != cursor.hash:
-        raise SplitBrainError(
-            f"{record.product_id}: sequence {record.first_sequence} follows other bytes than were settled"
-        )
+    seen = min(cursor.sequence, record.last_sequence)
+    # The log fixes where the chain has its points: there is none between the cursor's last point and the cursor.
+    if seen >= cursor.hash_sequence and record.hash_at(seen) not in {None, cursor.hash}:
+        raise SplitBrainError(f"{record.product_id}: up to sequence {seen}, other bytes were settled")
 
 
 def order_ids(results: Iterable[CommandResult]) -> list[int]:
@@ -172,7 +168,7 @@ def plan_parts(
                 yield part
                 draft = _Draft(product, part.after, book)
             draft.apply(result, event)
-        if result.is_last_part:
+        if result.hash_after:
             draft.reached(result.events[-1].sequence, result.hash_after)
     if draft.sequence != draft.cursor.sequence:
         yield draft.close(epoch, now_ns)
@@ -217,7 +213,7 @@ class _Draft:
                 pass  # received, triggered, phase, auction and refused cancels move no money
 
     def reached(self, sequence: int, chain_hash: bytes) -> None:
-        """Remember the chain's value at the end of a whole command."""
+        """Remember the chain at one of its points."""
         self._hash_at, self._hash = sequence, chain_hash
 
     def close(self, epoch: int, now_ns: int) -> Part:
