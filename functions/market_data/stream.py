@@ -11,12 +11,12 @@ from typing import Any
 
 from exchange.aws.dynamodb import bind, connection
 from exchange.aws.settings import EnvironmentSettings
+from exchange.feeds.sockets import Publisher
+from exchange.feeds.store import ConnectionStore, ManagementApi, bind_connections
 from exchange.instruments.catalogue import Catalogue
 from exchange.instruments.store import InstrumentItem, InstrumentStore
 from exchange.kernel.clock import SystemClock
-from exchange.market_data.connections import ConnectionStore, ManagementApi, bind_connections
 from exchange.market_data.service import MarketFold, StreamRecord
-from exchange.market_data.sockets import Publisher
 from exchange.market_data.store import MarketDataWriter, bind_market_data
 
 

@@ -5,12 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from exchange.feeds.model import Pushed, Subscription
 from exchange.instruments.model import Asset, Product, list_product
 from exchange.market_data.model import Cursor, MarketState, StaleStateError, Trade
 from exchange.market_data.service import Update
 from exchange.market_data.snapshot import decode_bars, decode_state, encode_bars, encode_state
-from exchange.market_data.sockets import Pushed
-from exchange.market_data.subscriptions import Subscription
 from exchange.market_data.ticker import Ticker
 from exchange.messages import (
     CancelReason,

@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from itertools import count, islice
 from typing import Any
 
+from exchange.feeds.model import Subscription
+from exchange.feeds.sockets import Publisher, Sockets
 from exchange.instruments.catalogue import Catalogue
 from exchange.market_data.model import MarketState
 from exchange.market_data.service import MarketFold, StreamRecord
-from exchange.market_data.sockets import Publisher, Sockets
-from exchange.market_data.subscriptions import Subscription
 from exchange.messages import Side
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -6,9 +6,9 @@ from typing import Any
 import boto3
 import pytest
 from exchange.aws.dynamodb import bind
+from exchange.feeds.store import bind_connections
 from exchange.instruments.model import Product
 from exchange.instruments.store import InstrumentItem
-from exchange.market_data.connections import bind_connections
 from exchange.market_data.store import bind_market_data
 from moto import mock_aws
 

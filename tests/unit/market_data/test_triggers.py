@@ -4,14 +4,15 @@ import base64
 from typing import Any
 
 import pytest
+from exchange.feeds.store import ConnectionStore
 from exchange.instruments.model import Product
 from exchange.instruments.store import InstrumentStore
-from exchange.market_data.connections import ConnectionStore
 from exchange.market_data.service import BatchError
 from exchange.market_data.store import MarketDataStore
 from exchange.messages import Side
 
-from functions.market_data import stream, websocket
+from functions.feeds import websocket
+from functions.market_data import stream
 from tests.fakes.market_data import ToyMarket
 
 

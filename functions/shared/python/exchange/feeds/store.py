@@ -18,8 +18,7 @@ from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 
 from exchange.aws.dynamodb import UnitsAttribute, bind, outage
-from exchange.market_data.sockets import Pushed
-from exchange.market_data.subscriptions import Subscription
+from exchange.feeds.model import Pushed, Subscription
 
 CONNECTION_SECONDS_MAX: Final = 2 * 60 * 60  # API Gateway ends a connection after two hours.
 WORKERS_MAX: Final = 16

@@ -6,11 +6,11 @@ from typing import Any
 
 from exchange.aws.dynamodb import bind
 from exchange.aws.settings import EnvironmentSettings
+from exchange.feeds.sockets import Sockets
+from exchange.feeds.store import ConnectionStore, ManagementApi, bind_connections
 from exchange.instruments.catalogue import Catalogue
 from exchange.instruments.store import InstrumentItem, InstrumentStore
 from exchange.kernel.clock import SystemClock
-from exchange.market_data.connections import ConnectionStore, ManagementApi, bind_connections
-from exchange.market_data.sockets import Sockets
 from exchange.market_data.store import MarketDataStore, bind_market_data
 
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from exchange.feeds.public import full_message, snapshot_message, ticker_message, update_messages
 from exchange.instruments.model import Product
 from exchange.kernel.ids import to_uuid
-from exchange.market_data.feed import full_message, snapshot_message, ticker_message, update_messages
 from exchange.market_data.model import MarketState
 from exchange.market_data.ticker import Ticker
 from exchange.messages import Phase, Side

@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 import pytest
+from exchange.feeds.sockets import Publisher, Sockets
 from exchange.instruments.catalogue import Catalogue
 from exchange.market_data.service import MarketFold, StreamRecord
-from exchange.market_data.sockets import Publisher, Sockets
 from exchange.messages import Side
 
 from tests.fakes.market_data import (

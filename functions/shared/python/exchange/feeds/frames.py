@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from exchange.feeds.model import Subscription
+
 CHANNELS: Final = ("full", "level2", "level2_batch", "matches", "ticker")
 LEVEL2: Final = frozenset({"level2", "level2_batch"})  # We update by the batch, so the two are one.
 SUBSCRIPTIONS_MAX: Final = 100
@@ -14,16 +16,6 @@ _FIELDS: Final = frozenset({"type", "product_ids", "channels"}) | _SIGNED
 
 class FrameError(ValueError):
     """A frame is not understood; the message is for the client."""
-
-
-@dataclass(frozen=True, slots=True)
-class Subscription:
-    """One channel of one product, for one connection. A later subscription to the same has a later generation."""
-
-    connection_id: str
-    product_id: str
-    channel: str
-    generation: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from typing import Any
 import boto3
 import pytest
 from botocore.stub import Stubber
-from exchange.market_data.connections import ConnectionStore, ManagementApi
-from exchange.market_data.sockets import Connections
-from exchange.market_data.subscriptions import Subscription
+from exchange.feeds.model import Subscription
+from exchange.feeds.sockets import Connections
+from exchange.feeds.store import ConnectionStore, ManagementApi
 
 from tests.fakes.market_data import EPOCH_NS, MemoryConnections
 

@@ -9,14 +9,11 @@ one connection are made one after the other, so no older book overtakes a newer 
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, Protocol
 
-from exchange.instruments.catalogue import Catalogue
-from exchange.instruments.model import Product
-from exchange.kernel.clock import Clock
-from exchange.kernel.errors import OutageError
-from exchange.market_data.feed import (
+from exchange.feeds.frames import LEVEL2, SUBSCRIPTIONS_MAX, Frame, FrameError, parse_frame
+from exchange.feeds.model import Pushed, Subscription
+from exchange.feeds.public import (
     Message,
     error_message,
     full_message,
@@ -26,9 +23,12 @@ from exchange.market_data.feed import (
     ticker_message,
     update_messages,
 )
+from exchange.instruments.catalogue import Catalogue
+from exchange.instruments.model import Product
+from exchange.kernel.clock import Clock
+from exchange.kernel.errors import OutageError
 from exchange.market_data.model import MarketState, trades_of
 from exchange.market_data.service import Update
-from exchange.market_data.subscriptions import LEVEL2, SUBSCRIPTIONS_MAX, Frame, FrameError, Subscription, parse_frame
 from exchange.market_data.ticker import Ticker
 from exchange.messages import EventType
 
@@ -62,14 +62,6 @@ class Connections(Protocol):
     def listeners(self, product_id: str) -> list[Subscription]:
         """Every subscription to a product."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Pushed:
-    """What became of messages: connections that are gone, and those that did not take all of theirs."""
-
-    gone: frozenset[str] = frozenset()
-    failed: frozenset[str] = frozenset()
 
 
 class Pusher(Protocol):
