@@ -1,18 +1,18 @@
-"""Public market data over HTTP: the clock, what can be traded, books, tickers and trades."""
+"""Public market data over HTTP: the clock, what can be traded, books, tickers, trades, candles, figures, events."""
 
 from functools import cache
 from typing import Any
 
 from exchange.aws.dynamodb import bind
 from exchange.aws.settings import EnvironmentSettings
+from exchange.feeds.public import full_message
 from exchange.instruments.catalogue import Catalogue
 from exchange.instruments.store import InstrumentItem, InstrumentStore
 from exchange.kernel.clock import SystemClock
-from exchange.kernel.errors import Refused
-from exchange.market_data.paging import parse_page
-from exchange.market_data.service import MarketQuestions
+from exchange.market_data.listing import list_candles, list_events, list_trades
+from exchange.market_data.questions import MarketQuestions
 from exchange.market_data.store import MarketDataStore, bind_market_data
-from exchange.rest import Api, ApiRequest, Reply
+from exchange.rest import Api, ApiRequest
 
 
 class Settings(EnvironmentSettings):
@@ -33,7 +33,7 @@ def questions() -> MarketQuestions:
     bind(InstrumentItem, settings.instruments_table)
     bind_market_data(settings.market_data_table)
     clock = SystemClock()
-    return MarketQuestions(Catalogue(InstrumentStore(), clock), MarketDataStore(), clock)
+    return MarketQuestions(Catalogue(InstrumentStore(), clock), MarketDataStore(), clock, full_message)
 
 
 @app.endpoint("GET", "/time")
@@ -60,6 +60,24 @@ def list_products(_request: ApiRequest) -> Any:
     return questions().products()
 
 
+@app.endpoint("GET", "/products/stats")
+def list_stats(_request: ApiRequest) -> Any:
+    """Every product's 24 hours and volume of 30 days."""
+    return questions().all_stats()
+
+
+@app.endpoint("GET", "/products/spark-lines")
+def list_spark_lines(_request: ApiRequest) -> Any:
+    """Every product's last hours."""
+    return questions().spark_lines()
+
+
+@app.endpoint("GET", "/products/volume-summary")
+def list_volumes(_request: ApiRequest) -> Any:
+    """Every product's volume of 24 hours and 30 days."""
+    return questions().volumes()
+
+
 @app.endpoint("GET", "/products/{id}")
 def get_product(_request: ApiRequest, id: str) -> Any:  # noqa: A002
     """One product."""
@@ -79,13 +97,24 @@ def get_book(request: ApiRequest, id: str) -> Any:  # noqa: A002
 
 
 @app.endpoint("GET", "/products/{id}/trades")
-def list_trades(request: ApiRequest, id: str) -> Any:  # noqa: A002
-    """A product's trades, newest first; CB-BEFORE leads to newer ones, CB-AFTER to older ones."""
-    page = parse_page(limit=request.query("limit"), before=request.query("before"), after=request.query("after"))
-    if isinstance(page, Refused):
-        return page
-    trades = questions().trades(id, page)
-    if isinstance(trades, Refused) or not trades:
-        return trades
-    cursors = {"CB-BEFORE": str(trades[0]["trade_id"]), "CB-AFTER": str(trades[-1]["trade_id"])}
-    return Reply(trades, headers=cursors)
+def get_trades(request: ApiRequest, id: str) -> Any:  # noqa: A002
+    """A product's trades, newest first."""
+    return list_trades(questions(), request, id)
+
+
+@app.endpoint("GET", "/products/{id}/candles")
+def get_candles(request: ApiRequest, id: str) -> Any:  # noqa: A002
+    """A product's candles, newest first."""
+    return list_candles(questions(), request, id)
+
+
+@app.endpoint("GET", "/products/{id}/stats")
+def get_stats(_request: ApiRequest, id: str) -> Any:  # noqa: A002
+    """A product's 24 hours and volume of 30 days."""
+    return questions().stats(id)
+
+
+@app.endpoint("GET", "/products/{id}/events")
+def get_events(request: ApiRequest, id: str) -> Any:  # noqa: A002
+    """A product's public events, to fill a gap."""
+    return list_events(questions(), request, id)

@@ -25,7 +25,6 @@ class Settings(EnvironmentSettings):
 
     instruments_table: str
     market_data_table: str
-    checkpoints_table: str
     connections_table: str
     websocket_endpoint: str
 
@@ -35,7 +34,7 @@ def fold() -> MarketFold:
     """Put the service together, once a process; it keeps the markets' states from batch to batch."""
     settings = Settings.load()
     bind(InstrumentItem, settings.instruments_table)
-    bind_market_data(settings.market_data_table, settings.checkpoints_table)
+    bind_market_data(settings.market_data_table)
     bind_connections(settings.connections_table)
     catalogue = Catalogue(InstrumentStore(), SystemClock())
     publisher = Publisher(ConnectionStore(), ManagementApi.at(settings.websocket_endpoint), catalogue)

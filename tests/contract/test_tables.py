@@ -75,4 +75,7 @@ def test_what_expires_is_an_attribute(code: dict[str, Any]) -> None:
         if "TimeToLiveSpecification" in table:
             assert table["TimeToLiveSpecification"]["AttributeName"] in attributes[name]
     # Nothing that is money expires.
-    assert {name for name, table in _tables().items() if "TimeToLiveSpecification" in table} == {"connections"}
+    assert {name for name, table in _tables().items() if "TimeToLiveSpecification" in table} == {
+        "connections",
+        "market_data",
+    }

@@ -7,7 +7,9 @@ from typing import Any
 
 from exchange.feeds.model import Pushed, Subscription
 from exchange.instruments.model import Asset, Product, list_product
-from exchange.market_data.model import Cursor, MarketState, StaleStateError, Trade
+from exchange.market_data.bars import MINUTES, Bar, Page, Scale, pages_held, pages_of_days
+from exchange.market_data.history import cut, decode_chunk, encode_chunk
+from exchange.market_data.model import Batch, MarketState, PublicEvent, StaleStateError, Trade, trades_of
 from exchange.market_data.service import Update
 from exchange.market_data.snapshot import decode_bars, decode_state, encode_bars, encode_state
 from exchange.market_data.ticker import Ticker
@@ -285,47 +287,86 @@ def _cut(product_id: str, results: Sequence[CommandResult], ends: Sequence[int])
 
 
 class MemoryMarkets:
-    """The market_data and checkpoints tables, in memory. Keeps bytes, as the real one does."""
+    """The market_data table, in memory. Keeps bytes, as the real one does."""
 
     def __init__(self) -> None:
         self.books: dict[str, bytes] = {}
-        self.bars: dict[str, bytes] = {}
+        self.pages: dict[tuple[str, Scale, int], bytes] = {}
         self.trade_rows: dict[tuple[str, int], Trade] = {}
+        self.event_rows: dict[tuple[str, int], bytes] = {}
         self.commits = 0
-        self.failures: list[Exception] = []  # what the next commits raise, after the trades are written
+        self.failures: list[Exception] = []  # what the next commits raise, after what is final is written
 
     def load(self, product_id: str) -> MarketState:
-        """The state at the checkpoint."""
-        return self.state(product_id) or MarketState.genesis(product_id)
+        """The state where the fold stands."""
+        state = self.book(product_id)
+        if state is None:
+            return MarketState.genesis(product_id)
+        return self._with_pages(state, pages_held(state.bars))
 
-    def commit(self, state: MarketState, trades: Sequence[Trade], *, begun_at: Cursor) -> None:
-        """Trades first, then all the rest at once."""
-        for trade in trades:
-            self.trade_rows[state.product_id, trade.trade_id] = trade
+    def commit(self, batch: Batch) -> None:
+        """What is final first, then all the rest at once."""
+        name = batch.state.product_id
+        for trade in trades_of(batch.events):
+            self.trade_rows[name, trade.trade_id] = trade
+        for chunk in cut(batch.events):
+            self.event_rows[name, chunk.last] = encode_chunk(chunk)
+        self._put_pages(name, [page for page in batch.pages if page.is_final])
         if self.failures:
             raise self.failures.pop(0)
-        if self.load(state.product_id).sequence != begun_at.sequence:
-            raise StaleStateError("the checkpoint is elsewhere")
-        self.books[state.product_id] = encode_state(state)
-        if state.bars.closed_through != begun_at.closed_through:
-            self.bars[state.product_id] = encode_bars(state.bars.closed)
+        held = self.book(name) or MarketState.genesis(name)
+        if (held.sequence, held.edition) != (batch.begun_at, batch.state.edition):
+            raise StaleStateError("the fold is elsewhere")
+        self.books[name] = encode_state(batch.state)
+        self._put_pages(name, [page for page in batch.pages if not page.is_final])
         self.commits += 1
 
+    def book(self, product_id: str, *, consistent: bool = False) -> MarketState | None:
+        """The state as last committed, without closed bars."""
+        return decode_state(self.books[product_id]) if product_id in self.books else None
+
     def state(self, product_id: str, *, consistent: bool = False) -> MarketState | None:
-        """The state as last committed."""
-        if product_id not in self.books:
-            return None
-        bars = self.bars.get(product_id)
-        return decode_state(self.books[product_id], decode_bars(bars) if bars else [])
+        """The state as last committed, with its trailing day."""
+        state = self.book(product_id)
+        return self._with_pages(state, pages_of_days(state.time_ns, 1)) if state else None
 
     def sequence(self, product_id: str) -> int:
         """The last sequence committed."""
         return self.load(product_id).sequence
 
-    def ticker(self, product_id: str) -> Ticker | None:
-        """The ticker."""
-        state = self.state(product_id)
-        return Ticker.of(state) if state else None
+    def ticker(self, product_id: str, *, now_ns: int, days: int = 1) -> Ticker | None:
+        """The ticker with the bars of so many days."""
+        state = self.book(product_id)
+        return Ticker.of(self._with_pages(state, pages_of_days(now_ns, days))) if state else None
+
+    def tickers(self, product_ids: Iterable[str]) -> dict[str, Ticker]:
+        """The tickers of many products."""
+        return {name: Ticker.of(state) for name in product_ids if (state := self.book(name)) is not None}
+
+    def bars(self, product_id: str, scale: Scale, *, first_page: int, last_page: int) -> list[Bar]:
+        """The bars of these pages."""
+        state = self.book(product_id)
+        if state is None:
+            return []
+        self._with_pages(state, [(scale, page) for _, scale_of, page in self.pages if scale_of == scale])
+        series = state.bars.minutes if scale == MINUTES else state.bars.hours
+        return [bar for bar in series.after(-1) if first_page <= bar.start // scale.page_bars <= last_page]
+
+    def close_before(self, product_id: str, minute: int) -> int | None:
+        """The last price before a minute."""
+        before = self.bars(product_id, MINUTES, first_page=0, last_page=minute // MINUTES.page_bars)
+        closes = [bar.close for bar in before if bar.start < minute]
+        return closes[-1] if closes else None
+
+    def events(self, product_id: str, *, first: int, last: int) -> list[PublicEvent]:
+        """The public events from one sequence to another, as far as they are kept without a gap."""
+        chunks = [decode_chunk(data) for (name, _), data in self.event_rows.items() if name == product_id]
+        by_sequence = {event.sequence: event for chunk in chunks for event in chunk.events}
+        found = []
+        while first <= last and first in by_sequence:
+            found.append(by_sequence[first])
+            first += 1
+        return found
 
     def trades(self, product_id: str, *, limit: int, before: int | None, after: int | None) -> list[Trade]:
         """Trades newest first."""
@@ -335,7 +376,20 @@ class MemoryMarkets:
             for trade in rows
             if (before is None or trade.trade_id > before) and (after is None or trade.trade_id < after)
         ]
-        return sorted(rows, key=lambda trade: -trade.trade_id)[:limit]
+        rows.sort(key=lambda trade: trade.trade_id)
+        chosen = rows[:limit] if before is not None else rows[-limit:]
+        return chosen[::-1]
+
+    def _put_pages(self, product_id: str, pages: Iterable[Page]) -> None:
+        for page in pages:
+            self.pages[product_id, page.scale, page.number] = encode_bars(page.bars)
+
+    def _with_pages(self, state: MarketState, wanted: Iterable[tuple[Scale, int]]) -> MarketState:
+        for scale, number in wanted:
+            data = self.pages.get((state.product_id, scale, number))
+            series = state.bars.minutes if scale == MINUTES else state.bars.hours
+            series.keep({number: decode_bars(data)} if data else {})
+        return state
 
 
 class RecordingFeed:

@@ -3,13 +3,14 @@
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import pytest
 from exchange.aws.dynamodb import connection
 from exchange.kernel.errors import OutageError
-from exchange.market_data.items import CheckpointItem, TickerItem, TradeItem
+from exchange.market_data.items import TickerItem, TradeItem
 from exchange.market_data.model import MarketState
 from exchange.market_data.service import BatchError, MarketFold, StreamRecord
 from exchange.market_data.snapshot import encode_state
@@ -38,12 +39,10 @@ def _tables(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name, value in cloud.environment.items():
         if os.environ.get(name) != value:
             monkeypatch.setenv(name, value)
-    bind_market_data("race-market_data", "race-checkpoints")
-    for model in (TickerItem, CheckpointItem):
-        model.create_table(wait=True, billing_mode="PAY_PER_REQUEST")
+    bind_market_data("race-market_data")
+    TickerItem.create_table(wait=True, billing_mode="PAY_PER_REQUEST")
     yield
-    for model in (TickerItem, CheckpointItem):
-        model.delete_table()
+    TickerItem.delete_table()
 
 
 def busy_market() -> ToyMarket:
@@ -76,11 +75,14 @@ def test_two_workers_at_once_end_as_one() -> None:
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(work, (1, 2)))
     alone = MarketState.genesis(market.product_id)
-    for record in market.records():
-        alone.apply_record(record)
+    told = [event for record in market.records() for event in alone.apply_record(record)]
     store = MarketDataWriter(connection())
     assert encode_state(store.load(market.product_id)) == encode_state(alone)
-    assert store.ticker(market.product_id) == Ticker.of(alone)
+    ticker = store.ticker(market.product_id, now_ns=alone.time_ns)
+    assert ticker is not None
+    assert ticker.bars.day(alone.time_ns) == alone.bars.day(alone.time_ns)
+    assert replace(ticker, bars=alone.bars) == Ticker.of(alone)
+    assert store.events(market.product_id, first=1, last=alone.sequence) == told
     assert MarketDataStore().trades(market.product_id, limit=1000, before=None, after=None) == market.trades[::-1]
     kept = [item.item for item in TradeItem.query(market.product_id, TradeItem.item.startswith("trade#"))]
     assert len(kept) == len(set(kept)) == len(market.trades)

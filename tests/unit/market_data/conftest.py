@@ -24,12 +24,11 @@ def product() -> Product:
 
 @pytest.fixture
 def tables() -> Iterator[Any]:
-    """Four empty tables, bound."""
+    """Three empty tables, bound."""
     with mock_aws():
         client = boto3.client("dynamodb", region_name=REGION)
         _create(client, "instruments", kind="HASH", id="RANGE")
         _create(client, "market_data", product_id="HASH", item="RANGE")
-        _create(client, "checkpoints", name="HASH")
         client.create_table(
             TableName="connections",
             BillingMode="PAY_PER_REQUEST",
@@ -49,7 +48,7 @@ def tables() -> Iterator[Any]:
             ],
         )
         bind(InstrumentItem, "instruments")
-        bind_market_data("market_data", "checkpoints")
+        bind_market_data("market_data")
         bind_connections("connections")
         yield client
 

@@ -52,6 +52,22 @@ def test_every_public_route_answers(http: Any) -> None:
     assert body(http.get("/products/ACME-USD/book"))["bids"] == [["99", "0.001", 1]]
 
 
+def test_candles_figures_and_events_answer(http: Any) -> None:
+    (minute, *_), hour = body(http.get("/products/ACME-USD/candles")), body(http.get("/products/spark-lines"))
+    assert [type(part) for part in minute] == [int, str, str, str, str, str]
+    assert sum(float(row[5]) for row in body(http.get("/products/ACME-USD/candles?granularity=86400"))) == 0.015
+    assert [len(row) for row in hour["ACME-USD"]] == [5] * len(hour["ACME-USD"])
+    day = {"open": "101", "high": "101.02", "low": "101", "last": "101.02", "volume": "0.015"}
+    assert body(http.get("/products/ACME-USD/stats")) == {**day, "volume_30day": "0.015"}
+    assert body(http.get("/products/stats"))["ACME-USD"]["stats_24hour"] == day
+    assert body(http.get("/products/volume-summary"))[0]["spot_volume_24hour"] == "0.015"
+    events = http.get("/products/ACME-USD/events?from=2&limit=3")
+    assert ([event["sequence"] for event in body(events)], events.headers["CB-AFTER"]) == ([2, 3, 4], "5")
+    book = body(http.get("/products/ACME-USD/book?level=2"))
+    last = body(http.get(f"/products/ACME-USD/events?from={book['sequence']}"))
+    assert [event["type"] for event in last] == ["open"]
+
+
 def test_trades_lead_on_by_their_cursors(http: Any) -> None:
     first = http.get("/products/ACME-USD/trades?limit=4")
     assert [trade["trade_id"] for trade in body(first)] == [6, 5, 4, 3]
@@ -68,6 +84,11 @@ def test_trades_lead_on_by_their_cursors(http: Any) -> None:
         ("/products/NO-SUCH", 400, "PRODUCT_NOT_FOUND"),
         ("/products/NO-SUCH/trades", 400, "PRODUCT_NOT_FOUND"),
         ("/currencies/NOPE", 404, "CURRENCY_NOT_FOUND"),
+        ("/products/NO-SUCH/candles", 400, "PRODUCT_NOT_FOUND"),
+        ("/products/NO-SUCH/stats", 400, "PRODUCT_NOT_FOUND"),
+        ("/products/NO-SUCH/events?from=1", 400, "PRODUCT_NOT_FOUND"),
+        ("/products/ACME-USD/events", 400, "REQUEST_FIELD_INVALID"),
+        ("/products/ACME-USD/candles?granularity=59", 400, "REQUEST_FIELD_INVALID"),
         ("/products/ACME-USD/book?level=9", 400, "REQUEST_FIELD_INVALID"),
         ("/products/ACME-USD/trades?limit=1001", 400, "REQUEST_FIELD_INVALID"),
         ("/products/ACME-USD/trades?after=-1", 400, "REQUEST_FIELD_INVALID"),

@@ -1,11 +1,13 @@
 """Folding batches, and the answers to the public."""
 
 import pytest
+from exchange.feeds.public import full_message
 from exchange.instruments.catalogue import Catalogue
 from exchange.instruments.model import Product
 from exchange.kernel.errors import Code, Refused, UnavailableError
 from exchange.market_data.paging import Page, parse_page
-from exchange.market_data.service import BatchError, MarketFold, MarketQuestions, StreamRecord
+from exchange.market_data.questions import MarketQuestions
+from exchange.market_data.service import BatchError, MarketFold, StreamRecord
 from exchange.messages import Side
 
 from tests.fakes.market_data import EPOCH_NS, Listing, MemoryMarkets, RecordingFeed, ToyMarket
@@ -33,7 +35,7 @@ def questions(product: Product, market: ToyMarket | None = None) -> MarketQuesti
     tables = MemoryMarkets()
     if market is not None:
         MarketFold(tables, RecordingFeed()).fold(records(market))
-    return MarketQuestions(Catalogue(Listing(product), StoppedClock()), tables, StoppedClock())
+    return MarketQuestions(Catalogue(Listing(product), StoppedClock()), tables, StoppedClock(), full_message)
 
 
 def test_a_gap_stops_its_product_and_no_other() -> None:

@@ -1,22 +1,22 @@
 """What the tables hold after commits, repeated and torn ones included."""
 
+from dataclasses import replace
+from random import Random
 from typing import Any
 
 import pytest
 from exchange.aws.dynamodb import connection
-from exchange.market_data.bars import MINUTE_NS
+from exchange.market_data.bars import HOUR_NS, HOURS, MINUTE_NS, MINUTES, Day
 from exchange.market_data.book import Resting
 from exchange.market_data.items import BookItem, TradeItem
-from exchange.market_data.model import Cursor, MarketState, StaleStateError
+from exchange.market_data.model import Batch, MarketState, StaleStateError
 from exchange.market_data.service import MarketFold, StreamRecord
 from exchange.market_data.snapshot import encode_state
 from exchange.market_data.store import MarketDataWriter
 from exchange.market_data.ticker import Ticker
 from exchange.messages import Side
 
-from tests.fakes.market_data import RecordingFeed, ToyMarket
-
-GENESIS = Cursor(0, 0)
+from tests.fakes.market_data import EPOCH_NS, MemoryMarkets, RecordingFeed, ToyMarket
 
 
 def market_with_trades() -> ToyMarket:
@@ -31,9 +31,8 @@ def market_with_trades() -> ToyMarket:
 
 def committed(store: MarketDataWriter, market: ToyMarket) -> MarketState:
     state = MarketState.genesis(market.product_id)
-    for record in market.records():
-        state.apply_record(record)
-    store.commit(state, market.trades, begun_at=GENESIS)
+    events = [event for record in market.records() for event in state.apply_record(record)]
+    store.commit(Batch(state, 0, events, state.bars.take_pages()))
     return state
 
 
@@ -52,7 +51,7 @@ def test_an_unknown_market_begins_at_its_genesis() -> None:
     store = MarketDataWriter(connection())
     assert store.load("ACME-USD") == MarketState.genesis("ACME-USD")
     assert store.state("ACME-USD") is None
-    assert store.ticker("ACME-USD") is None
+    assert store.ticker("ACME-USD", now_ns=0) is None
     assert store.top_of_book("ACME-USD") == (0, 0, 0)
     assert store.last_trade_ticks("ACME-USD") is None
 
@@ -61,7 +60,10 @@ def test_an_unknown_market_begins_at_its_genesis() -> None:
 def test_the_ticker_says_what_the_state_says() -> None:
     store = MarketDataWriter(connection())
     state = committed(store, market_with_trades())
-    assert store.ticker("ACME-USD") == Ticker.of(state)
+    ticker, told = store.ticker("ACME-USD", now_ns=state.time_ns), Ticker.of(state)
+    assert ticker is not None
+    assert ticker.bars.day(state.time_ns) == told.bars.day(state.time_ns) == Day(101, 101, 101, 3)
+    assert replace(ticker, bars=told.bars) == told
     assert store.top_of_book("ACME-USD") == (99, 101, 101)
     assert store.last_trade_ticks("ACME-USD") == 101
 
@@ -71,7 +73,7 @@ def test_a_commit_from_elsewhere_is_refused_and_changes_nothing() -> None:
     store = MarketDataWriter(connection())
     state = committed(store, market_with_trades())
     with pytest.raises(StaleStateError):
-        store.commit(MarketState.genesis("ACME-USD"), [], begun_at=GENESIS)
+        store.commit(Batch(MarketState.genesis("ACME-USD"), 0, [], []))
     assert encode_state(store.load("ACME-USD")) == encode_state(state)
 
 
@@ -87,8 +89,44 @@ def test_trades_page_newest_first() -> None:
     assert ids == [30, 29, 28]
     assert [trade.trade_id for trade in store.trades("ACME-USD", limit=2, before=None, after=28)] == [27, 26]
     assert [trade.trade_id for trade in store.trades("ACME-USD", limit=9, before=28, after=None)] == [30, 29]
+    assert [trade.trade_id for trade in store.trades("ACME-USD", limit=2, before=5, after=None)] == [7, 6]
     assert store.trades("ACME-USD", limit=9, before=7, after=8) == []
     assert store.trades("ACME-USD", limit=1, before=None, after=30) == [market.trades[28]]
+
+
+@pytest.mark.usefixtures("tables")
+def test_the_table_answers_as_the_fake_does() -> None:
+    market, random = ToyMarket(), Random(5)
+    for _ in range(60):
+        market.wait(random.choice([0, 1, 20, 90, 700, 2_000]) * MINUTE_NS)
+        price = random.randint(90, 110)
+        market.place(Side.SELL, price, random.randint(1, 9))
+        market.place(Side.BUY, price, random.randint(1, 9))
+    table, fake = MarketDataWriter(connection()), MemoryMarkets()
+    for store in (table, fake):
+        fold = MarketFold(store, RecordingFeed())
+        for data in market.encoded(7):
+            fold.fold([StreamRecord("ACME-USD", data)])
+    first, last = EPOCH_NS // HOUR_NS, market.now_ns // HOUR_NS
+    for scale, pages in ((MINUTES, (first, last)), (HOURS, (first // 24, last // 24)), (MINUTES, (last, last))):
+        bars = table.bars("ACME-USD", scale, first_page=pages[0], last_page=pages[1])
+        assert bars == fake.bars("ACME-USD", scale, first_page=pages[0], last_page=pages[1])
+        assert bars
+    for hour in range(first, last + 2):
+        minute = hour * 60 + random.randint(0, 59)
+        assert table.close_before("ACME-USD", minute) == fake.close_before("ACME-USD", minute)
+    for now_ns in range(EPOCH_NS, market.now_ns, 50 * MINUTE_NS):
+        ours, theirs = (store.ticker("ACME-USD", now_ns=now_ns, days=30) for store in (table, fake))
+        assert ours is not None
+        assert theirs is not None
+        assert ours.bars.day(now_ns) == theirs.bars.day(now_ns)
+        assert ours.bars.month_volume(now_ns) == theirs.bars.month_volume(now_ns)
+    end = table.sequence("ACME-USD")
+    for start in range(1, end, 13):
+        events = table.events("ACME-USD", first=start, last=start + 40)
+        assert events == fake.events("ACME-USD", first=start, last=start + 40)
+        assert len(events) == min(41, end - start + 1)
+    assert table.tickers(["ACME-USD", "NO-SUCH"]) == fake.tickers(["ACME-USD", "NO-SUCH"])
 
 
 @pytest.mark.usefixtures("tables")
@@ -98,15 +136,15 @@ def test_a_book_too_large_for_an_item_is_kept_in_pieces_and_old_pieces_go() -> N
     for number in range(60_000):
         state.book.add(Resting((number * 0x9E3779B97F4A7C15) % 2**63, Side.BUY, 1 + number % 50, 7))
     for sequence in (1, 2):
-        begun_at, state.sequence = state.cursor, sequence
-        store.commit(state, [], begun_at=begun_at)
+        begun_at, state.sequence = state.sequence, sequence
+        store.commit(Batch(state, begun_at, [], []))
     assert encode_state(store.load("ACME-USD")) == encode_state(state)
     items = list(BookItem.query("ACME-USD", BookItem.item.startswith("book#")))
     assert {item.sequence for item in items} == {2}
     assert len(items) > 1
 
 
-def test_a_batch_costs_one_request_and_one_more_where_it_trades(tables: Any) -> None:
+def test_a_batch_costs_two_requests(tables: Any) -> None:
     calls: list[str] = []
     market = ToyMarket()
     market.place(Side.BUY, 99, 4)
@@ -119,7 +157,7 @@ def test_a_batch_costs_one_request_and_one_more_where_it_trades(tables: Any) -> 
     for client in (database.client, TradeItem._get_connection().connection.client):
         client.meta.events.register("before-call.dynamodb", lambda model, **_: calls.append(model.name))
     fold.fold([second])
-    assert calls == ["TransactWriteItems"]
+    assert calls == ["BatchWriteItem", "TransactWriteItems"]
     calls.clear()
     fold.fold([third])
     assert calls == ["BatchWriteItem", "TransactWriteItems"]

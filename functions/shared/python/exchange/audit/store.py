@@ -10,7 +10,7 @@ from exchange.aws.dynamodb import bind
 from exchange.instruments.store import InstrumentItem, InstrumentStore
 from exchange.ledger.model import Balance
 from exchange.ledger.store import BalanceItem, JournalItem, JournalStore
-from exchange.market_data.items import CheckpointItem as BookCheckpointItem
+from exchange.market_data.store import MarketDataStore, bind_market_data
 from exchange.messages import CommandRecord, EventRecord, decode_commands, decode_events
 from exchange.orders.store import FillItem, OrderItem, fill_from, order_from
 from exchange.settlement.model import Cursor
@@ -21,7 +21,6 @@ from exchange.transfers.model import TransferStatus
 from exchange.transfers.store import TransferItem
 
 _SETTLEMENT = "settlement:"
-_MARKET_DATA = "market_data:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +62,9 @@ def bind_tables(tables: Mapping[str, str]) -> None:
         (StatementItem, "statements"),
         (StatementCursorItem, "checkpoints"),
         (CheckpointItem, "checkpoints"),
-        (BookCheckpointItem, "checkpoints"),
     ):
         bind(model, tables[name])
+    bind_market_data(tables["market_data"])
 
 
 def scan_stream(kinesis: Any, stream_name: str) -> Iterator[RawRecord]:
@@ -104,14 +103,12 @@ def read_executions(records: Iterator[RawRecord]) -> dict[str, list[EventRecord]
 def read_cursors() -> tuple[dict[str, Cursor], dict[str, int]]:
     """How far settlement, and how far market data, has come in each product."""
     settled: dict[str, Cursor] = {}
-    folded: dict[str, int] = {}
-    for item in BookCheckpointItem.scan(consistent_read=True):
-        if item.name.startswith(_MARKET_DATA):
-            folded[item.name.removeprefix(_MARKET_DATA)] = item.sequence
-        elif item.name.startswith(_SETTLEMENT):
+    for item in CheckpointItem.scan(attributes_to_get=["name"], consistent_read=True):
+        if item.name.startswith(_SETTLEMENT):
             product_id = item.name.removeprefix(_SETTLEMENT)
             settled[product_id] = settlement_cursor(product_id)
-    return settled, folded
+    markets = MarketDataStore()
+    return settled, {product_id: markets.sequence(product_id) for product_id in InstrumentStore().products()}
 
 
 def statements_are_written(journal_ends: Mapping[str, int]) -> bool:

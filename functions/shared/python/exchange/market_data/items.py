@@ -1,4 +1,4 @@
-"""The items of the market_data table, one kind a class, and their checkpoint. store.py says what each is for."""
+"""The items of the market_data table, one kind a class. store.py says what each is for."""
 
 from typing import Final
 
@@ -6,8 +6,10 @@ from pynamodb.attributes import BinaryAttribute, UnicodeAttribute
 from pynamodb.models import Model
 
 from exchange.aws.dynamodb import UnitsAttribute, bind
-from exchange.market_data.bars import Bar, Bars, bars_before
+from exchange.market_data.bars import HOURS, MINUTES, Bar, Bars, Page, Scale, Series
+from exchange.market_data.history import Chunk, encode_chunk
 from exchange.market_data.model import Trade
+from exchange.market_data.snapshot import encode_bars
 from exchange.market_data.ticker import Ticker
 from exchange.messages import Phase, Side
 
@@ -27,19 +29,22 @@ class BookItem(Model):
     data = BinaryAttribute(null=True, legacy_encoding=False)
 
 
-class StatsItem(Model):
-    """The closed minutes of the trailing day."""
+class CandlesItem(Model):
+    """A page of closed bars."""
 
     class Meta:
         table_name = "market_data"
 
     product_id = UnicodeAttribute(hash_key=True)
-    item = UnicodeAttribute(range_key=True, default="stats")
+    item = UnicodeAttribute(range_key=True)
     data = BinaryAttribute(legacy_encoding=False)
 
 
 class TickerItem(Model):
-    """What a glance at a market tells. Prices in ticks, sizes in lots; 0 where there is none."""
+    """What a glance at a market tells, and how far it is folded. Prices in ticks, sizes in lots; 0 where there is none.
+
+    `minute_*` and `hour_*` are the bars that may still grow; both close at `price`.
+    """
 
     class Meta:
         table_name = "market_data"
@@ -47,6 +52,7 @@ class TickerItem(Model):
     product_id = UnicodeAttribute(hash_key=True)
     item = UnicodeAttribute(range_key=True, default="ticker")
     sequence = UnitsAttribute()
+    edition = UnitsAttribute(default=0)
     time_ns = UnitsAttribute()
     phase = UnitsAttribute()
     bid = UnitsAttribute()
@@ -61,11 +67,16 @@ class TickerItem(Model):
     side = UnitsAttribute(default=0)
     maker_order_id = UnitsAttribute(default=0)
     taker_order_id = UnitsAttribute(default=0)
-    bar_minute = UnitsAttribute(default=0)
-    bar_open = UnitsAttribute(default=0)
-    bar_high = UnitsAttribute(default=0)
-    bar_low = UnitsAttribute(default=0)
-    bar_volume = UnitsAttribute(default=0)
+    minute = UnitsAttribute(default=0)
+    minute_open = UnitsAttribute(default=0)
+    minute_high = UnitsAttribute(default=0)
+    minute_low = UnitsAttribute(default=0)
+    minute_volume = UnitsAttribute(default=0)
+    hour = UnitsAttribute(default=0)
+    hour_open = UnitsAttribute(default=0)
+    hour_high = UnitsAttribute(default=0)
+    hour_low = UnitsAttribute(default=0)
+    hour_volume = UnitsAttribute(default=0)
 
 
 class TradeItem(Model):
@@ -85,23 +96,22 @@ class TradeItem(Model):
     taker_order_id = UnitsAttribute()
 
 
-class CheckpointItem(Model):
-    """How far a consumer of the executions stream has come."""
+class EventsItem(Model):
+    """A chunk of public events. DynamoDB forgets it some time after it expires."""
 
     class Meta:
-        table_name = "checkpoints"
+        table_name = "market_data"
 
-    name = UnicodeAttribute(hash_key=True)
-    sequence = UnitsAttribute()
-    hash = BinaryAttribute(legacy_encoding=False)
+    product_id = UnicodeAttribute(hash_key=True)
+    item = UnicodeAttribute(range_key=True)
+    data = BinaryAttribute(legacy_encoding=False)
+    expires_at = UnitsAttribute()
 
 
-def bind_market_data(market_data_table: str, checkpoints_table: str | None = None) -> None:
+def bind_market_data(market_data_table: str) -> None:
     """Tell every item of this module which table it is here."""
-    for model in (BookItem, StatsItem, TickerItem, TradeItem):
+    for model in (BookItem, CandlesItem, EventsItem, TickerItem, TradeItem):
         bind(model, market_data_table)
-    if checkpoints_table is not None:
-        bind(CheckpointItem, checkpoints_table)
 
 
 def piece_key(sequence: int, index: int) -> str:
@@ -114,9 +124,24 @@ def trade_key(trade_id: int) -> str:
     return f"trade#{min(max(trade_id, 0), TRADE_ID_MAX):016d}"
 
 
-def checkpoint_name(product_id: str) -> str:
-    """The name of market data's checkpoint of a product."""
-    return f"market_data:{product_id}"
+def events_key(last_sequence: int) -> str:
+    """Where the chunk that ends with a sequence is kept."""
+    return f"events#{last_sequence:019d}"
+
+
+def events_item(product_id: str, chunk: Chunk) -> EventsItem:
+    """A chunk of events as an item."""
+    return EventsItem(product_id, events_key(chunk.last), data=encode_chunk(chunk), expires_at=chunk.expires_at)
+
+
+def page_key(scale: Scale, number: int) -> str:
+    """Where a page of bars is kept; keys sort as time does."""
+    return f"candles#{scale.seconds:05d}#{number:08d}"
+
+
+def page_item(product_id: str, page: Page) -> CandlesItem:
+    """A page of bars as an item."""
+    return CandlesItem(product_id, page_key(page.scale, page.number), data=encode_bars(page.bars))
 
 
 def trade_item(product_id: str, trade: Trade) -> TradeItem:
@@ -148,12 +173,13 @@ def read_trade(item: TradeItem) -> Trade:
     )
 
 
-def ticker_item(ticker: Ticker, product_id: str) -> TickerItem:
+def ticker_item(ticker: Ticker, product_id: str, edition: int) -> TickerItem:
     """A ticker as an item; the closed bars are kept apart."""
     item = TickerItem(
         product_id,
         "ticker",
         sequence=ticker.sequence,
+        edition=edition,
         time_ns=ticker.time_ns,
         phase=int(ticker.phase),
         bid=ticker.bid,
@@ -161,19 +187,21 @@ def ticker_item(ticker: Ticker, product_id: str) -> TickerItem:
         ask=ticker.ask,
         ask_size=ticker.ask_size,
     )
-    trade, bar = ticker.last_trade, ticker.bars.current
-    if trade is not None and bar is not None:
+    trade, minute, hour = ticker.last_trade, ticker.bars.minutes.current, ticker.bars.hours.current
+    if trade is not None and minute is not None and hour is not None:
         item.trade_id, item.trade_sequence, item.trade_time_ns = trade.trade_id, trade.sequence, trade.time_ns
         item.price, item.size, item.side = trade.price, trade.size, int(trade.side)
         item.maker_order_id, item.taker_order_id = trade.maker_order_id, trade.taker_order_id
-        item.bar_minute, item.bar_volume = bar.minute, bar.volume
-        item.bar_open, item.bar_high, item.bar_low = bar.open, bar.high, bar.low
+        item.minute, item.minute_volume = minute.start, minute.volume
+        item.minute_open, item.minute_high, item.minute_low = minute.open, minute.high, minute.low
+        item.hour, item.hour_volume = hour.start, hour.volume
+        item.hour_open, item.hour_high, item.hour_low = hour.open, hour.high, hour.low
     return item
 
 
-def read_ticker(item: TickerItem, closed: list[Bar]) -> Ticker:
-    """An item and the closed bars as a ticker."""
-    trade, bar = None, None
+def read_ticker(item: TickerItem) -> Ticker:
+    """An item as a ticker, which holds the bars that may still grow."""
+    trade, minute, hour = None, None, None
     if item.trade_id:
         trade = Trade(
             trade_id=item.trade_id,
@@ -185,7 +213,8 @@ def read_ticker(item: TickerItem, closed: list[Bar]) -> Ticker:
             maker_order_id=item.maker_order_id,
             taker_order_id=item.taker_order_id,
         )
-        bar = Bar(item.bar_minute, item.bar_open, item.bar_high, item.bar_low, item.price, item.bar_volume)
+        minute = Bar(item.minute, item.minute_open, item.minute_high, item.minute_low, item.price, item.minute_volume)
+        hour = Bar(item.hour, item.hour_open, item.hour_high, item.hour_low, item.price, item.hour_volume)
     return Ticker(
         sequence=item.sequence,
         time_ns=item.time_ns,
@@ -195,5 +224,5 @@ def read_ticker(item: TickerItem, closed: list[Bar]) -> Ticker:
         ask=item.ask,
         ask_size=item.ask_size,
         last_trade=trade,
-        bars=Bars(bars_before(closed, bar), bar),
+        bars=Bars(Series(MINUTES, current=minute), Series(HOURS, current=hour)),
     )

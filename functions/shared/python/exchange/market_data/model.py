@@ -4,11 +4,11 @@ What an iceberg hides never enters: the book holds displayed sizes, and the publ
 so that nothing behind this module can tell more than the public may know.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from exchange.kernel.errors import UnavailableError, require
-from exchange.market_data.bars import Bars
+from exchange.market_data.bars import Bars, Page
 from exchange.market_data.book import OrderBook, Resting
 from exchange.messages import (
     ChangeReason,
@@ -82,17 +82,12 @@ class PublicEvent:
     phase: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """Where a batch began: the last sequence folded and the last minute closed before it."""
-
-    sequence: int
-    closed_through: int
-
-
 @dataclass(slots=True)
 class MarketState:
-    """One market after `sequence`. `chain` is the hash that the next record must name."""
+    """One market after `sequence`. `chain` is the hash that the next record must name.
+
+    `edition` counts how often the market was rebuilt from the log: who holds a state of an older one must load again.
+    """
 
     product_id: str
     chain: bytes
@@ -103,16 +98,12 @@ class MarketState:
     waiting_stops: set[int] = field(default_factory=set)
     last_trade: Trade | None = None
     bars: Bars = field(default_factory=Bars)
+    edition: int = 0
 
     @classmethod
     def genesis(cls, product_id: str) -> "MarketState":
         """A market in which nothing has happened."""
         return cls(product_id, genesis_hash(product_id))
-
-    @property
-    def cursor(self) -> Cursor:
-        """Where the next batch begins."""
-        return Cursor(self.sequence, self.bars.closed_through)
 
     def apply_record(self, record: EventRecord) -> list[PublicEvent]:
         """Fold one record of the stream; what the cursor covers is dropped.
@@ -242,6 +233,16 @@ class MarketState:
     def _phased(self, event: Event) -> PublicEvent:
         self.phase = Phase(event.phase)
         return _public(event, phase=event.phase)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What was folded at once: the state after it, the sequence before it, its events, the pages of bars it closed."""
+
+    state: MarketState
+    begun_at: int
+    events: Sequence[PublicEvent]
+    pages: Sequence[Page]
 
 
 def trades_of(events: Iterable[PublicEvent]) -> list[Trade]:

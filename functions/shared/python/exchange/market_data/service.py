@@ -1,28 +1,12 @@
-"""Folding the stream, and answering what the public asks."""
+"""Folding the stream."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from exchange.instruments.catalogue import Catalogue
-from exchange.instruments.model import Product
-from exchange.kernel.clock import Clock
-from exchange.kernel.errors import Code, OutageError, Refused
-from exchange.market_data.model import Cursor, FeedError, MarketState, PublicEvent, StaleStateError, Trade, trades_of
-from exchange.market_data.paging import Page
-from exchange.market_data.ticker import Ticker
-from exchange.market_data.views import (
-    View,
-    book_view,
-    currency_view,
-    product_view,
-    ticker_view,
-    time_view,
-    trade_view,
-)
+from exchange.kernel.errors import OutageError
+from exchange.market_data.model import Batch, FeedError, MarketState, PublicEvent, StaleStateError
 from exchange.messages import EventRecord, RecordError, Side, decode_events
-
-DEPTHS = {"1": 1, "2": 2, "3": 3}
 
 
 class MarketWriter(Protocol):
@@ -32,24 +16,8 @@ class MarketWriter(Protocol):
         """The state at the checkpoint."""
         ...
 
-    def commit(self, state: MarketState, trades: Sequence[Trade], *, begun_at: Cursor) -> None:
-        """Write what a batch did, if the checkpoint is still where the batch began."""
-        ...
-
-
-class MarketReader(Protocol):
-    """Where the answers come from."""
-
-    def state(self, product_id: str) -> MarketState | None:
-        """The state as last committed."""
-        ...
-
-    def ticker(self, product_id: str) -> Ticker | None:
-        """The ticker with its trailing day."""
-        ...
-
-    def trades(self, product_id: str, *, limit: int, before: int | None, after: int | None) -> list[Trade]:
-        """Trades newest first."""
+    def commit(self, batch: Batch) -> None:
+        """Write what a batch did, if the fold still stands where the batch began."""
         ...
 
 
@@ -125,76 +93,12 @@ class MarketFold:
 
     def _fold_records(self, state: MarketState, records: Sequence[EventRecord], *, is_continued: bool) -> MarketState:
         """Fold the records and commit them together; where one does not fit, none counts."""
-        begun_at = state.cursor
+        begun_at = state.sequence
         events = [event for record in records for event in state.apply_record(record)]
-        if state.sequence > begun_at.sequence:
-            self._store.commit(state, trades_of(events), begun_at=begun_at)
+        if state.sequence > begun_at:
+            self._store.commit(Batch(state, begun_at, events, state.bars.take_pages()))
             self._feed.publish(Update(state, events, state.book.take_touched(), is_continued))
         return state
-
-
-class MarketQuestions:
-    """Answers the public's questions."""
-
-    def __init__(self, catalogue: Catalogue, markets: MarketReader, clock: Clock) -> None:
-        self._catalogue = catalogue
-        self._markets = markets
-        self._clock = clock
-
-    def time(self) -> View:
-        """The exchange's clock."""
-        return time_view(self._clock.now_ns())
-
-    def currencies(self) -> list[View]:
-        """Every asset, by id."""
-        return [currency_view(asset) for _, asset in sorted(self._catalogue.assets().items())]
-
-    def currency(self, asset_id: str) -> View | Refused:
-        """One asset. Refuses CURRENCY_NOT_FOUND."""
-        asset = self._catalogue.assets().get(asset_id)
-        return currency_view(asset) if asset else Refused(Code.CURRENCY_NOT_FOUND, "Currency not found")
-
-    def products(self) -> list[View]:
-        """Every product, by id."""
-        return [product_view(product) for _, product in sorted(self._catalogue.products().items())]
-
-    def product(self, product_id: str) -> View | Refused:
-        """One product. Refuses PRODUCT_NOT_FOUND."""
-        product = self._find(product_id)
-        return product if isinstance(product, Refused) else product_view(product)
-
-    def ticker(self, product_id: str) -> View | Refused:
-        """A product's ticker. Refuses PRODUCT_NOT_FOUND."""
-        product = self._find(product_id)
-        if isinstance(product, Refused):
-            return product
-        return ticker_view(self._markets.ticker(product.product_id), product, self._clock.now_ns())
-
-    def book(self, product_id: str, level: str) -> View | Refused:
-        """A product's book at level 1, 2 or 3. Refuses PRODUCT_NOT_FOUND, REQUEST_FIELD_INVALID."""
-        product = self._find(product_id)
-        if isinstance(product, Refused):
-            return product
-        depth = DEPTHS.get(level)
-        if depth is None:
-            return Refused(Code.REQUEST_FIELD_INVALID, "level: must be 1, 2 or 3")
-        state = self._markets.state(product.product_id)
-        if state is None:
-            nothing = MarketState.genesis(product.product_id)
-            return book_view(nothing, product, depth=depth, time_ns=self._clock.now_ns())
-        return book_view(state, product, depth=depth, time_ns=state.time_ns)
-
-    def trades(self, product_id: str, page: Page) -> list[View] | Refused:
-        """A page of a product's trades, newest first. Refuses PRODUCT_NOT_FOUND."""
-        product = self._find(product_id)
-        if isinstance(product, Refused):
-            return product
-        found = self._markets.trades(product.product_id, limit=page.limit, before=page.before, after=page.after)
-        return [trade_view(trade, product) for trade in found]
-
-    def _find(self, product_id: str) -> Product | Refused:
-        # Clients map this very text.
-        return self._catalogue.product(product_id) or Refused(Code.PRODUCT_NOT_FOUND, "Product not found")
 
 
 def _by_product(records: Iterable[StreamRecord]) -> dict[str, list[bytes]]:

@@ -1,38 +1,41 @@
 """A market's state as compact bytes, and back: what the stream function stores after every batch.
 
-Two blobs. The *book* changes with every batch; the *closed bars* change once a minute and are stored apart.
+Two kinds of blobs. The *book* changes with every batch; a *page* of closed bars once a minute or an hour.
 
-    book     u8 version, then deflated: state | last trade | current bar | bids | asks | waiting stops
-    bars     u8 version, then deflated: u32 count, then the bars
+    book     u8 version, then deflated: state | last trade | current minute | current hour | bids | asks | waiting stops
+    page     u8 version, then deflated: u32 count, then the bars
     side     u32 levels, each: i64 price, u32 orders, then (i64 order id, i64 displayed size) in time order
 """
 
 import zlib
+from collections.abc import Sequence
 from struct import Struct, pack, unpack_from
 from typing import Final
 
 from exchange.kernel.errors import require
-from exchange.market_data.bars import Bar, Bars
+from exchange.market_data.bars import HOURS, MINUTES, Bar, Bars, Series
 from exchange.market_data.book import OrderBook, Resting
 from exchange.market_data.model import MarketState, Trade
 from exchange.messages import Phase, Side, UnknownVersionError
 
-VERSION: Final = 1
-_STATE: Final = Struct("<24s32sqqB")
+VERSION: Final = 2
+_STATE: Final = Struct("<24s32sqqqB")
 _TRADE: Final = Struct("<7qB")
 _BAR: Final = Struct("<6q")
 _COUNT: Final = Struct("<I")
 _LEVEL: Final = Struct("<qI")
 _FAST: Final = 1
+_SMALL: Final = 9
 
 
 def encode_state(state: MarketState) -> bytes:
     """The state without its closed bars. Equal states give equal bytes."""
-    trade, bar = state.last_trade, state.bars.current
+    trade = state.last_trade
     parts = [
-        _STATE.pack(state.product_id.encode(), state.chain, state.sequence, state.time_ns, state.phase),
+        _STATE.pack(state.product_id.encode(), state.chain, state.edition, state.sequence, state.time_ns, state.phase),
         _TRADE.pack(*_trade_fields(trade)) if trade else _TRADE.pack(*[0] * 8),
-        _BAR.pack(*_bar_fields(bar)) if bar else _BAR.pack(*[0] * 6),
+        _encode_bar(state.bars.minutes.current),
+        _encode_bar(state.bars.hours.current),
         *_encode_side(state.book, Side.BUY),
         *_encode_side(state.book, Side.SELL),
         _COUNT.pack(len(state.waiting_stops)),
@@ -41,16 +44,17 @@ def encode_state(state: MarketState) -> bytes:
     return bytes([VERSION]) + zlib.compress(b"".join(parts), _FAST)
 
 
-def decode_state(data: bytes, bars: list[Bar] | None = None) -> MarketState:
-    """Read a state back; `bars` are its closed ones.
+def decode_state(data: bytes) -> MarketState:
+    """Read a state back; its closed bars are kept apart.
 
     Raises:   UnknownVersionError.
     """
     data = _inflate(data)
-    product, chain, sequence, time_ns, phase = _STATE.unpack_from(data)
+    product, chain, edition, sequence, time_ns, phase = _STATE.unpack_from(data)
     offset = _STATE.size
     trade, offset = _TRADE.unpack_from(data, offset), offset + _TRADE.size
-    bar, offset = _BAR.unpack_from(data, offset), offset + _BAR.size
+    minute, offset = _BAR.unpack_from(data, offset), offset + _BAR.size
+    hour, offset = _BAR.unpack_from(data, offset), offset + _BAR.size
     book = OrderBook()
     for side in (Side.BUY, Side.SELL):
         offset = _decode_side(data, offset, book, side)
@@ -67,14 +71,15 @@ def decode_state(data: bytes, bars: list[Bar] | None = None) -> MarketState:
         book=book,
         waiting_stops=set(waiting),
         last_trade=_trade(trade) if trade[0] else None,
-        bars=Bars(list(bars or []), Bar(*bar) if bar[0] else None),
+        bars=Bars(Series(MINUTES, current=_bar(minute)), Series(HOURS, current=_bar(hour))),
+        edition=edition,
     )
 
 
-def encode_bars(bars: list[Bar]) -> bytes:
+def encode_bars(bars: Sequence[Bar]) -> bytes:
     """Closed bars, oldest first."""
-    body = b"".join(_BAR.pack(*_bar_fields(bar)) for bar in bars)
-    return bytes([VERSION]) + zlib.compress(_COUNT.pack(len(bars)) + body, _FAST)
+    body = b"".join(map(_encode_bar, bars))
+    return bytes([VERSION]) + zlib.compress(_COUNT.pack(len(bars)) + body, _SMALL)
 
 
 def decode_bars(data: bytes) -> list[Bar]:
@@ -116,8 +121,14 @@ def _decode_side(data: bytes, offset: int, book: OrderBook, side: Side) -> int:
     return offset
 
 
-def _bar_fields(bar: Bar) -> tuple[int, ...]:
-    return bar.minute, bar.open, bar.high, bar.low, bar.close, bar.volume
+def _encode_bar(bar: Bar | None) -> bytes:
+    if bar is None:
+        return _BAR.pack(*[0] * 6)
+    return _BAR.pack(bar.start, bar.open, bar.high, bar.low, bar.close, bar.volume)
+
+
+def _bar(fields: tuple[int, ...]) -> Bar | None:
+    return Bar(*fields) if fields[1] else None  # Nothing trades at a price of zero.
 
 
 def _trade_fields(trade: Trade) -> tuple[int, ...]:

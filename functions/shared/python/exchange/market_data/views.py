@@ -6,13 +6,16 @@ from exchange.instruments.model import Asset, Product, ProductStatus
 from exchange.kernel.clock import iso_utc
 from exchange.kernel.ids import to_uuid
 from exchange.market_data.auction import indication
+from exchange.market_data.bars import DAY_HOURS, HOUR_NS, HOURS, Day
 from exchange.market_data.book import Level
+from exchange.market_data.candles import Candle
 from exchange.market_data.checksum import checksum
 from exchange.market_data.model import MarketState, Trade
 from exchange.market_data.ticker import Ticker
 from exchange.messages import Phase, Side
 
 View = dict[str, Any]
+Row = list[Any]
 SIDES = {Side.BUY: "buy", Side.SELL: "sell"}
 
 
@@ -36,8 +39,10 @@ def currency_view(asset: Asset) -> View:
     }
 
 
-def product_view(product: Product) -> View:
-    """A product and what may be done with it now."""
+def product_view(product: Product, phase: Phase = Phase.CONTINUOUS) -> View:
+    """A product and what may be done with it now: as its operator says, and as its market's phase has it."""
+    in_auction = product.status is ProductStatus.AUCTION or phase is Phase.AUCTION
+    is_shut = product.status is ProductStatus.HALTED or phase in {Phase.HALTED, Phase.CLOSED}
     view = {
         "id": product.product_id,
         "base_currency": product.base.asset_id,
@@ -51,10 +56,10 @@ def product_view(product: Product) -> View:
         "status": "online",
         "status_message": "",
         "post_only": False,
-        "limit_only": product.status is ProductStatus.AUCTION,
+        "limit_only": in_auction,
         "cancel_only": product.status is ProductStatus.CANCEL_ONLY,
-        "trading_disabled": product.status is ProductStatus.HALTED,
-        "auction_mode": product.status is ProductStatus.AUCTION,
+        "trading_disabled": is_shut,
+        "auction_mode": in_auction,
         "margin_enabled": False,
         "fx_stablecoin": False,
     }
@@ -80,6 +85,72 @@ def ticker_view(ticker: Ticker | None, product: Product, now_ns: int) -> View:
             "time": iso_utc(ticker.last_trade.time_ns),
         }
     return view
+
+
+def stats_view(ticker: Ticker | None, product: Product, now_ns: int) -> View:
+    """The 24 hours that end now, and the volume of 30 days."""
+    return {**_day_view(ticker, product, now_ns), "volume_30day": _month_volume(ticker, product, now_ns)}
+
+
+def day_and_month_view(ticker: Ticker | None, product: Product, now_ns: int) -> View:
+    """The same as the list of all products has it."""
+    month = {"volume": _month_volume(ticker, product, now_ns)}
+    return {"stats_24hour": _day_view(ticker, product, now_ns), "stats_30day": month}
+
+
+def volume_view(ticker: Ticker | None, product: Product, now_ns: int) -> View:
+    """The volume of 24 hours and of 30 days; everything is traded in the book."""
+    return {
+        "id": product.product_id,
+        "base_currency": product.base.asset_id,
+        "quote_currency": product.quote.asset_id,
+        "display_name": f"{product.base.asset_id}/{product.quote.asset_id}",
+        "market_types": ["spot"],
+        "spot_volume_24hour": _day_view(ticker, product, now_ns)["volume"],
+        "spot_volume_30day": _month_volume(ticker, product, now_ns),
+        "rfq_volume_24hour": "0",
+        "rfq_volume_30day": "0",
+        "conversion_volume_24hour": "0",
+        "conversion_volume_30day": "0",
+    }
+
+
+def spark_line(ticker: Ticker | None, product: Product, now_ns: int) -> list[Row]:
+    """The hours of the last day that had a trade, newest first, without their volume; else the last that had one."""
+    if ticker is None or ticker.bars.hours.current is None:
+        return []
+    hours = list(ticker.bars.hours.after(now_ns // HOUR_NS - DAY_HOURS)) or [ticker.bars.hours.current]
+    return [
+        [bar.start * HOURS.seconds, *map(product.format_price, (bar.low, bar.high, bar.open, bar.close))]
+        for bar in reversed(hours)
+    ]
+
+
+def candle_row(candle: Candle, product: Product) -> Row:
+    """A candle, in the order in which clients expect its figures."""
+    prices = map(product.format_price, (candle.low, candle.high, candle.open, candle.close))
+    return [candle.time, *prices, product.format_size(candle.volume)]
+
+
+def _day_view(ticker: Ticker | None, product: Product, now_ns: int) -> View:
+    """A day without a trade is flat at the last price; before the first trade there is no price."""
+    if ticker is None or ticker.last_trade is None:
+        return {"volume": "0"}
+    last = ticker.last_trade.price
+    day = ticker.bars.day(now_ns)
+    if not day.volume:
+        day = Day(open=last, high=last, low=last)
+    return {
+        "open": product.format_price(day.open),
+        "high": product.format_price(day.high),
+        "low": product.format_price(day.low),
+        "last": product.format_price(last),
+        "volume": product.format_size(day.volume),
+    }
+
+
+def _month_volume(ticker: Ticker | None, product: Product, now_ns: int) -> str:
+    return product.format_size(ticker.bars.month_volume(now_ns) if ticker else 0)
 
 
 def trade_view(trade: Trade, product: Product) -> View:
