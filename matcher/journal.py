@@ -11,21 +11,12 @@ Format, version 1, little-endian:
 """
 
 import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from struct import Struct
 from typing import BinaryIO, Final
 
-from exchange.messages import (
-    COMMANDS_PER_RECORD_MAX,
-    CommandRecord,
-    MalformedRecordError,
-    UnknownVersionError,
-    decode_commands,
-    encode_commands,
-)
-
-from matcher.json_commands import NamedCommand
+from exchange.messages.commands import join_commands, read_ids
 
 MAGIC: Final = b"XJNL"
 VERSION: Final = 1
@@ -36,7 +27,6 @@ _FRAME: Final = Struct("<B3sII")
 _TIME: Final = Struct("<q")
 _LENGTH: Final = Struct("<I")
 _COMMANDS, _NAMES, _ARRIVED = 1, 2, 3
-_COMMANDS_PER_FRAME: Final = min(1024, COMMANDS_PER_RECORD_MAX)
 
 
 class JournalError(ValueError):
@@ -51,30 +41,21 @@ class Frame:
     names: bytes = b""
     arrival_ns: int | None = None
 
-    def decode(self) -> CommandRecord:
-        """The record's commands with their times.
+    def read_names(self) -> dict[int, str]:
+        """The names of the orders and accounts of a well-formed record, by number.
 
         Raises:   JournalError.
         """
-        try:
-            record = decode_commands(self.record)
-        except (MalformedRecordError, UnknownVersionError) as error:
-            raise JournalError(str(error)) from error
-        if self.arrival_ns is None:
-            return record
-        stamped = tuple(replace(command, time_ns=self.arrival_ns) for command in record.commands)
-        return CommandRecord(record.product_id, stamped)
-
-    def decode_names(self, count: int) -> Iterator[tuple[str, str]]:
-        """The names of the orders and accounts of the record's `count` commands.
-
-        Raises:   JournalError.
-        """
+        found: dict[int, str] = {}
+        if not self.names:
+            return found
         offset = 0
-        for _ in range(count):
-            order, offset = _read_name(self.names, offset)
-            account, offset = _read_name(self.names, offset)
-            yield order, account
+        for ids in read_ids(self.record):
+            for number in ids:
+                name, offset = _read_name(self.names, offset)
+                if name:
+                    found[number] = name
+        return found
 
 
 class JournalWriter:
@@ -83,31 +64,24 @@ class JournalWriter:
     def __init__(self, file: BinaryIO, product_id: str) -> None:
         self._file = file
         self._product_id = product_id
-        self._pending: list[NamedCommand] = []
         file.write(_FILE.pack(MAGIC, VERSION, 0))
 
-    def add(self, named: NamedCommand) -> None:
-        """Append one command.
+    def add(self, commands: Sequence[bytes], names: Mapping[int, str]) -> None:
+        """Append packed commands; `names` has those of their ids that the number does not tell.
 
-        Raises:   MalformedRecordError.
+        Raises:   MalformedRecordError when they are more than a record holds.
         """
-        self._pending.append(named)
-        if len(self._pending) == _COMMANDS_PER_FRAME:
-            self.flush()
+        if not commands:
+            return
+        record = join_commands(self._product_id, commands)
+        if names:
+            packed = [_pack_name(names.get(number, "")) for ids in read_ids(record) for number in ids]
+            self._write(_NAMES, b"".join(packed))
+        self._write(_COMMANDS, record)
 
     def add_arrived(self, record: bytes, arrival_ns: int) -> None:
         """Append a record as the stream carried it."""
-        self.flush()
         self._write(_ARRIVED, _TIME.pack(arrival_ns) + record)
-
-    def flush(self) -> None:
-        """Write what is pending."""
-        if not self._pending:
-            return
-        if any(named.order_name or named.account_name for named in self._pending):
-            self._write(_NAMES, _names_of(self._pending))
-        self._write(_COMMANDS, encode_commands(self._product_id, [named.command for named in self._pending]))
-        self._pending.clear()
 
     def _write(self, kind: int, contents: bytes) -> None:
         self._file.write(_FRAME.pack(kind, b"", len(contents), zlib.crc32(contents)))
@@ -156,18 +130,12 @@ def _read_frame(file: BinaryIO) -> tuple[int, bytes] | None:
     return kind, contents
 
 
-def _names_of(commands: Sequence[NamedCommand]) -> bytes:
-    return b"".join(_pack_name(name) for named in commands for name in (named.order_name, named.account_name))
-
-
 def _pack_name(name: str) -> bytes:
     data = name.encode("utf-8", "surrogatepass")
     return _LENGTH.pack(len(data)) + data
 
 
 def _read_name(data: bytes, offset: int) -> tuple[str, int]:
-    if not data:
-        return "", 0
     start = offset + _LENGTH.size
     if start > len(data):
         raise JournalError("names are missing")

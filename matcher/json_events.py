@@ -1,9 +1,12 @@
-"""Events as JSON lines, made straight from the packed results."""
+# cython: language_level=3, annotation_typing=False
+"""Events as JSON lines, made straight from the packed results.
 
-from collections.abc import Callable, Iterator
+This module is compiled where the engine is; it is ordinary Python all the same.
+"""
+
+from collections.abc import Callable, Mapping
 from enum import IntEnum
 from fractions import Fraction
-from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from typing import Final
 
@@ -23,10 +26,10 @@ from exchange.messages import (
 from exchange.messages.events import EVENT_STRUCTS, RESULT_STRUCT
 
 from matcher.engine import ProductSpec
-from matcher.json_commands import NamedCommand
 
-_NUMBERS_CACHED: Final = 65_536
+_NUMBERS_KEPT: Final = 65_536
 _DECIMALS_MAX: Final = 36
+_TYPES_MAX: Final = 256
 
 _Fields = tuple[int, ...]
 
@@ -43,19 +46,26 @@ _CANCEL_REASONS: Final = _words(CancelReason)
 _CHANGE_REASONS: Final = _words(ChangeReason)
 _OPS: Final = _words(Op)
 _STOPS: Final = _words(StopKind)
+_LIMIT, _FILLED = int(OrderType.LIMIT), int(DoneReason.FILLED)
+_RESULT_LENGTH: Final = RESULT_STRUCT.size
+# By an event's type: how its fields are unpacked, its length, and how its line begins.
+_UNPACKERS: Final = [EVENT_STRUCTS[kind].unpack_from if kind in EVENT_STRUCTS else None for kind in range(_TYPES_MAX)]
+_LENGTHS: Final = [EVENT_STRUCTS[kind].size if kind in EVENT_STRUCTS else 0 for kind in range(_TYPES_MAX)]
+_OPENINGS: Final = {item.value: f'{{"type":"{item.name.lower()}","sequence":' for item in EventType}
 
 
 class EventPrinter:
-    """Writes results as lines. It keeps the names of live orders only."""
+    """Writes results as lines. `names` are those of live orders, which it keeps; it forgets all others."""
 
     def __init__(self, product: ProductSpec, names: dict[int, str] | None = None) -> None:
         self.names = names if names is not None else {}
-        self._product_id = encode_basestring_ascii(product.product_id)
-        self._price = _formatter(product.quote_increment)
-        self._size = _formatter(product.base_increment)
-        self._funds = _formatter(product.quote_increment / product.base_increment.denominator)
+        self._cause_names: Mapping[int, str] = {}
         self._id_text: Callable[[int], str] = str
-        self._bodies: dict[int, Callable[[_Fields, NamedCommand], str]] = {
+        self._product_id = encode_basestring_ascii(product.product_id)
+        self._price = _Texts(product.quote_increment)
+        self._size = _Texts(product.base_increment)
+        self._funds = _Texts(product.quote_increment / product.base_increment.denominator)
+        bodies: dict[int, Callable[[_Fields], str]] = {
             EventType.RECEIVED: self._received,
             EventType.REJECTED: self._rejected,
             EventType.ACTIVATE: self._activate,
@@ -67,109 +77,121 @@ class EventPrinter:
             EventType.PHASE: self._phase,
             EventType.AUCTION: self._auction,
         }
+        self._bodies = {int(kind): body for kind, body in bodies.items()}
 
-    def lines(self, packed: bytes, cause: NamedCommand, id_text: Callable[[int], str] = str) -> Iterator[str]:
-        """The lines of one packed result; `id_text` writes the ids that have no name."""
-        self._id_text = id_text
-        _, _, _, time_ns, sequence, count, _, _, _ = RESULT_STRUCT.unpack_from(packed)
-        offset = RESULT_STRUCT.size
-        tail = f',"product_id":{self._product_id},"time_ns":{time_ns}'
-        for number in range(sequence, sequence + count):
-            body = EVENT_STRUCTS[packed[offset]]
-            fields = body.unpack_from(packed, offset)
-            offset += body.size
-            kind = EventType(fields[0])
-            yield f'{{"type":"{_TYPES[kind]}","sequence":{number}{tail}{self._bodies[kind](fields, cause)}}}\n'
+    def lines(self, results: bytes, names: Mapping[int, str], id_text: Callable[[int], str] = str) -> str:
+        """The lines of packed results, one after the other.
 
-    def _order(self, order_id: int, cause: NamedCommand) -> str:
-        if order_id == cause.command.order_id and cause.order_name:
-            return encode_basestring_ascii(cause.order_name)
-        return encode_basestring_ascii(self.names.get(order_id) or self._id_text(order_id))
+        `names` are those of the orders and accounts in the commands that caused them; `id_text` writes ids without one.
+        """
+        self._cause_names, self._id_text = names, id_text
+        written: list[str] = []
+        offset, end = 0, len(results)
+        while offset < end:
+            _, _, _, time_ns, sequence, count, _, _, _ = RESULT_STRUCT.unpack_from(results, offset)
+            offset += _RESULT_LENGTH
+            tail = f',"product_id":{self._product_id},"time_ns":{time_ns}'
+            for number in range(sequence, sequence + count):
+                kind = results[offset]
+                body = self._bodies[kind](_UNPACKERS[kind](results, offset))  # type: ignore[misc]
+                offset += _LENGTHS[kind]
+                written.append(f"{_OPENINGS[kind]}{number}{tail}{body}}}\n")
+        return "".join(written)
 
-    def _received(self, fields: _Fields, cause: NamedCommand) -> str:
+    def _id(self, number: int) -> str:
+        """An order's id as JSON text."""
+        name = self.names.get(number)
+        if name is None:
+            name = self._cause_names.get(number)
+        return f'"{self._id_text(number)}"' if name is None else encode_basestring_ascii(name)
+
+    def _received(self, fields: _Fields) -> str:
         _, side, order_type, _, _, _, _, by_funds, order_id, account_id, price, size, funds, _ = fields
-        if cause.order_name:
-            self.names[order_id] = cause.order_name
-        account = encode_basestring_ascii(cause.account_name or self._id_text(account_id))
-        limit = f',"price":"{self._price(price)}"' if order_type == OrderType.LIMIT else ""
-        measure = f'"funds":"{self._funds(funds)}"' if by_funds else f'"size":"{self._size(size)}"'
+        name = self._cause_names.get(order_id)
+        if name is not None:
+            self.names[order_id] = name
+        account = self._cause_names.get(account_id)
+        account_text = f'"{self._id_text(account_id)}"' if account is None else encode_basestring_ascii(account)
+        limit = f',"price":"{self._price.of(price)}"' if order_type == _LIMIT else ""
+        measure = f'"funds":"{self._funds.of(funds)}"' if by_funds else f'"size":"{self._size.of(size)}"'
         return (
-            f',"order_id":{self._order(order_id, cause)},"account_id":{account},"side":"{_SIDES[side]}"'
+            f',"order_id":{self._id(order_id)},"account_id":{account_text},"side":"{_SIDES[side]}"'
             f',"order_type":"{_ORDER_TYPES[order_type]}"{limit},{measure}'
         )
 
-    def _rejected(self, fields: _Fields, cause: NamedCommand) -> str:
+    def _rejected(self, fields: _Fields) -> str:
         order_id, op, reason = fields[8], fields[7], fields[3]
         return (
-            f',"order_id":{self._order(order_id, cause)},"command":"{_OPS.get(op, "unknown")}"'
+            f',"order_id":{self._id(order_id)},"command":"{_OPS.get(op, "unknown")}"'
             f',"reason":"{_REJECT_REASONS[reason]}"'
         )
 
-    def _activate(self, fields: _Fields, cause: NamedCommand) -> str:
+    def _activate(self, fields: _Fields) -> str:
         order_id, stop, stop_price = fields[8], fields[6], fields[10]
-        return (
-            f',"order_id":{self._order(order_id, cause)},"stop":"{_STOPS[stop]}"'
-            f',"stop_price":"{self._price(stop_price)}"'
-        )
+        return f',"order_id":{self._id(order_id)},"stop":"{_STOPS[stop]}","stop_price":"{self._price.of(stop_price)}"'
 
-    def _triggered(self, fields: _Fields, cause: NamedCommand) -> str:
-        return f',"order_id":{self._order(fields[8], cause)}'
+    def _triggered(self, fields: _Fields) -> str:
+        return f',"order_id":{self._id(fields[8])}'
 
-    def _open(self, fields: _Fields, cause: NamedCommand) -> str:
+    def _open(self, fields: _Fields) -> str:
         order_id, side, price, shown = fields[8], fields[1], fields[10], fields[11]
         return (
-            f',"order_id":{self._order(order_id, cause)},"side":"{_SIDES[side]}","price":"{self._price(price)}"'
-            f',"remaining_size":"{self._size(shown)}"'
+            f',"order_id":{self._id(order_id)},"side":"{_SIDES[side]}","price":"{self._price.of(price)}"'
+            f',"remaining_size":"{self._size.of(shown)}"'
         )
 
-    def _match(self, fields: _Fields, cause: NamedCommand) -> str:
-        side, taker_id, maker_id, trade_id, price, size = fields[1], fields[8], *fields[10:11], *fields[12:15]
+    def _match(self, fields: _Fields) -> str:
+        side, taker_id, maker_id, trade_id, price, size = fields[1], fields[8], fields[10], *fields[12:15]
         return (
-            f',"trade_id":{trade_id},"maker_order_id":{self._order(maker_id, cause)}'
-            f',"taker_order_id":{self._order(taker_id, cause)},"side":"{_SIDES[side]}"'
-            f',"price":"{self._price(price)}","size":"{self._size(size)}"'
+            f',"trade_id":{trade_id},"maker_order_id":{self._id(maker_id)},"taker_order_id":{self._id(taker_id)}'
+            f',"side":"{_SIDES[side]}","price":"{self._price.of(price)}","size":"{self._size.of(size)}"'
         )
 
-    def _change(self, fields: _Fields, cause: NamedCommand) -> str:
+    def _change(self, fields: _Fields) -> str:
         reason, by_funds, order_id = fields[3], fields[7], fields[8]
         old_size, new_size, old_price, new_price, old_funds, new_funds = fields[11:]
         if by_funds:
-            measure = f'"old_funds":"{self._funds(old_funds)}","new_funds":"{self._funds(new_funds)}"'
+            measure = f'"old_funds":"{self._funds.of(old_funds)}","new_funds":"{self._funds.of(new_funds)}"'
         else:
-            measure = f'"old_size":"{self._size(old_size)}","new_size":"{self._size(new_size)}"'
-        prices = f',"old_price":"{self._price(old_price)}","new_price":"{self._price(new_price)}"' if old_price else ""
-        return f',"order_id":{self._order(order_id, cause)},"reason":"{_CHANGE_REASONS[reason]}",{measure}{prices}'
+            measure = f'"old_size":"{self._size.of(old_size)}","new_size":"{self._size.of(new_size)}"'
+        prices = ""
+        if old_price:
+            prices = f',"old_price":"{self._price.of(old_price)}","new_price":"{self._price.of(new_price)}"'
+        return f',"order_id":{self._id(order_id)},"reason":"{_CHANGE_REASONS[reason]}",{measure}{prices}'
 
-    def _done(self, fields: _Fields, cause: NamedCommand) -> str:
+    def _done(self, fields: _Fields) -> str:
         reason, done_reason, by_funds, order_id = fields[3], fields[4], fields[7], fields[8]
-        remaining_size, remaining_funds = fields[11:]
-        order = self._order(order_id, cause)
+        order = self._id(order_id)
         self.names.pop(order_id, None)
         if by_funds:
-            measure = f'"remaining_funds":"{self._funds(remaining_funds)}"'
+            measure = f'"remaining_funds":"{self._funds.of(fields[12])}"'
         else:
-            measure = f'"remaining_size":"{self._size(remaining_size)}"'
-        if done_reason == DoneReason.FILLED:
+            measure = f'"remaining_size":"{self._size.of(fields[11])}"'
+        if done_reason == _FILLED:
             return f',"order_id":{order},"reason":"filled",{measure}'
         return f',"order_id":{order},"reason":"canceled",{measure},"cancel_reason":"{_CANCEL_REASONS[reason]}"'
 
-    def _phase(self, fields: _Fields, _cause: NamedCommand) -> str:
+    def _phase(self, fields: _Fields) -> str:
         return f',"phase":"{_PHASES[fields[5]]}"'
 
-    def _auction(self, fields: _Fields, _cause: NamedCommand) -> str:
-        return f',"price":"{self._price(fields[8])}","size":"{self._size(fields[9])}"'
+    def _auction(self, fields: _Fields) -> str:
+        return f',"price":"{self._price.of(fields[8])}","size":"{self._size.of(fields[9])}"'
 
 
-_TYPES: Final = {item: item.name.lower() for item in EventType}
+class _Texts:
+    """Counts of `unit` as decimal text, remembered."""
 
+    def __init__(self, unit: Fraction) -> None:
+        self._scale = next(scale for scale in range(_DECIMALS_MAX + 1) if (unit * 10**scale).denominator == 1)
+        self._step = int(unit * 10**self._scale)
+        self._known: dict[int, str] = {}
 
-def _formatter(unit: Fraction) -> Callable[[int], str]:
-    """A function from a count of `unit` to decimal text."""
-    scale = next(scale for scale in range(_DECIMALS_MAX + 1) if (unit * 10**scale).denominator == 1)
-    step = int(unit * 10**scale)
-
-    @lru_cache(maxsize=_NUMBERS_CACHED)
-    def write(count: int) -> str:
-        return format_units(count * step, scale)
-
-    return write
+    def of(self, count: int) -> str:
+        """The text of a count."""
+        text = self._known.get(count)
+        if text is None:
+            text = format_units(count * self._step, self._scale)
+            if len(self._known) == _NUMBERS_KEPT:
+                self._known.clear()
+            self._known[count] = text
+        return text

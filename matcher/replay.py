@@ -8,7 +8,7 @@ import hashlib
 import json
 import struct
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,18 +16,18 @@ from typing import BinaryIO, Final
 
 from exchange.kernel.ids import to_uuid
 from exchange.messages import MalformedRecordError, ProductParameters, RecordError
-from exchange.messages.commands import pack_product_id
-from exchange.messages.events import RESULT_STRUCT
+from exchange.messages.commands import join_commands, pack_product_id
 
 from matcher.engine import Engine, EngineError, ProductError, ProductSpec, SnapshotError
 from matcher.journal import Frame, JournalError, JournalWriter, read_journal
-from matcher.json_commands import CommandReader, MalformedLineError, NamedCommand
+from matcher.json_commands import CommandReader, MalformedLineError
 from matcher.json_events import EventPrinter
 
 _SNAPSHOT_MAGIC: Final = b"XTSN"
 _SNAPSHOT: Final = struct.Struct("<4sHHQQ32s")
 _SNAPSHOT_VERSION: Final = 1
-_COUNT_OFFSET: Final = RESULT_STRUCT.size - 4
+# A run is carried out so many lines at a time: its memory does not grow with its length.
+_LINES_AT_A_TIME: Final = 1024
 
 
 class ReplayError(Exception):
@@ -64,12 +64,12 @@ class Output:
     digest: "hashlib._Hash | None" = None
     keeps_names: bool = False
 
-    def write(self, packed: bytes, cause: NamedCommand, *, from_stream: bool = False) -> None:
-        """Take one command's packed result."""
+    def write(self, results: bytes, names: Mapping[int, str], *, from_stream: bool = False) -> None:
+        """Take packed results; `names` are those in the commands that caused them."""
         if self.digest is not None:
-            self.digest.update(packed)
+            self.digest.update(results)
         if self.digest is None or self.keeps_names:
-            lines = "".join(self.printer.lines(packed, cause, to_uuid if from_stream else str))
+            lines = self.printer.lines(results, names, to_uuid if from_stream else str)
             if self.digest is None:
                 self.stream.write(lines.encode("ascii"))
 
@@ -108,65 +108,51 @@ def load_product(path: Path) -> ProductSpec:
         raise ReplayError(f"{path}: {error}") from error
 
 
-def replay_lines(engine: Engine, lines: Iterable[bytes], output: Output, reader: CommandReader) -> Tally:
+def replay_lines(engine: Engine, lines: Iterable[bytes], output: Output, reader: CommandReader) -> None:
     """Carry out JSON lines until one of them is malformed.
 
     Raises:   LineError, naming the line; the events of those before it have been written.
     """
-    tally = Tally()
+    for commands, error in _read_lines(lines, reader):
+        if commands:
+            batch = engine.apply_record(join_commands(engine.product.product_id, commands))
+            engine.forget_chain()
+            output.write(batch.data, reader.take_names())
+        if error is not None:
+            raise error
+
+
+def _read_lines(lines: Iterable[bytes], reader: CommandReader) -> Iterator[tuple[list[bytes], LineError | None]]:
+    """Packed commands, some lines at a time, and after the last of them what is wrong with the line that follows."""
+    commands: list[bytes] = []
     for number, line in enumerate(lines, start=1):
         try:
-            named = reader.read(line)
+            commands.append(reader.read(line))
         except MalformedLineError as error:
-            raise LineError(f"line {number}: {error}") from error
-        packed = engine.apply_packed(named.command)
-        tally.commands += 1
-        if packed is not None:
-            output.write(packed, named)
-    return tally
+            yield commands, LineError(f"line {number}: {error}")
+            return
+        if len(commands) == _LINES_AT_A_TIME:
+            yield commands, None
+            commands = []
+    yield commands, None
 
 
 def replay_journal(engine: Engine, frames: Iterable[Frame], output: Output, tally: Tally) -> None:
-    """Carry out a journal's frames, adding to `tally`.
+    """Carry out a journal's frames at the engine's own speed, adding to `tally`.
 
     Raises:   JournalError, EngineError.
     """
     for frame in frames:
-        if output.digest is not None and not output.keeps_names:
-            _hash_frame(engine, frame, output.digest, tally)
-        else:
-            _print_frame(engine, frame, output, tally)
-
-
-def _hash_frame(engine: Engine, frame: Frame, digest: "hashlib._Hash", tally: Tally) -> None:
-    """Carry out a frame at the engine's own speed."""
-    started = time.perf_counter()  # clock-ok: it measures the tool, the engine never sees it
-    try:
-        batch = engine.apply_record(frame.record, arrival_ns=frame.arrival_ns)
-    except RecordError as error:
-        raise JournalError(str(error)) from error
-    tally.seconds += time.perf_counter() - started  # clock-ok: as above
-    tally.commands += batch.commands
-    tally.events += batch.events
-    digest.update(batch.data)
-    # Hashing is not matching: the engine's own chain is made here, while the clock stands.
-    _ = engine.chain_hash
-
-
-def _print_frame(engine: Engine, frame: Frame, output: Output, tally: Tally) -> None:
-    """Carry out a frame command by command, so that each can be named."""
-    started = time.perf_counter()  # clock-ok: it measures the tool, the engine never sees it
-    record = frame.decode()
-    if record.product_id != engine.product.product_id:
-        raise JournalError(f"the journal is of {record.product_id}, not of {engine.product.product_id}")
-    results = [(command, engine.apply_packed(command)) for command in record.commands]
-    tally.seconds += time.perf_counter() - started  # clock-ok: as above
-    tally.commands += len(results)
-    from_stream = frame.arrival_ns is not None
-    for (command, packed), names in zip(results, frame.decode_names(len(results)), strict=True):
-        if packed is not None:
-            tally.events += int.from_bytes(packed[_COUNT_OFFSET : _COUNT_OFFSET + 4], "little")
-            output.write(packed, NamedCommand(command, *names), from_stream=from_stream)
+        started = time.perf_counter()  # clock-ok: it measures the tool, the engine never sees it
+        try:
+            batch = engine.apply_record(frame.record, arrival_ns=frame.arrival_ns)
+        except RecordError as error:
+            raise JournalError(str(error)) from error
+        tally.seconds += time.perf_counter() - started  # clock-ok: as above
+        tally.commands += batch.commands
+        tally.events += batch.events
+        output.write(batch.data, frame.read_names(), from_stream=frame.arrival_ns is not None)
+        engine.forget_chain()
 
 
 def pack_lines(lines: Iterable[bytes], file: BinaryIO, reader: CommandReader, product_id: str) -> None:
@@ -175,21 +161,19 @@ def pack_lines(lines: Iterable[bytes], file: BinaryIO, reader: CommandReader, pr
     Raises:   LineError, naming the line; the journal then holds the lines before it.
     """
     writer = JournalWriter(file, product_id)
-    for number, line in enumerate(lines, start=1):
-        try:
-            named = reader.read(line)
-        except MalformedLineError as error:
-            writer.flush()
-            raise LineError(f"line {number}: {error}") from error
-        writer.add(named)
-    writer.flush()
+    for commands, error in _read_lines(lines, reader):
+        writer.add(commands, reader.take_names())
+        if error is not None:
+            raise error
 
 
 def write_snapshot(path: Path, engine: Engine, names: dict[int, str]) -> None:
     """Save the engine's state and the live orders' names, which only the tool knows: the whole file or none.
 
+    The chain is left out: it tells how a stream was cut into records, and the same state is the same file here.
     Raises:   OSError.
     """
+    engine.forget_chain()
     state = engine.snapshot()
     named = json.dumps(sorted(names.items()), separators=(",", ":")).encode("ascii")
     header = _SNAPSHOT.pack(

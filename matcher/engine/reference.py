@@ -26,6 +26,7 @@ from exchange.messages import (
     Side,
     TimeInForce,
     chain_hash,
+    genesis_hash,
     decode_commands,
     unpack_result,
 )
@@ -73,6 +74,10 @@ class Engine:
     def chain_hash(self) -> bytes:
         """The chain over all groups so far."""
         return self._state.chain_hash
+
+    def forget_chain(self) -> None:
+        """Begin the chain anew: what was answered so far is no stream's, or nobody's who follows the chain."""
+        self._state.chain_hash = genesis_hash(self.product.product_id)
 
     @property
     def now_ns(self) -> int:

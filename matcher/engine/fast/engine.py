@@ -73,6 +73,11 @@ class Engine:
         self._settle_chain()
         return self._chain
 
+    def forget_chain(self) -> None:
+        """Begin the chain anew: what was answered so far is no stream's, or nobody's who follows the chain."""
+        self._unchained.clear()
+        self._chain = genesis_hash(self.product.product_id)
+
     def _settle_chain(self) -> None:
         for batch in self._unchained:
             self._chain = chain_hash(self._chain, batch.data)

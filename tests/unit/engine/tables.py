@@ -14,10 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from exchange.messages import Command, ProductParameters
+from exchange.messages import Command, ProductParameters, decode_commands
+from exchange.messages.commands import join_commands
 
 from matcher.engine import ProductSpec
-from matcher.json_commands import CommandReader, NamedCommand
+from matcher.json_commands import CommandReader
 from matcher.json_events import EventPrinter
 
 ACME = ProductSpec.from_parameters(
@@ -44,9 +45,8 @@ def run_table(engine: EngineLike, text: str, product: ProductSpec = ACME) -> str
         if words[0] == "at":
             time_ns = int(words[1])
         elif not line.startswith("#"):
-            named = _read(reader, words, time_ns)
-            packed = engine.apply_packed(named.command)
-            events = printer.lines(packed, named) if packed else ()
+            packed = engine.apply_packed(_read(reader, words, time_ns, product)) or b""
+            events = printer.lines(packed, reader.take_names()).splitlines()
             lines += ["    " + _show(json.loads(event)) for event in events]
     return "\n".join(lines) + "\n"
 
@@ -64,7 +64,7 @@ def _command_lines(text: str) -> Iterator[str]:
             yield line.rstrip()
 
 
-def _read(reader: CommandReader, words: list[str], time_ns: int) -> NamedCommand:
+def _read(reader: CommandReader, words: list[str], time_ns: int, product: ProductSpec) -> Command:
     fields: dict[str, Any] = {"time_ns": time_ns}
     verb = words[0]
     if verb in ("buy", "sell"):
@@ -80,10 +80,9 @@ def _read(reader: CommandReader, words: list[str], time_ns: int) -> NamedCommand
         if len(words) > 1:
             fields["order_id" if verb == "cancel" else "phase"] = words[1]
     cap = fields.pop("cap", None)
-    named = reader.read(json.dumps(fields).encode())
-    if cap is None:
-        return named
-    return NamedCommand(replace(named.command, cap_price=int(cap) * 100), named.order_name, named.account_name)
+    packed = reader.read(json.dumps(fields).encode())
+    command = decode_commands(join_commands(product.product_id, [packed])).commands[0]
+    return command if cap is None else replace(command, cap_price=int(cap) * 100)
 
 
 def _order_fields(words: list[str]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ which answers it with an event; so a hostile value never stops a product.
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from struct import Struct
 from typing import Final
@@ -33,6 +33,8 @@ REFUSED_VALUE: Final = -1
 
 COMMAND_HEADER: Final = Struct("<4sHH24s")
 COMMAND_STRUCT: Final = Struct("<8B16sH6x10q")
+_IDS: Final = Struct("<2q")
+_IDS_OFFSET: Final = 32
 PARAMETERS_STRUCT: Final = Struct("<16s16s40s40s40s40s40s40s40s")
 _FLAG_POST_ONLY: Final = 1
 _INT64_MAX: Final = 2**63 - 1
@@ -104,14 +106,32 @@ def encode_commands(product_id: str, commands: Sequence[Command]) -> bytes:
 
     Raises:   MalformedRecordError when a value does not fit its field or there are more than COMMANDS_PER_RECORD_MAX.
     """
-    if len(commands) > COMMANDS_PER_RECORD_MAX:
-        raise MalformedRecordError(f"a record holds at most {COMMANDS_PER_RECORD_MAX} commands, not {len(commands)}")
-    parts = [COMMAND_HEADER.pack(COMMANDS_MAGIC, COMMANDS_VERSION, len(commands), pack_product_id(product_id))]
+    parts = []
     for command in commands:
-        parts.append(pack_command(command))
-        if command.op == Op.CONFIGURE:
-            parts.append(pack_parameters(command.parameters))
-    return b"".join(parts)
+        packed = pack_command(command)
+        parts.append(packed + pack_parameters(command.parameters) if command.op == Op.CONFIGURE else packed)
+    return join_commands(product_id, parts)
+
+
+def join_commands(product_id: str, packed: Sequence[bytes]) -> bytes:
+    """Make one stream record of packed commands, each with its parameters if it has some.
+
+    Raises:   MalformedRecordError when there are more than COMMANDS_PER_RECORD_MAX.
+    """
+    if len(packed) > COMMANDS_PER_RECORD_MAX:
+        raise MalformedRecordError(f"a record holds at most {COMMANDS_PER_RECORD_MAX} commands, not {len(packed)}")
+    header = COMMAND_HEADER.pack(COMMANDS_MAGIC, COMMANDS_VERSION, len(packed), pack_product_id(product_id))
+    return header + b"".join(packed)
+
+
+def read_ids(record: bytes) -> Iterator[tuple[int, int]]:
+    """The order's and the account's number in each command of a well-formed record."""
+    offset = COMMAND_HEADER.size
+    while offset < len(record):
+        yield _IDS.unpack_from(record, offset + _IDS_OFFSET)
+        offset += COMMAND_STRUCT.size
+        if record[offset - COMMAND_STRUCT.size] == Op.CONFIGURE:
+            offset += PARAMETERS_STRUCT.size
 
 
 def decode_commands(data: bytes) -> CommandRecord:
