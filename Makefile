@@ -10,7 +10,7 @@ SAM_CLI_VERSION := 1.170.0
 UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 BIN := .venv/bin
 STAMP := .venv/.ready
-ENGINE_SOURCES := $(wildcard setup.py matcher/engine/fast/*.py matcher/engine/fast/*.pxd)
+ENGINE_SOURCES := $(wildcard setup.py matcher/json_*.py matcher/json_*.pxd matcher/engine/fast/*.py matcher/engine/fast/*.pxd)
 
 .PHONY: help setup up down status demo audit lint test check format bench deploy clean
 

@@ -1,4 +1,6 @@
-"""Compile the matching engine where there is a C compiler; without one the reference engine is used.
+"""Compile the matching engine and the replay tool's lines where there is a C compiler.
+
+Without one the reference engine is used, and the lines are read and written by the same Python, interpreted.
 
 ENGINE_REQUIRED=1 makes a failed build fail. ENGINE_CHECKS=1 builds under the compiler's address checks, for tests.
 """
@@ -23,6 +25,8 @@ MODULES = (
     "price_queues",
     "saving",
 )
+LINES = ("json_commands", "json_events")
+SOURCES = [*(str(FAST / f"{name}.py") for name in MODULES), *(f"matcher/{name}.py" for name in LINES)]
 REQUIRED = os.environ.get("ENGINE_REQUIRED") == "1"
 CHECKED = os.environ.get("ENGINE_CHECKS") == "1"
 
@@ -43,7 +47,7 @@ class BuildAllOrNone(build_ext):  # type: ignore[misc]
     def _take_away(self) -> None:
         for extension in self.extensions:
             path = Path(self.get_ext_fullpath(extension.name))
-            for place in (path, FAST / path.name):
+            for place in (path, Path(extension.sources[0]).with_name(path.name)):
                 place.unlink(missing_ok=True)
         for extension in self.extensions:
             extension.optional = True
@@ -58,7 +62,7 @@ def extensions() -> list[Extension]:
             raise
         return []
     found: list[Extension] = cythonize(  # type: ignore[no-untyped-call]
-        [str(FAST / f"{name}.py") for name in MODULES],
+        SOURCES,
         build_dir="build/checked" if CHECKED else "build/cython",
         force=CHECKED,
         quiet=True,

@@ -4,7 +4,7 @@
 This module is compiled where the engine is; it is ordinary Python all the same.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from enum import IntEnum
 from fractions import Fraction
 from json.encoder import encode_basestring_ascii
@@ -59,7 +59,7 @@ class EventPrinter:
 
     def __init__(self, product: ProductSpec, names: dict[int, str] | None = None) -> None:
         self.names = names if names is not None else {}
-        self._cause_names: Mapping[int, str] = {}
+        self._cause_names: dict[int, str] = {}
         self._id_text: Callable[[int], str] = str
         self._product_id = encode_basestring_ascii(product.product_id)
         self._price = _Texts(product.quote_increment)
@@ -79,7 +79,7 @@ class EventPrinter:
         }
         self._bodies = {int(kind): body for kind, body in bodies.items()}
 
-    def lines(self, results: bytes, names: Mapping[int, str], id_text: Callable[[int], str] = str) -> str:
+    def lines(self, results: bytes, names: dict[int, str], id_text: Callable[[int], str] = str) -> str:
         """The lines of packed results, one after the other.
 
         `names` are those of the orders and accounts in the commands that caused them; `id_text` writes ids without one.
@@ -141,7 +141,14 @@ class EventPrinter:
         )
 
     def _match(self, fields: _Fields) -> str:
-        side, taker_id, maker_id, trade_id, price, size = fields[1], fields[8], fields[10], *fields[12:15]
+        side, taker_id, maker_id, trade_id, price, size = (
+            fields[1],
+            fields[8],
+            fields[10],
+            fields[12],
+            fields[13],
+            fields[14],
+        )
         return (
             f',"trade_id":{trade_id},"maker_order_id":{self._id(maker_id)},"taker_order_id":{self._id(taker_id)}'
             f',"side":"{_SIDES[side]}","price":"{self._price.of(price)}","size":"{self._size.of(size)}"'

@@ -8,7 +8,7 @@ import hashlib
 import json
 import struct
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +64,7 @@ class Output:
     digest: "hashlib._Hash | None" = None
     keeps_names: bool = False
 
-    def write(self, results: bytes, names: Mapping[int, str], *, from_stream: bool = False) -> None:
+    def write(self, results: bytes, names: dict[int, str], *, from_stream: bool = False) -> None:
         """Take packed results; `names` are those in the commands that caused them."""
         if self.digest is not None:
             self.digest.update(results)

@@ -26,8 +26,8 @@ from exchange.messages import (
     Side,
     TimeInForce,
     chain_hash,
-    genesis_hash,
     decode_commands,
+    genesis_hash,
     unpack_result,
 )
 
