@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from exchange.users.model import RateLimitTier
+from exchange.usage.model import RateLimitTier
 
 from infra.cli.seed import DemoCustomer, seed
 from infra.local.laptop import Laptop

@@ -9,6 +9,7 @@ from exchange.fees.model import format_rate
 from exchange.fees.store import FeeScheduleItem, FeeSchedules
 from exchange.kernel.clock import SystemClock
 from exchange.rest import Api, ApiRequest
+from exchange.usage.gate import guard
 from exchange.users.access import authenticator
 from exchange.users.authentication import Principal
 from exchange.users.model import Scope
@@ -21,7 +22,7 @@ class Settings(AccessSettings):
 
 
 settings = Settings.load()
-app = Api("fees")
+app = Api("fees", guard=partial(guard, settings))
 handler = app
 bind(FeeScheduleItem, settings.fee_schedules_table)
 schedules = FeeSchedules(SystemClock())

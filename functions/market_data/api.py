@@ -4,7 +4,7 @@ from functools import cache
 from typing import Any
 
 from exchange.aws.dynamodb import bind
-from exchange.aws.settings import EnvironmentSettings
+from exchange.aws.settings import ApiSettings
 from exchange.feeds.public import full_message
 from exchange.instruments.catalogue import Catalogue
 from exchange.instruments.store import InstrumentItem, InstrumentStore
@@ -13,16 +13,17 @@ from exchange.market_data.listing import list_candles, list_events, list_trades
 from exchange.market_data.questions import MarketQuestions
 from exchange.market_data.store import MarketDataStore, bind_market_data
 from exchange.rest import Api, ApiRequest
+from exchange.usage.gate import guard
 
 
-class Settings(EnvironmentSettings):
+class Settings(ApiSettings):
     """What this function reads from its environment."""
 
     instruments_table: str
     market_data_table: str
 
 
-app = Api("market-data")
+app = Api("market-data", guard=lambda: guard(Settings.load()))
 handler = app
 
 

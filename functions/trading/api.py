@@ -22,6 +22,7 @@ from exchange.trading.model import Trader, order_json
 from exchange.trading.request import TOLERATED, PlaceOrderBody, named, order_terms, product_named, product_to_cancel
 from exchange.trading.service import Desk, cancel_order, cancel_orders, find_order, place_order
 from exchange.trading.store import DynamoOrderEntry, KinesisCommandStream, bind_order_entry
+from exchange.usage.gate import guard
 from exchange.users.access import authenticator
 from exchange.users.authentication import Principal
 from exchange.users.model import Scope
@@ -40,7 +41,7 @@ class Settings(AccessSettings):
 
 
 settings = Settings.load()
-app = Api("trading")
+app = Api("trading", guard=partial(guard, settings))
 handler = app
 clock = SystemClock()
 bind_order_entry(orders=settings.orders_table, fills=settings.fills_table, balances=settings.balances_table)
@@ -87,7 +88,7 @@ def orders(request: ApiRequest, who: Principal) -> Any:
     return list_orders(entry, who.account_id, request, catalogue)
 
 
-@app.endpoint("DELETE", "/orders", caller=trader)
+@app.endpoint("DELETE", "/orders", caller=trader, cancels=True)
 def cancel_many(request: ApiRequest, who: Principal) -> Any:
     """Cancel all live orders, or those of one product."""
     product_id = product_to_cancel(request)
@@ -103,7 +104,7 @@ def order(_request: ApiRequest, who: Principal, order_id: str) -> Any:
     return _shown(find_order(desk, who.account_id, order_id))
 
 
-@app.endpoint("DELETE", "/orders/{order_id}", caller=trader)
+@app.endpoint("DELETE", "/orders/{order_id}", caller=trader, cancels=True)
 def cancel(_request: ApiRequest, who: Principal, order_id: str) -> Any:
     """Ask the market to cancel one order; answers with its id as a bare JSON string."""
     canceled = cancel_order(desk, who.account_id, order_id)

@@ -9,6 +9,7 @@ from exchange.kernel.clock import SystemClock
 from exchange.kernel.errors import Refused
 from exchange.kernel.ids import to_uuid
 from exchange.rest import Api, ApiRequest, read_body
+from exchange.usage.gate import guard
 from exchange.users import access, request, service
 from exchange.users.minting import mint
 from exchange.users.model import Principal, Scope, api_key_json, customer_json, session_json
@@ -21,7 +22,7 @@ class Settings(AccessSettings):
 
 
 settings = Settings.load()
-app = Api("users")
+app = Api("users", guard=partial(guard, settings))
 handler = app
 clock = SystemClock()
 authenticator = access.authenticator(**settings.access())

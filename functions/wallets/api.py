@@ -14,6 +14,7 @@ from exchange.orders.store import FillItem, OrderItem, OrderStore
 from exchange.rest import Api, ApiRequest
 from exchange.statements.store import StatementItem, StatementStore
 from exchange.transfers.store import TransferItem, TransferStore
+from exchange.usage.gate import guard
 from exchange.users.access import authenticator
 from exchange.users.authentication import Principal
 from exchange.users.model import Scope
@@ -39,7 +40,7 @@ class Settings(AccessSettings):
 
 
 settings = Settings.load()
-app = Api("wallets")
+app = Api("wallets", guard=partial(guard, settings))
 handler = app
 clock = SystemClock()
 bind(InstrumentItem, settings.instruments_table)

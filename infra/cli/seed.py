@@ -14,7 +14,7 @@ from exchange.fees.model import DEFAULT_SCHEDULE, FeeSchedule
 from exchange.fees.store import FeeScheduleItem, save_schedule
 from exchange.instruments.model import Asset, list_product
 from exchange.instruments.store import InstrumentItem, InstrumentStore
-from exchange.users.model import RateLimitTier
+from exchange.usage.model import RateLimitTier
 from exchange.users.store import CustomerItem
 
 from infra.local.clients import CREDENTIALS

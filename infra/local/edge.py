@@ -7,6 +7,7 @@ the REST API's stage, which nobody sees in a path. It sets the headers that infr
 import argparse
 import asyncio
 import logging
+import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -228,7 +229,7 @@ def main() -> None:
     import uvloop
 
     uvloop.install()
-    settings = EdgeSettings(**arguments, origin_secret=secrets.token_urlsafe(24))
+    settings = EdgeSettings(**arguments, origin_secret=os.environ["ORIGIN_SECRET"])
     web.run_app(
         application(settings),
         host="127.0.0.1",

@@ -144,7 +144,7 @@ class Laptop:
         with self._step("Deploying template.yaml"):
             self._deploy(package)
         with self._step("Starting the edge"):
-            self._run("edge", self._edge_command())
+            self._run("edge", self._edge_command(), {"ORIGIN_SECRET": self._origin_secret()})
             self._wait_for("edge", f"{self.settings.rest_url}/time")
         stack = self._stack()
         with self._step("Listing products"):
@@ -167,7 +167,7 @@ class Laptop:
         """An update of the API's document makes a new API here."""
         processes.end([record for record in self._records.read() if record.name == "edge"])
         self._records.forget("edge")
-        self._run("edge", self._edge_command())
+        self._run("edge", self._edge_command(), {"ORIGIN_SECRET": self._origin_secret()})
         self._wait_for("edge", f"{self.settings.rest_url}/time")
 
     def _package(self) -> packaging.Package:
@@ -182,6 +182,7 @@ class Laptop:
             "WebsocketEndpoint": websocket,
             "BankWebhookUrl": f"{self.settings.rest_url}/v1/payments/bank/notifications",
             "OAuthCallbackUrls": f"{self.settings.rest_url}/app/callback",
+            "PublicRequestsPerSecond": "0",  # Everybody here has one address.
         }
         self.outputs = deployment.deploy(self.client, package, parameters)
 
@@ -194,6 +195,11 @@ class Laptop:
             websocket_api_id=self.outputs["WebSocketApiId"],
             web_directory=_web_directory(),
         )
+
+    def _origin_secret(self) -> str:
+        """What the edge proves itself by to the functions; they were told the same."""
+        arn = self.outputs["OriginSecretArn"]
+        return str(self.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"])
 
     def _matcher_environment(self) -> dict[str, str]:
         return {

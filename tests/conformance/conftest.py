@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from typing import Any
 
 import pytest
-from exchange.users.model import RateLimitTier
+from exchange.usage.model import RateLimitTier
 
 from infra.cli.seed import DemoCustomer, seed
 from infra.local.laptop import Laptop

@@ -28,14 +28,8 @@ STATEFUL = [
 ]
 
 
-def _is_of_the_edge(logical_id: str) -> bool:
-    return logical_id == "OriginSecret"  # Tells CloudFront from the world; a new one does as well.
-
-
 @pytest.mark.parametrize(("template", "logical_id", "resource"), STATEFUL, ids=[row[1] for row in STATEFUL])
 def test_it_is_retained_whatever_happens_to_the_stack(template: str, logical_id: str, resource: dict[str, Any]) -> None:
-    if _is_of_the_edge(logical_id):
-        return
     assert template in {"infra/data.yaml", "infra/bootstrap.yaml"}
     assert resource["DeletionPolicy"] == "Retain"
     assert resource["UpdateReplacePolicy"] == "Retain"

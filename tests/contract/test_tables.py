@@ -78,4 +78,5 @@ def test_what_expires_is_an_attribute(code: dict[str, Any]) -> None:
     assert {name for name, table in _tables().items() if "TimeToLiveSpecification" in table} == {
         "connections",
         "market_data",
+        "usage",
     }

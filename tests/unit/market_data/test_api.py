@@ -22,6 +22,9 @@ from tests.fakes.market_data import RecordingFeed, ToyMarket
 def http(tables: Any, product: Product, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("INSTRUMENTS_TABLE", "instruments")
     monkeypatch.setenv("MARKET_DATA_TABLE", "market_data")
+    monkeypatch.setenv("USAGE_TABLE", "usage")
+    monkeypatch.setenv("PUBLIC_REQUESTS_PER_SECOND", "0")
+    monkeypatch.setenv("ORIGIN_SECRET", "told-by-the-edge")
     InstrumentStore().save_asset(product.base)
     InstrumentStore().save_asset(product.quote)
     InstrumentStore().save_product(product)

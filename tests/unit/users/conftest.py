@@ -10,6 +10,7 @@ import boto3
 import pytest
 from exchange.aws import clients
 from exchange.aws.dynamodb import bind
+from exchange.usage.store import UsageItem
 from exchange.users.store import ApiKeyItem, CustomerItem
 from moto import mock_aws
 
@@ -17,7 +18,7 @@ from tests.fakes.user_pool import FakeUserPool, served
 from tests.fakes.users import CLIENT_ID, ISSUER
 
 REGION = "eu-west-1"
-USERS_TABLE, API_KEYS_TABLE = "x-users", "x-api_keys"
+USERS_TABLE, API_KEYS_TABLE, USAGE_TABLE = "x-users", "x-api_keys", "x-usage"
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +37,11 @@ def cloud(account: str) -> Iterator[str]:
     """The account with the two tables, empty."""
     bind(CustomerItem, USERS_TABLE)
     bind(ApiKeyItem, API_KEYS_TABLE)
-    for model in (CustomerItem, ApiKeyItem):
+    bind(UsageItem, USAGE_TABLE)
+    for model in (CustomerItem, ApiKeyItem, UsageItem):
         model.create_table(billing_mode="PAY_PER_REQUEST")
     yield account
-    for table in (USERS_TABLE, API_KEYS_TABLE):
+    for table in (USERS_TABLE, API_KEYS_TABLE, USAGE_TABLE):
         boto3.client("dynamodb").delete_table(TableName=table)
 
 
@@ -60,6 +62,9 @@ def api_module(account: str, pool_server: FakeUserPool) -> Iterator[ModuleType]:
     variables = {
         "USERS_TABLE": USERS_TABLE,
         "API_KEYS_TABLE": API_KEYS_TABLE,
+        "USAGE_TABLE": USAGE_TABLE,
+        "PUBLIC_REQUESTS_PER_SECOND": "0",
+        "ORIGIN_SECRET": "told-by-the-edge",
         "SECRETS_KEY_ID": account,
         "USER_POOL_ID": ISSUER.rpartition("/")[2],
         "USER_POOL_CLIENT_ID": CLIENT_ID,

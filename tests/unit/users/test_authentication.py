@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 from exchange.kernel.errors import Code, Refused, UnavailableError
+from exchange.usage.model import RateLimitTier
 from exchange.users.authentication import Authenticator
-from exchange.users.model import CustomerStatus, KeyStatus, Person, Principal, RateLimitTier, Scope
+from exchange.users.model import CustomerStatus, KeyStatus, Person, Principal, Scope
 
 from tests.fakes.users import (
     ACCOUNT_ID,

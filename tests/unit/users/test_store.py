@@ -7,7 +7,8 @@ import boto3
 import pytest
 from exchange.aws.dynamodb import bind, connection
 from exchange.kernel.errors import Code, InvariantError, Refused, UnavailableError
-from exchange.users.model import KeyStatus, RateLimitTier, Scope
+from exchange.usage.model import RateLimitTier
+from exchange.users.model import KeyStatus, Scope
 from exchange.users.sealing import KmsSecrets
 from exchange.users.store import ApiKeyItem, ApiKeyStore, CustomerItem, CustomerStore
 

@@ -20,6 +20,8 @@ from exchange.orders.store import FillItem, OrderItem, fill_item, order_item
 from exchange.statements.model import Line, Page
 from exchange.statements.store import StatementItem, StatementStore
 from exchange.transfers.store import BankMarkItem, TransferItem, TransferStore
+from exchange.usage.model import RateLimitTier
+from exchange.usage.store import UsageItem
 from exchange.users.sealing import KmsSecrets
 from exchange.users.store import ApiKeyItem, ApiKeyStore, CustomerItem, CustomerStore
 from moto import mock_aws
@@ -39,6 +41,7 @@ MODELS: dict[str, list[Any]] = {
     "transfers": [TransferItem, BankMarkItem],
     "api_keys": [ApiKeyItem],
     "users": [CustomerItem],
+    "usage": [UsageItem],
 }
 ROUTES = (
     "/accounts/{id}/ledger",
@@ -98,6 +101,8 @@ def cloud() -> Iterator[Wallets]:
             "USER_POOL_CLIENT_ID": "web",
             "DEPOSIT_MACHINE_ARN": arn,
             "BANK_PROVIDER": "sandbox",
+            "PUBLIC_REQUESTS_PER_SECOND": "0",
+            "ORIGIN_SECRET": "told-by-the-edge",
         }
         boto3.client("kms", region_name=REGION).create_alias(AliasName="alias/exchange-secrets", TargetKeyId=key)
         for name, value in environment.items():
@@ -121,7 +126,8 @@ def wallets(cloud: Wallets) -> Wallets:
 def _ann_and_the_market(secrets: KmsSecrets) -> None:
     CustomerStore().create_once(a_customer())
     sealed = secrets.seal(SECRET, key_id=KEY_ID, user_id=USER_ID)
-    assert ApiKeyStore(connection()).create(a_key(sealed_secret=sealed), keys_max=5)
+    key = a_key(sealed_secret=sealed, rate_limit_tier=RateLimitTier.MAKER)
+    assert ApiKeyStore(connection()).create(key, keys_max=5)
     store = InstrumentStore()
     store.save_asset(USD)
     store.save_asset(ACME)

@@ -26,7 +26,15 @@ class EnvironmentSettings(BaseModel):
             raise SettingsError(f"set these environment variables: {names}") from error
 
 
-class AccessSettings(EnvironmentSettings):
+class ApiSettings(EnvironmentSettings):
+    """What every API has in its environment: where budgets are shared, and what the edge proves itself by."""
+
+    usage_table: str
+    public_requests_per_second: int  # from one address by nobody in particular; 0: as many as they like
+    origin_secret: str
+
+
+class AccessSettings(ApiSettings):
     """What every API that knows its callers has in its environment."""
 
     api_keys_table: str
@@ -37,4 +45,6 @@ class AccessSettings(EnvironmentSettings):
 
     def access(self) -> dict[str, str]:
         """The arguments of `exchange.users.access.authenticator`."""
-        return {name: getattr(self, name) for name in AccessSettings.model_fields}
+        return {
+            name: getattr(self, name) for name in AccessSettings.model_fields if name not in ApiSettings.model_fields
+        }

@@ -1,5 +1,6 @@
 """The REST face that every API shows: one way in (strict JSON), one way out (money as text), one error shape."""
 
+from exchange.rest.admission import Gate, Guard, Verdict
 from exchange.rest.app import Api
 from exchange.rest.queries import NumberPage, read_limit, read_moment, read_number_page
 from exchange.rest.reading import Body, read_body
@@ -9,8 +10,11 @@ __all__ = [
     "Api",
     "ApiRequest",
     "Body",
+    "Gate",
+    "Guard",
     "NumberPage",
     "Reply",
+    "Verdict",
     "read_body",
     "read_limit",
     "read_moment",

@@ -9,6 +9,7 @@ from aws_lambda_powertools import Logger
 from chalice.app import Chalice, Response
 
 from exchange.kernel.errors import Code, OutcomeUnknownError, Refused, UnavailableError
+from exchange.rest.admission import Guard, Verdict
 from exchange.rest.request import ApiRequest, Reply
 
 View = Callable[..., Any]
@@ -39,22 +40,29 @@ STATUS: Mapping[Code, int] = {
 
 
 class Api(Chalice):
-    """Routes of one service. `endpoint` is the only way to add one."""
+    """Routes of one service. `endpoint` is the only way to add one.
 
-    def __init__(self, name: str) -> None:
+    `guard` makes what stands before every route, at the first request; without it nothing is counted.
+    """
+
+    def __init__(self, name: str, *, guard: Callable[[], Guard] | None = None) -> None:
         super().__init__(app_name=name, configure_logs=False)
         self.logger = Logger(service=name)
+        self._guard = functools.cache(guard) if guard is not None else None
 
-    def endpoint(self, method: str, path: str, *, caller: Caller | None = None) -> Callable[[View], View]:
+    def endpoint(
+        self, method: str, path: str, *, caller: Caller | None = None, cancels: bool = False
+    ) -> Callable[[View], View]:
         """Serve `method path` by `view(request, **path variables)`, which returns a value, a Reply or a Refused.
 
         With `caller` the view is called as `view(request, principal, **path variables)`, once the caller is known.
+        `cancels` says that the route takes risk off the market and so has the budget that is kept for that.
         """
 
         def register(view: View) -> View:
             @functools.wraps(view)
             def served(**variables: str) -> Response:
-                return self._serve(view, caller, variables)
+                return self._serve(view, caller, cancels, variables)
 
             name = f"{method} {path}"
             self.route(path, methods=[method], content_types=["*/*"], name=name)(served)
@@ -62,16 +70,26 @@ class Api(Chalice):
 
         return register
 
-    def _serve(self, view: View, caller: Caller | None, variables: Mapping[str, str]) -> Response:
+    def charge(self, request: ApiRequest, who: Any, amount: int, *, cancels: bool = False) -> Refused | None:
+        """Count `amount` more requests, for one that is worth several. Refuses RATE_LIMITED."""
+        if self._guard is None or amount < 1:
+            return None
+        return self._guard().gate.judge(request, who, cancels=cancels, amount=amount).refusal
+
+    def _serve(self, view: View, caller: Caller | None, cancels: bool, variables: Mapping[str, str]) -> Response:
         current: Any = self.current_request
         body: bytes = current.raw_body or b""
-        request = ApiRequest.from_event(current.to_original_event(), body)
+        secret = self._guard().origin_secret if self._guard is not None else ""
+        request = ApiRequest.from_event(current.to_original_event(), body, origin_secret=secret)
+        verdict = Verdict()
         try:
-            if caller is None:
-                answer = view(request, **variables)
+            who = caller(request) if caller is not None else None
+            if self._guard is not None:
+                verdict = self._guard().gate.judge(request, who, cancels=cancels)
+            if verdict.refusal is not None or isinstance(who, Refused):
+                answer = verdict.refusal or who
             else:
-                principal = caller(request)
-                answer = principal if isinstance(principal, Refused) else view(request, principal, **variables)
+                answer = view(request, **variables) if caller is None else view(request, who, **variables)
         except UnavailableError as error:
             self.logger.warning("a dependency is unavailable", reason=str(error), request_id=request.request_id)
             answer = Refused(
@@ -85,10 +103,10 @@ class Api(Chalice):
             answer = Refused(
                 Code.INTERNAL_ERROR, "something broke on our side and has been logged; ask with the request id"
             )
-        return _response(answer, request.request_id)
+        return _response(answer, request.request_id, verdict.headers)
 
 
-def _response(answer: Any, request_id: str) -> Response:
+def _response(answer: Any, request_id: str, told: Mapping[str, str]) -> Response:
     if isinstance(answer, Refused):
         answer = Reply(
             {"message": answer.message, "code": answer.code.value, "request_id": request_id},
@@ -97,7 +115,7 @@ def _response(answer: Any, request_id: str) -> Response:
         )
     reply = answer if isinstance(answer, Reply) else Reply(answer)
     headers = {"Content-Type": "application/json", "Cache-Control": "no-store", "X-Request-Id": request_id}
-    return Response(body=to_json(reply.body), status_code=reply.status, headers={**headers, **reply.headers})
+    return Response(body=to_json(reply.body), status_code=reply.status, headers={**headers, **reply.headers, **told})
 
 
 def to_json(value: Any) -> str:

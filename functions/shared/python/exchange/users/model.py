@@ -10,6 +10,7 @@ from typing import Any
 
 from exchange.kernel.clock import iso_utc
 from exchange.kernel.ids import to_uuid
+from exchange.usage.model import RateLimitTier
 
 PROFILE_NAME = "default"
 _KEY_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
@@ -21,13 +22,6 @@ class Scope(StrEnum):
     VIEW = "view"
     TRADE = "trade"
     TRANSFER = "transfer"
-
-
-class RateLimitTier(StrEnum):
-    """How many requests a second are taken from a credential. Operators grant `maker` in the customers' table."""
-
-    STANDARD = "standard"
-    MAKER = "maker"
 
 
 class CustomerStatus(StrEnum):

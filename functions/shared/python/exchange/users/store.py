@@ -13,7 +13,8 @@ from pynamodb.transactions import TransactWrite
 from exchange.aws.dynamodb import UnitsAttribute, cancellation_codes, error_code, outage
 from exchange.kernel.clock import iso_utc
 from exchange.kernel.errors import Code, Refused, UnavailableError
-from exchange.users.model import ApiKey, Customer, CustomerStatus, KeyStatus, RateLimitTier, Scope
+from exchange.usage.model import RateLimitTier
+from exchange.users.model import ApiKey, Customer, CustomerStatus, KeyStatus, Scope
 
 _REFUSED = "ConditionalCheckFailedException"
 

@@ -1,0 +1,1 @@
+"""How much callers ask of the exchange: budgets that many functions share, and when a key was last used."""
