@@ -23,8 +23,7 @@ class Settings(ApiSettings):
     market_data_table: str
 
 
-app = Api("market-data", guard=lambda: guard(Settings.load()))
-handler = app
+app = handler = Api("market-data", guard=lambda: guard(Settings.load()))
 
 
 @cache

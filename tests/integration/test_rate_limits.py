@@ -29,9 +29,9 @@ class Person:
         self.user = user
         self.pool = urllib3.PoolManager(maxsize=CLIENTS, timeout=30, retries=False)
 
-    def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> Any:
+    def ask(self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None) -> Any:
         """Send one signed request."""
-        told = {**signed(self.user, method, path, body), **headers}
+        told = {**signed(self.user, method, path, body), **(headers or {})}
         return self.pool.request(method, self.laptop.stack["rest_url"] + path, body=body or None, headers=told)
 
     def login(self) -> dict[str, str]:
@@ -124,7 +124,7 @@ def test_a_key_opens_only_from_its_addresses(laptop: RunningLaptop) -> None:
     assert here.ask("GET", "/fees").status == 200
     forged = dict.fromkeys(("X-Viewer-Address", "X-Forwarded-For", "X-Origin-Secret", "Forwarded"), "203.0.113.7")
     for headers in ({}, forged):
-        refused = elsewhere.ask("GET", "/fees", **headers)
+        refused = elsewhere.ask("GET", "/fees", headers=headers)
         assert (refused.status, refused.json()["code"]) == (401, "AUTH_ADDRESS")
 
 
