@@ -24,7 +24,7 @@ from exchange.messages import (
     StopKind,
     TimeInForce,
 )
-from exchange.messages.commands import COMMAND_STRUCT
+from exchange.messages.commands import COMMAND_STRUCT, EXTENSION_STRUCT, FLAG_EXTENDED, FLAG_POST_ONLY
 
 from matcher.engine import ProductSpec
 
@@ -125,6 +125,8 @@ class CommandReader:
         stop_price = _decimal(fields, "stop_price", self._ticks)
         display_size = _decimal(fields, "display_size", self._lots)
         expire_time_ns = _time(fields, "expire_time_ns")
+        trail_amount = _decimal(fields, "trail_amount", self._ticks)
+        oco_order_id = id_number(_id(fields, "oco_order_id")) if fields.get("oco_order_id") is not None else 0
         is_limit = order_type == _LIMIT
         may_rest = is_limit and time_in_force <= _GTT
         if (expire_time_ns is not None) != (time_in_force == _GTT):
@@ -139,10 +141,17 @@ class CommandReader:
             raise MalformedLineError("a limit order has a price and a size, and no funds")
         if not is_limit and (price or (size != 0) == (funds != 0)):
             raise MalformedLineError("a market order has either size or funds, and no price")
-        return _PACK(
-            _PLACE, side, order_type, time_in_force, stop, prevention, post_only, 0, NO_COMMAND_ID, 0,
+        if trail_amount and not stop:
+            raise MalformedLineError("trail_amount belongs to stop orders")
+        if oco_order_id and not (may_rest or stop):
+            raise MalformedLineError("oco_order_id belongs to orders that rest or wait: limit GTC or GTT, or stop")
+        is_extended = trail_amount != 0 or oco_order_id != 0
+        flags = (FLAG_POST_ONLY if post_only else 0) | (FLAG_EXTENDED if is_extended else 0)
+        packed: bytes = _PACK(
+            _PLACE, side, order_type, time_in_force, stop, prevention, flags, 0, NO_COMMAND_ID, 0,
             order_id, account_id, price, size, funds, stop_price, 0, expire_time_ns or 0, display_size, time_ns,
         )  # fmt: skip
+        return packed + EXTENSION_STRUCT.pack(oco_order_id, trail_amount) if is_extended else packed
 
     def _amend(self, fields: dict[str, Any], time_ns: int) -> bytes:
         order_id = self._order(fields)

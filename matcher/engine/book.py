@@ -15,6 +15,8 @@ class Order:
     Units:    prices in ticks, sizes in lots, funds in funds units.
     Shape:    `remaining` is in full, `shown` what the book displays of it; an order by funds has `funds` left instead.
               `rank` numbers the orders as they were received, `activation` the stops as they began to wait.
+              `partner` is the id of the order it is paired with; `trail` is 0 but of trailing stops that wait, whose
+              `stop_price` then is what they began with (see WaitingStops.orders for what it is now).
     """
 
     order_id: int
@@ -38,6 +40,8 @@ class Order:
     shown: int = 0
     activation: int = 0
     is_waiting: bool = False
+    trail: int = 0
+    partner: int = 0
 
     @property
     def is_buy(self) -> bool:

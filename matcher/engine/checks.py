@@ -21,7 +21,12 @@ def refusal_of_place(state: State, command: Command) -> int:
         return _CLOSED_PHASES[state.phase]
     if state.phase == Phase.AUCTION and not _may_join_auction(command):
         return RejectReason.AUCTION
-    return _refusal_of_values(state, command) or _refusal_of_funds(state, command) or _refusal_of_moment(state, command)
+    return (
+        _refusal_of_values(state, command)
+        or _refusal_of_funds(state, command)
+        or _refusal_of_moment(state, command)
+        or _refusal_of_pair(state, command)
+    )
 
 
 def refusal_of_amend(state: State, order: Order, command: Command, *, loses_place: bool) -> int:
@@ -66,6 +71,8 @@ def _is_well_formed(command: Command) -> bool:
         and command.cap_price >= 0
         and (may_rest or command.display_size == 0)
         and not (command.post_only and (not may_rest or command.stop))
+        and (command.stop != 0 or command.trail_amount == 0)
+        and (command.oco_order_id == 0 or (command.oco_order_id > 0 and (may_rest or command.stop != 0)))
         and _has_right_measures(command, is_limit=is_limit)
     )
 
@@ -90,6 +97,8 @@ def _refusal_of_values(state: State, command: Command) -> int:
         return RejectReason.INVALID_PRICE
     if command.stop and not _is_price(command.stop_price):
         return RejectReason.INVALID_PRICE
+    if command.trail_amount and not 0 < command.trail_amount < command.stop_price:
+        return RejectReason.INVALID_PRICE
     return 0
 
 
@@ -113,6 +122,16 @@ def _refusal_of_moment(state: State, command: Command) -> int:
     if command.post_only and _would_cross(state, command.side, command.price):
         return RejectReason.POST_ONLY
     return 0
+
+
+def _refusal_of_pair(state: State, command: Command) -> int:
+    """Whether the order may be paired with the one it names: its owner's, untraded and single, one of them a stop."""
+    if not command.oco_order_id:
+        return 0
+    other = state.orders.get(command.oco_order_id)
+    if other is None or other.account_id != command.account_id or other.partner or other.traded:
+        return RejectReason.OCO
+    return 0 if command.stop or other.is_waiting else RejectReason.OCO
 
 
 def _is_size(state: State, size: int) -> bool:

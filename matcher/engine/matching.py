@@ -62,6 +62,7 @@ def _match(state: State, order: Order, edge: int) -> bool:
         size = min(lots, maker.shown)
         state.trade(maker, order, price, size)
         state.after_fill(maker, size)
+        state.cancel_partner(order)
         if order.funds < price * unit if order.by_funds else not order.remaining:
             state.finish(order)
             return True

@@ -155,8 +155,9 @@ class Engine:
         state = self._state
         state.fire_stops()
         while state.fired:
-            order = state.fired.popleft()
+            _, order = state.fired.popitem(last=False)
             state.writer.triggered(order)
+            state.cancel_partner(order)
             state.set_edges()
             run(state, order)
             state.fire_stops()
@@ -201,6 +202,7 @@ class Engine:
         order = _order_of(command, rank=state.order_ids.place(command.order_id))
         state.writer.received(order)
         state.admit(order)
+        state.pair(order)
         if order.stop:
             state.wait(order)
         elif state.phase == Phase.AUCTION:
@@ -222,6 +224,9 @@ class Engine:
 
     def _cancel_all(self, command: Command) -> None:
         own = [order for order in self._state.orders.values() if order.account_id == command.account_id]
+        for order in own:
+            # Each ends by its owner's word, none by its partner's end.
+            order.partner = 0
         for order in sorted(own, key=lambda order: order.rank):
             self._state.cancel(order, CancelReason.MASS)
 
@@ -326,4 +331,6 @@ def _order_of(command: Command, *, rank: int) -> Order:
         traded=0,
         rank=rank,
         by_funds=command.funds != 0,
+        trail=command.trail_amount,
+        partner=command.oco_order_id,
     )

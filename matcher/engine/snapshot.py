@@ -1,17 +1,19 @@
 """The engine's whole state as bytes: equal states have equal bytes, whichever engine wrote them.
 
-Format, version 1, little-endian:
+Format, versions 1 and 2, little-endian:
 
     file      4s magic "XSNP" | u16 version | u16 NUL | u64 length of the payload | 32s SHA-256 of the payload
     payload   the counters (COUNTERS) | the product's parameters | the queue of order ids by rank, i64 each
               | the remembered command ids, oldest first, 16s each | the orders (ORDER): bids then asks, each by
-              priority, then the waiting stops by activation
+              priority, then the waiting stops by activation | in version 2 the ties (TIE) of the orders that have
+              any, by order id. A state without ties is written as version 1.
 
 Anything that is not exactly that is refused; who restores then takes the snapshot before it, or replays from the start.
 """
 
 import hashlib
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from struct import Struct
 from typing import Final
@@ -34,6 +36,7 @@ from matcher.engine.writer import EventWriter
 
 MAGIC: Final = b"XSNP"
 VERSION: Final = 1
+TIED_VERSION: Final = 2
 
 _FILE: Final = Struct("<4sHHQ32s")
 # product id | phase | rules version | now, sequence, trade id, last price, activations, first rank | chain hash
@@ -42,6 +45,8 @@ COUNTERS: Final = Struct("<24sBxH4x6q32s5Q")
 # side, type, time in force, stop, self-trade prevention, flags | ids, price, stop price, cap, expiry, display size,
 # remaining, shown, funds, traded, rank, activation
 ORDER: Final = Struct("<6B2x13q")
+# An order's id, its partner's, its trail.
+TIE: Final = Struct("<3q")
 _POST_ONLY, _BY_FUNDS, _WAITING = 1, 2, 4
 
 
@@ -49,7 +54,7 @@ _POST_ONLY, _BY_FUNDS, _WAITING = 1, 2, 4
 class Saved:
     """A snapshot taken apart: what every engine can fill itself from.
 
-    Shape:    order_ids, command_ids and orders packed as in the payload; counts of bids, asks and waiting stops.
+    Shape:    order_ids, command_ids, orders and ties packed as in the payload; counts of bids, asks and waiting stops.
     """
 
     product: ProductSpec
@@ -66,6 +71,7 @@ class Saved:
     command_ids: bytes
     counts: tuple[int, int, int]
     orders: bytes
+    ties: bytes = b""
 
 
 def encode(state: State) -> bytes:
@@ -83,7 +89,8 @@ def decode(data: bytes) -> State:
 
 def seal(payload: bytes) -> bytes:
     """Put the file's header before a payload."""
-    return _FILE.pack(MAGIC, VERSION, 0, len(payload), hashlib.sha256(payload).digest()) + payload
+    version = VERSION if len(payload) == _Places.of(payload).orders_end else TIED_VERSION
+    return _FILE.pack(MAGIC, version, 0, len(payload), hashlib.sha256(payload).digest()) + payload
 
 
 def checked_payload(data: bytes) -> bytes:
@@ -96,7 +103,7 @@ def checked_payload(data: bytes) -> bytes:
     magic, version, reserved, length, digest = _FILE.unpack_from(data)
     if magic != MAGIC or reserved:
         raise SnapshotError("these bytes are not a snapshot")
-    if version != VERSION:
+    if version not in (VERSION, TIED_VERSION):
         raise SnapshotError(f"version {version} of the snapshot's format is unknown here")
     payload = data[_FILE.size :]
     if len(payload) != length:
@@ -124,7 +131,7 @@ def write_payload(saved: Saved) -> bytes:
         *saved.counts,
     )
     parameters = pack_parameters(saved.product.parameters)
-    return b"".join((counters, parameters, saved.order_ids, saved.command_ids, saved.orders))
+    return b"".join((counters, parameters, saved.order_ids, saved.command_ids, saved.orders, saved.ties))
 
 
 def read_payload(payload: bytes) -> Saved:
@@ -158,19 +165,38 @@ def encode_payload(state: State) -> bytes:
             command_ids=b"".join(state.command_ids.queue),
             counts=(len(groups[0]), len(groups[1]), len(groups[2])),
             orders=b"".join(_pack_order(order) for group in groups for order in group),
+            ties=pack_ties((order.order_id, order.partner, order.trail) for group in groups for order in group),
         )
     )
+
+
+def pack_ties(ties: Iterable[tuple[int, int, int]]) -> bytes:
+    """Pack those ties that say something, by order id. Each is an order's id, its partner's and its trail."""
+    return b"".join(TIE.pack(*tie) for tie in sorted(ties) if tie[1] or tie[2])
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where the parts of a payload end that vary in length."""
+
+    ids_end: int
+    commands_end: int
+    orders_end: int
+
+    @classmethod
+    def of(cls, payload: bytes) -> "_Places":
+        ids_count, commands_count, *orders_counts = COUNTERS.unpack_from(payload)[-5:]
+        ids_end = COUNTERS.size + PARAMETERS_STRUCT.size + 8 * ids_count
+        commands_end = ids_end + 16 * commands_count
+        return cls(ids_end, commands_end, commands_end + ORDER.size * sum(orders_counts))
 
 
 def _read_parts(payload: bytes) -> Saved:
     product_id, phase, rules, now, sequence, trades, last_price, activations, first_rank, chain, *counts = (
         COUNTERS.unpack_from(payload)
     )
-    ids_count, commands_count, bids_count, asks_count, stops_count = counts
-    offset = COUNTERS.size + PARAMETERS_STRUCT.size
-    ids_end = offset + 8 * ids_count
-    commands_end = ids_end + 16 * commands_count
-    if len(payload) != commands_end + ORDER.size * (bids_count + asks_count + stops_count):
+    places = _Places.of(payload)
+    if len(payload) < places.orders_end or (len(payload) - places.orders_end) % TIE.size:
         raise SnapshotError("the snapshot's parts don't add up to its length")
     parameters, _ = unpack_parameters(payload, COUNTERS.size)
     return Saved(
@@ -184,15 +210,19 @@ def _read_parts(payload: bytes) -> Saved:
         activations=activations,
         first_rank=first_rank,
         chain_hash=chain,
-        order_ids=payload[offset:ids_end],
-        command_ids=payload[ids_end:commands_end],
-        counts=(bids_count, asks_count, stops_count),
-        orders=payload[commands_end:],
+        order_ids=payload[COUNTERS.size + PARAMETERS_STRUCT.size : places.ids_end],
+        command_ids=payload[places.ids_end : places.commands_end],
+        counts=(counts[2], counts[3], counts[4]),
+        orders=payload[places.commands_end : places.orders_end],
+        ties=payload[places.orders_end :],
     )
 
 
 def _state_of(saved: Saved) -> State:
     orders = [_read_order(fields) for fields in ORDER.iter_unpack(saved.orders)]
+    ties = {order_id: (partner, trail) for order_id, partner, trail in TIE.iter_unpack(saved.ties)}
+    for order in orders:
+        order.partner, order.trail = ties.get(order.order_id, (0, 0))
     bids_end = saved.counts[0]
     asks_end = bids_end + saved.counts[1]
     state = State(saved.product)

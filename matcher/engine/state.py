@@ -1,14 +1,14 @@
 """The whole state of one product's engine, and the few moves that every rule is made of."""
 
-from collections import deque
+from collections import OrderedDict
 from heapq import heapify, heappop, heappush
 
-from exchange.messages import ChangeReason, Phase, genesis_hash
+from exchange.messages import CancelReason, ChangeReason, Phase, genesis_hash
 
 from matcher.engine.book import Book, Order
 from matcher.engine.memory import CommandIds, OrderIds
 from matcher.engine.product import ProductSpec
-from matcher.engine.stops import WaitingStops, holds
+from matcher.engine.stops import WaitingStops, follow, holds
 from matcher.engine.writer import EventWriter
 
 # Beyond every price that can exist: the edges of a product without a band.
@@ -35,7 +35,7 @@ class State:
         self.orders: dict[int, Order] = {}
         self.order_ids = OrderIds()
         self.command_ids = CommandIds()
-        self.fired: deque[Order] = deque()
+        self.fired: OrderedDict[int, Order] = OrderedDict()
         self.lower = PRICE_LOWEST
         self.upper = PRICE_HIGHEST
         self._traded_low = 0
@@ -93,17 +93,22 @@ class State:
         """Let a stop order wait, or fire it at once where its condition holds already."""
         self.activations += 1
         order.activation = self.activations
+        if order.trail and self.last_price:
+            follow(order, self.last_price)
         self.writer.activate(order)
         if self.last_price and holds(order, self.last_price):
-            self.fired.append(order)
+            order.trail = 0
+            self.fired[order.order_id] = order
         else:
             order.is_waiting = True
             self.stops.add(order)
 
     def withdraw(self, order: Order) -> None:
-        """Take a resting or waiting order from where it stands."""
+        """Take a resting, waiting or fired order from where it stands."""
         if order.is_waiting:
             self.stops.remove(order)
+        elif order.order_id in self.fired:
+            del self.fired[order.order_id]
         else:
             self.book.side_of(order).remove(order)
 
@@ -112,11 +117,24 @@ class State:
         self.writer.done(order, cancel_reason)
         del self.orders[order.order_id]
         self.order_ids.retire(order.order_id, order.rank, self.orders)
+        self.cancel_partner(order)
 
     def cancel(self, order: Order, cancel_reason: int) -> None:
         """End a resting or waiting order."""
         self.withdraw(order)
         self.finish(order, cancel_reason)
+
+    def pair(self, order: Order) -> None:
+        """Tie an admitted order to the live one that it names."""
+        if order.partner:
+            self.orders[order.partner].partner = order.order_id
+
+    def cancel_partner(self, order: Order) -> None:
+        """One has traded, fired or ended, so it cancels the other: the two are a pair no longer."""
+        if order.partner:
+            partner = self.orders[order.partner]
+            order.partner = partner.partner = 0
+            self.cancel(partner, CancelReason.OCO)
 
     def reduce(self, order: Order, *, size: int = 0, funds: int = 0) -> None:
         """Take from an order what self-trade prevention decrements; the hidden part goes first."""
@@ -134,6 +152,7 @@ class State:
         self.last_price = price
         self._traded_low = min(self._traded_low, price) if self._traded_low else price
         self._traded_high = max(self._traded_high, price)
+        self.stops.follow(price)
         self.writer.match(maker, taker, trade_id=self.trade_id, price=price, size=size)
         for order in (maker, taker):
             order.traded += size
@@ -152,6 +171,7 @@ class State:
             order.display()
             self.book.side_of(order).requeue(order)
             self.writer.open(order)
+        self.cancel_partner(order)
 
     def fire_stops(self) -> None:
         """Queue the stops whose condition held at any trade since this was asked last."""
@@ -159,7 +179,7 @@ class State:
             return
         for order in self.stops.take_fired(low=self._traded_low, high=self._traded_high):
             order.is_waiting = False
-            self.fired.append(order)
+            self.fired[order.order_id] = order
         self._traded_low = self._traded_high = 0
 
     # Time.

@@ -1,11 +1,13 @@
 """What must hold after every command, checked from the events alone by something that is no engine.
 
-It keeps its own small picture of the orders: what the events say of them, and in which order they joined their queues.
+It keeps its own small picture of the orders: what the events say of them, in which order they joined their queues,
+which are pairs, and (moved by every trade, one by one) where each stop would fire.
 """
 
 from dataclasses import dataclass
 
 from exchange.messages import (
+    CancelReason,
     ChangeReason,
     Command,
     CommandResult,
@@ -15,6 +17,7 @@ from exchange.messages import (
     OrderType,
     Phase,
     Side,
+    StopKind,
 )
 
 
@@ -35,6 +38,28 @@ class Seen:
     shown: int = 0
     queued: int = 0
     is_resting: bool = False
+    partner: int = 0
+    is_spent: bool = False
+
+
+@dataclass
+class Waiting:
+    """A stop as its events and the trades since show it."""
+
+    stop: int
+    stop_price: int
+    trail: int
+    is_due: bool = False
+
+    def see(self, price: int) -> None:
+        """A trade: it may fire the stop, else a trailing one follows it."""
+        is_loss = self.stop == StopKind.LOSS
+        if price <= self.stop_price if is_loss else price >= self.stop_price:
+            self.is_due = True
+        elif self.trail and not self.is_due:
+            self.stop_price = (
+                max(self.stop_price, price - self.trail) if is_loss else min(self.stop_price, price + self.trail)
+            )
 
 
 class Audit:
@@ -47,9 +72,13 @@ class Audit:
         self._sequence = self._trade_id = self._time_ns = self._queued = 0
         self._phase: int = Phase.CONTINUOUS
         self._auction_price = self._auction_left = 0
+        self._last_price = 0
+        self._waiting: dict[int, Waiting] = {}
+        self._command = Command(0)
 
     def follow(self, command: Command, result: CommandResult | None) -> None:
         """Check one command's result."""
+        self._command = command
         if result is not None:
             assert (result.command_id, result.op) == (command.command_id, command.op & 0xFF)
             for event in result.events:
@@ -62,6 +91,8 @@ class Audit:
             if order.is_resting:
                 assert 0 < order.shown <= order.remaining
                 assert order.shown <= (order.display_size or order.remaining)
+            assert not order.partner or (order.partner in self._live and not order.is_spent), "one cancels the other"
+        assert not any(stop.is_due for stop in self._waiting.values()), "a stop that a trade has fired has run"
 
     def _check_uncrossed(self) -> None:
         bids = [order.price for order in self._live.values() if order.is_resting and order.side == Side.BUY]
@@ -91,8 +122,10 @@ class Audit:
                 self._phase = event.phase
             case EventType.AUCTION:
                 self._auction_price, self._auction_left = event.price, event.size
+            case EventType.ACTIVATE:
+                self._activate(event)
             case _:
-                assert event.order_id in self._live
+                self._trigger(event)
 
     def _receive(self, event: Event) -> None:
         assert event.order_id not in self._live
@@ -102,6 +135,25 @@ class Audit:
         self._live[event.order_id] = Seen(
             event.order_id, event.account_id, event.side, event.price, event.by_funds, total, total, event.display_size
         )
+        partner = self._command.oco_order_id
+        if partner:
+            self._live[event.order_id].partner = partner
+            other = self._live[partner]
+            assert (other.account_id, other.partner, other.traded) == (event.account_id, 0, 0)
+            assert self._command.stop or partner in self._waiting, "one of a pair is a stop"
+            other.partner, other.is_spent = event.order_id, False
+
+    def _activate(self, event: Event) -> None:
+        stop = Waiting(event.stop, self._command.stop_price, self._command.trail_amount)
+        assert event.stop == self._command.stop
+        if self._last_price:
+            stop.see(self._last_price)
+        assert event.stop_price == stop.stop_price
+        self._waiting[event.order_id] = stop
+
+    def _trigger(self, event: Event) -> None:
+        assert self._waiting.pop(event.order_id).is_due, "only a trade fires a stop"
+        self._live[event.order_id].is_spent = True
 
     def _open(self, event: Event) -> None:
         order = self._live[event.order_id]
@@ -132,6 +184,9 @@ class Audit:
             assert self._is_next(maker), "price, then time"
         for order in (maker, taker):
             self._fill(order, event)
+        self._last_price = event.price
+        for stop in self._waiting.values():
+            stop.see(event.price)
 
     def _is_next(self, order: Seen) -> bool:
         """Whether nobody on its side stands before it."""
@@ -141,6 +196,10 @@ class Audit:
 
     def _fill(self, order: Seen, event: Event) -> None:
         amount = event.size * event.price * self._funds_per_value if order.by_funds else event.size
+        assert order.order_id not in self._waiting, "what waits can't trade"
+        other = self._live.get(order.partner)
+        assert not order.partner or (other is not None and not other.is_spent), "only one of a pair trades"
+        order.is_spent = True
         order.traded += amount
         order.remaining -= amount
         assert order.remaining >= 0
@@ -173,6 +232,8 @@ class Audit:
     def _finish(self, event: Event) -> None:
         order = self._live.pop(event.order_id)
         self._done.add(event.order_id)
+        self._waiting.pop(event.order_id, None)
+        self._part(order, event.reason)
         remaining = event.remaining_funds if order.by_funds else event.remaining_size
         assert event.by_funds == order.by_funds
         assert remaining == order.remaining
@@ -180,3 +241,15 @@ class Audit:
         if event.done_reason == DoneReason.FILLED and not order.by_funds:
             assert remaining == 0
         assert (event.reason == 0) == (event.done_reason == DoneReason.FILLED)
+
+    def _part(self, order: Seen, reason: int) -> None:
+        """The end of one of a pair is the other's doing, or the first that the other hears of."""
+        other = self._live.get(order.partner)
+        if not order.partner:
+            assert reason != CancelReason.OCO
+        elif reason == CancelReason.OCO:
+            assert other is None or other.is_spent, "only what has happened to one cancels the other"
+        elif other is None:
+            assert reason == CancelReason.MASS, "but for a mass cancel, one ends by the other"
+        if other is not None and reason == CancelReason.OCO:
+            other.partner = 0

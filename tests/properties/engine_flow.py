@@ -28,6 +28,7 @@ class Flow:
         self._time_ns = 1
         self._next_id = 1
         self._auction = False
+        self._placed: list[tuple[int, int]] = []
 
     def command(self) -> Command:
         """The next command."""
@@ -95,14 +96,20 @@ class Flow:
         is_limit = random.random() < (0.97 if self._is_deep else 0.8)
         time_in_force = random.choices(list(TimeInForce), weights=(60, 15, 12, 13))[0]
         may_rest = is_limit and time_in_force in (TimeInForce.GTC, TimeInForce.GTT)
-        has_stop = random.random() < 0.15
+        has_stop = random.random() < 0.25
         by_funds = not is_limit and random.random() < 0.5
         is_iceberg = may_rest and random.random() < 0.2
+        is_paired = (may_rest or has_stop) and random.random() < 0.25
+        stop_price = self._price() if has_stop else 0
+        is_trailing = has_stop and random.random() < 0.6
         size = 0 if by_funds else self._size()
+        account_id = random.randint(1, 5)
+        partner = self._some_id_of(account_id) if is_paired else 0
+        self._placed = [*self._placed[-30:], (order_id, account_id)]
         return Command(
             Op.PLACE,
             order_id=order_id,
-            account_id=random.randint(1, 5),
+            account_id=account_id,
             side=side,
             order_type=OrderType.LIMIT if is_limit else OrderType.MARKET,
             time_in_force=time_in_force,
@@ -112,12 +119,25 @@ class Flow:
             price=price if is_limit else 0,
             size=size,
             funds=random.randint(1_000, 40_000) if by_funds else 0,
-            stop_price=self._price() if has_stop else 0,
+            stop_price=stop_price,
             cap_price=self._price() if not is_limit and random.random() < 0.3 else 0,
             expire_time_ns=max(0, time_ns + random.randint(-1, 60)) if time_in_force == TimeInForce.GTT else 0,
             display_size=random.randint(1, size) if is_iceberg else 0,
             time_ns=time_ns,
+            oco_order_id=partner,
+            trail_amount=self._trail() if is_trailing else 0,
         )
+
+    def _some_id_of(self, account_id: int) -> int:
+        """Mostly an order of the same account."""
+        own = [order_id for order_id, account in self._placed if account == account_id]
+        if self._random.random() < 0.05:
+            return self._some_id()
+        return self._random.choice(own[-4:]) if own else 0
+
+    def _trail(self) -> int:
+        """Mostly small enough to follow and to fire."""
+        return self._random.choice((1, 2, 3, 5, 8, 13, CENTRE - 1, 2 * CENTRE))
 
     def _nonsense(self, time_ns: int) -> Command:
         """A command that no gateway would send."""
@@ -145,4 +165,6 @@ class Flow:
             display_size=value(),
             phase=random.choice((0, 5, 255)),
             time_ns=time_ns,
+            oco_order_id=random.choice((0, value(), self._some_id())),
+            trail_amount=random.choice((0, value())),
         )

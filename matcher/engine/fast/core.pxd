@@ -32,11 +32,17 @@ cdef class Core:
     cdef int execute(self, long long at, long long time_ns) except -1
     cdef int do_rarer(self, long long at, long long op) except -1
     cdef int reject(self, long long at, long long op, long long reason) except -1
+    @cython.locals(trail=cython.longlong)
     cdef int place(self, long long at) except -1
     cdef int remember(self, long long order_id) except -1
     @cython.locals(flags=cython.longlong, is_capped=cython.bint)
     cdef Py_ssize_t new_order(self, long long at) except -1
     cdef int refusal_of_place(self, long long at) noexcept
+    @cython.locals(partner=cython.longlong, other=cython.longlong)
+    cdef int refusal_of_pair(self, long long at) noexcept
+    @cython.locals(may_rest=cython.bint)
+    cdef int has_right_ties(self, long long at) noexcept
+    @cython.locals(trail=cython.longlong)
     cdef int refusal_of_values(self, long long at) noexcept
     @cython.locals(has_size=cython.bint, has_funds=cython.bint, has_price=cython.bint, may_rest=cython.bint)
     cdef int is_well_formed(self, long long at) noexcept

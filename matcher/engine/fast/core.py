@@ -28,15 +28,19 @@ if not cython.compiled:
         COMMAND_FUNDS,
         COMMAND_ID_HIGH,
         COMMAND_ID_LOW,
+        COMMAND_OCO,
         COMMAND_ORDER_ID,
         COMMAND_PRICE,
         COMMAND_RULES,
         COMMAND_SIZE,
         COMMAND_STOP_PRICE,
         COMMAND_TIME,
+        COMMAND_TRAIL,
         COMMAND_WORDS,
         DISPLAY,
         EXPIRY,
+        EXTENDED,
+        EXTENSION_WORDS,
         FINISHED,
         FLAGS,
         OP_AMEND,
@@ -50,6 +54,7 @@ if not cython.compiled:
         OP_TICK,
         ORDER_ID,
         ORDER_WORDS,
+        PAIRED,
         PARAMETERS_WORDS,
         PHASE_AUCTION,
         PHASE_CLOSED,
@@ -71,6 +76,7 @@ if not cython.compiled:
         REJECT_INVALID_PRICE,
         REJECT_INVALID_SIZE,
         REJECT_MALFORMED,
+        REJECT_OCO,
         REJECT_POST_ONLY,
         REJECT_PRICE_BAND,
         REJECT_SIZE_BELOW_FILLED,
@@ -168,7 +174,10 @@ class Core:
             if events:
                 self._add_end(8 * out.length)
                 self.events += events
-            at += COMMAND_WORDS + (PARAMETERS_WORDS if self.commands[at] & 255 == OP_CONFIGURE else 0)
+            if (self.commands[at] >> 48) & EXTENDED:
+                at += COMMAND_WORDS + EXTENSION_WORDS
+            else:
+                at += COMMAND_WORDS + (PARAMETERS_WORDS if self.commands[at] & 255 == OP_CONFIGURE else 0)
         return at
 
     def warm(self, start: int, end: int) -> int:
@@ -264,8 +273,13 @@ class Core:
         expiry = commands[at + COMMAND_EXPIRY]
         if expiry:
             market.expiries.add(expiry, market.pool.words[order + RANK], order)
+        trail = 0
+        if (commands[at] >> 48) & EXTENDED:
+            trail = commands[at + COMMAND_TRAIL]
+            if commands[at + COMMAND_OCO]:
+                market.pair(order, market.ids.get(commands[at + COMMAND_OCO]))
         if commands[at + COMMAND_STOP_PRICE]:
-            return market.wait(order)
+            return market.wait(order, trail)
         if self.phase == PHASE_AUCTION:
             return market.rest(order)
         return market.run(order)
@@ -316,9 +330,9 @@ class Core:
         commands = self.commands
         if self.market.ids.get(commands[at + COMMAND_ORDER_ID]) != ABSENT:
             return REJECT_DUPLICATE_ORDER_ID
-        if not self.is_well_formed(at):
-            return REJECT_MALFORMED
         head = commands[at]
+        if not self.is_well_formed(at) or ((head >> 48) & EXTENDED and not self.has_right_ties(at)):
+            return REJECT_MALFORMED
         is_limit = (head >> 16) & 255 == TYPE_LIMIT
         time_in_force = (head >> 24) & 255
         has_stop = (head >> 32) & 255
@@ -332,9 +346,26 @@ class Core:
             return reason
         if time_in_force == TIME_GTT and commands[at + COMMAND_EXPIRY] <= self.market.now_ns:
             return REJECT_EXPIRED
-        if not is_limit or has_stop:
+        reason = 0
+        if is_limit and not has_stop:
+            reason = self.refusal_of_price((head >> 8) & 255, commands[at + COMMAND_PRICE], (head >> 48) & 1)
+        if not reason and (head >> 48) & EXTENDED:
+            return self.refusal_of_pair(at)
+        return reason
+
+    def refusal_of_pair(self, at: int) -> int:
+        """Whether the order may be paired with the one it names."""
+        commands, words = self.commands, self.market.pool.words
+        partner = commands[at + COMMAND_OCO]
+        if not partner:
             return 0
-        return self.refusal_of_price((head >> 8) & 255, commands[at + COMMAND_PRICE], (head >> 48) & 1)
+        other = self.market.ids.get(partner)
+        if other <= 0 or words[other + ACCOUNT] != commands[at + COMMAND_ACCOUNT]:
+            return REJECT_OCO
+        flags = words[other + FLAGS]
+        if flags & PAIRED or words[other + TRADED]:
+            return REJECT_OCO
+        return 0 if commands[at + COMMAND_STOP_PRICE] or flags & WAITING else REJECT_OCO
 
     def refusal_of_values(self, at: int) -> int:
         """Whether the sizes, prices or funds of a new order are off the product's limits."""
@@ -348,6 +379,10 @@ class Core:
             return REJECT_INVALID_SIZE
         if price < 0 or price > self.ticks_max or stop_price < 0 or stop_price > self.ticks_max:
             return REJECT_INVALID_PRICE
+        if (commands[at] >> 48) & EXTENDED:
+            trail = commands[at + COMMAND_TRAIL]
+            if trail and (trail < 0 or trail >= stop_price):
+                return REJECT_INVALID_PRICE
         if funds and (funds < 0 or funds < self.funds_min or funds > self.funds_max):
             return REJECT_INVALID_FUNDS
         if price and size > self.value_max // price:
@@ -362,7 +397,7 @@ class Core:
         order_type = (head >> 16) & 255
         time_in_force = (head >> 24) & 255
         stop = (head >> 32) & 255
-        post_only = (head >> 48) & 255
+        post_only = (head >> 48) & 1
         if side not in (SIDE_BUY, SIDE_SELL):
             return 0
         if order_type not in (TYPE_LIMIT, TYPE_MARKET):
@@ -387,6 +422,17 @@ class Core:
         if post_only and stop:
             return 0
         return has_price and has_size and not has_funds
+
+    def has_right_ties(self, at: int) -> int:
+        """Whether a trail belongs to a stop, and a partner to an order that rests or waits."""
+        commands = self.commands
+        head = commands[at]
+        if (head >> 32) & 255:
+            return commands[at + COMMAND_OCO] >= 0
+        if commands[at + COMMAND_TRAIL] or commands[at + COMMAND_OCO] < 0:
+            return 0
+        may_rest = (head >> 16) & 255 == TYPE_LIMIT and (head >> 24) & 255 < TIME_IOC
+        return may_rest or not commands[at + COMMAND_OCO]
 
     def refusal_of_price(self, side: int, price: int, post_only: int) -> int:
         """Whether the band or `post_only` speaks against a limit."""
@@ -423,6 +469,9 @@ class Core:
         while order < pool.end:
             if words[order + ACCOUNT] == account_id and words[order + ORDER_ID]:
                 found.append((words[order + RANK], order))
+                if words[order + FLAGS] & PAIRED:
+                    # Each ends by its owner's word, none by its partner's end.
+                    self.market.part(order)
             order += ORDER_WORDS
         found.sort()
         for _, order in found:

@@ -53,7 +53,7 @@ class Engine:
         market.out.sequence = saved.sequence
         market.ids.load(saved.order_ids, saved.first_rank)
         core.command_ids.load(saved.command_ids)
-        OrderPages(market).unpack(saved.orders, list(saved.counts))
+        OrderPages(market).unpack(saved.orders, list(saved.counts), list(snapshot.TIE.iter_unpack(saved.ties)))
         self._chain = saved.chain_hash
 
     @property
@@ -107,7 +107,8 @@ class Engine:
 
     def _payload(self) -> bytes:
         core, market = self._core, self._core.market
-        counts, orders = OrderPages(market).pack()
+        pages = OrderPages(market)
+        counts, orders = pages.pack()
         return snapshot.write_payload(
             snapshot.Saved(
                 product=self.product,
@@ -124,6 +125,7 @@ class Engine:
                 command_ids=core.command_ids.queue(),
                 counts=(counts[0], counts[1], counts[2]),
                 orders=orders,
+                ties=snapshot.pack_ties(pages.ties()),
             )
         )
 

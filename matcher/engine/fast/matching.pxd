@@ -17,6 +17,10 @@ cdef class Matching:
     cdef Expiries expiries
     cdef readonly EventBuffer out
     cdef list fired
+    cdef readonly object ties
+    cdef long long trailing
+    cdef long long quiet_low
+    cdef long long quiet_high
     cdef public object product
     cdef public long long now_ns
     cdef public long long last_price
@@ -37,8 +41,16 @@ cdef class Matching:
     cdef int _set_wide_edges(self) except -1
     cdef int display(self, long long order) noexcept
     cdef int rest(self, long long order) except -1
-    cdef int wait(self, long long order) except -1
+    @cython.locals(stop_price=cython.longlong, is_loss=cython.bint)
+    cdef int wait(self, long long order, long long trail) except -1
+    @cython.locals(is_loss=cython.bint)
+    cdef int wait_trailing(self, long long order, long long trail) except -1
     cdef int withdraw(self, long long order) except -1
+    cdef int withdraw_stop(self, long long order) except -1
+    cdef int pair(self, long long order, long long partner) except -1
+    cdef int part(self, long long order) except -1
+    @cython.locals(partner=cython.longlong)
+    cdef int cancel_partner(self, long long order) except -1
     cdef int finish(self, long long order, long long cancel_reason) except -1
     cdef int cancel(self, long long order, long long cancel_reason) except -1
     cdef int reduce(self, long long order, long long amount) except -1
@@ -55,6 +67,10 @@ cdef class Matching:
     cdef long long reachable(self, long long order, long long maker, long long wanted) noexcept
     @cython.locals(order=cython.longlong)
     cdef int fire_stops(self) except -1
+    cdef int follow(self, long long price) except -1
+    cdef int bound_trailing(self) except -1
+    @cython.locals(order=cython.longlong)
+    cdef list take_trailing(self)
     @cython.locals(order=cython.longlong, done=cython.longlong)
     cdef int run_stops(self) except -1
     @cython.locals(volume=cython.longlong, price=cython.longlong)

@@ -20,15 +20,18 @@ if not cython.compiled:
         CANCEL_FOK,
         CANCEL_IOC,
         CANCEL_MARKET,
+        CANCEL_OCO,
         CANCEL_PRICE_BAND,
         CANCEL_STP,
         CAP,
         DISPLAY,
+        FIRED,
         FLAGS,
         LEVEL_HEAD,
         LEVEL_PRICE,
         NEXT,
         ORDER_ID,
+        PAIRED,
         PREVENTION_CN,
         PREVENTION_CO,
         PREVENTION_DC,
@@ -46,6 +49,7 @@ if not cython.compiled:
         TIME_IOC,
         TIME_SHIFT,
         TRADED,
+        TRAILING,
         TYPE_LIMIT,
         TYPE_MARKET,
         TYPE_SHIFT,
@@ -56,6 +60,7 @@ if not cython.compiled:
     from matcher.engine.fast.price_queues import PriceQueues
 
 from matcher.engine.auction import choose_price
+from matcher.engine.fast.ties import Ties
 from matcher.engine.product import ProductSpec
 from matcher.engine.state import PRICE_HIGHEST, PRICE_LOWEST
 
@@ -76,6 +81,9 @@ class Matching:
         self.expiries = Expiries(self.pool)
         self.out = EventBuffer(self.pool)
         self.fired: list[int] = []
+        self.ties = Ties()
+        self.trailing = 0
+        self.quiet_low, self.quiet_high = self.ties.low, self.ties.high
         self.now_ns = 0
         self.last_price = 0
         self.trade_id = 0
@@ -151,29 +159,59 @@ class Matching:
             self.asks.append(order, price)
         return self.out.open(order)
 
-    def wait(self, order: int) -> int:
-        """Let a stop order wait, or fire it at once where its condition holds already."""
+    def wait(self, order: int, trail: int) -> int:
+        """Let a stop order wait, or fire it at once where its condition holds already; a `trail` of 0 is none."""
         words = self.pool.words
         self.activations += 1
         words[order + ACTIVATION] = self.activations
-        self.out.activate(order)
         stop_price = words[order + STOP_PRICE]
         is_loss = (words[order + FLAGS] >> STOP_SHIFT) & 3 == STOP_LOSS
+        if trail and self.last_price:
+            stop_price = (
+                max(stop_price, self.last_price - trail) if is_loss else min(stop_price, self.last_price + trail)
+            )
+            words[order + STOP_PRICE] = stop_price
+        self.out.activate(order)
         if self.last_price and (self.last_price <= stop_price if is_loss else self.last_price >= stop_price):
+            words[order + FLAGS] |= FIRED
             self.fired.append(order)
             return 0
         words[order + FLAGS] |= WAITING
+        if trail:
+            return self.wait_trailing(order, trail)
         if is_loss:
             return self.losses.append(order, stop_price)
         return self.entries.append(order, stop_price)
 
+    def wait_trailing(self, order: int, trail: int) -> int:
+        """Let a trailing stop wait at its stop price."""
+        words = self.pool.words
+        words[order + FLAGS] |= TRAILING
+        is_loss = (words[order + FLAGS] >> STOP_SHIFT) & 3 == STOP_LOSS
+        self.ties.trail(
+            order, words[order + ACTIVATION], is_loss=is_loss, trail=trail, stop_price=words[order + STOP_PRICE]
+        )
+        return self.bound_trailing()
+
+    def withdraw_stop(self, order: int) -> int:
+        """Take out a stop that waits, or that has fired and does not run yet: its run will find it gone."""
+        words = self.pool.words
+        flags = words[order + FLAGS]
+        if flags & FIRED:
+            return 0
+        is_loss = (flags >> STOP_SHIFT) & 3 == STOP_LOSS
+        if flags & TRAILING:
+            self.ties.remove(words[order + ACTIVATION], is_loss=is_loss)
+            return self.bound_trailing()
+        if is_loss:
+            return self.losses.remove(order)
+        return self.entries.remove(order)
+
     def withdraw(self, order: int) -> int:
-        """Take a resting or waiting order from where it stands."""
+        """Take a resting, waiting or fired order from where it stands."""
         flags = self.pool.words[order + FLAGS]
-        if flags & WAITING:
-            if (flags >> STOP_SHIFT) & 3 == STOP_LOSS:
-                return self.losses.remove(order)
-            return self.entries.remove(order)
+        if flags & (WAITING | FIRED):
+            return self.withdraw_stop(order)
         if flags & SIDE_MASK == SIDE_BUY:
             return self.bids.remove(order)
         return self.asks.remove(order)
@@ -183,12 +221,36 @@ class Matching:
         words = self.pool.words
         self.out.done(order, cancel_reason)
         self.ids.retire(words[order + ORDER_ID], words[order + RANK])
-        return self.pool.release(order)
+        self.pool.release(order)
+        if words[order + FLAGS] & PAIRED:
+            return self.cancel_partner(order)
+        return 0
 
     def cancel(self, order: int, cancel_reason: int) -> int:
         """End a resting or waiting order."""
         self.withdraw(order)
         return self.finish(order, cancel_reason)
+
+    def pair(self, order: int, partner: int) -> int:
+        """Make two orders one pair."""
+        words = self.pool.words
+        words[order + FLAGS] |= PAIRED
+        words[partner + FLAGS] |= PAIRED
+        self.ties.pair(order, partner)
+        return 0
+
+    def part(self, order: int) -> int:
+        """Make a pair two orders again; return the other."""
+        words = self.pool.words
+        partner = self.ties.part(order)
+        words[order + FLAGS] &= ~PAIRED
+        words[partner + FLAGS] &= ~PAIRED
+        return partner
+
+    def cancel_partner(self, order: int) -> int:
+        """One of a pair has traded, fired or ended, so it cancels the other."""
+        partner = self.part(order)
+        return self.cancel(partner, CANCEL_OCO)
 
     def reduce(self, order: int, amount: int) -> int:
         """Take from an order what self-trade prevention decrements; the hidden part goes first."""
@@ -256,6 +318,8 @@ class Matching:
             self.trade(maker, order, price, size)
             words[order + REMAINING] -= price * size * self.unit if by_funds else size
             self.fill_resting(makers, maker, size)
+            if flags & PAIRED and words[order + FLAGS] & PAIRED:
+                self.cancel_partner(order)
             if (words[order + REMAINING] // self.unit < price) if by_funds else (not words[order + REMAINING]):
                 self.finish(order, 0)
                 return 1
@@ -269,6 +333,8 @@ class Matching:
         self.traded_high = max(self.traded_high, price)
         if price < self.traded_low or not self.traded_low:
             self.traded_low = price
+        if self.trailing and (price < self.quiet_low or price > self.quiet_high):
+            self.follow(price)
         words[maker + TRADED] += size
         words[taker + TRADED] += size
         return self.out.match(maker, taker, self.trade_id, price, size)
@@ -284,7 +350,9 @@ class Matching:
         if not words[order + SHOWN]:
             self.display(order)
             queues.requeue(order)
-            return self.out.open(order)
+            self.out.open(order)
+        if words[order + FLAGS] & PAIRED:
+            return self.cancel_partner(order)
         return 0
 
     def prevent(self, order: int, maker: int, lots: int) -> int:
@@ -377,14 +445,14 @@ class Matching:
         self.traded_low = 0
         self.traded_high = 0
         losses, entries = self.losses, self.entries
-        if not losses.best_level and not entries.best_level:
+        if not losses.best_level and not entries.best_level and not self.trailing:
             return 0
-        if not (
+        if not self.trailing and not (
             (losses.best_level and losses.best_price >= low) or (entries.best_level and entries.best_price <= high)
         ):
             return 0
         words = self.pool.words
-        fired = []
+        fired = self.take_trailing() if self.trailing else []
         while losses.best_level and losses.best_price >= low:
             order = losses.first()
             losses.remove(order)
@@ -395,20 +463,48 @@ class Matching:
             fired.append((words[order + ACTIVATION], order))
         fired.sort()
         for _, order in fired:
-            words[order + FLAGS] &= ~WAITING
+            words[order + FLAGS] = (words[order + FLAGS] & ~(WAITING | TRAILING)) | FIRED
             self.fired.append(order)
         return 0
+
+    def follow(self, price: int) -> int:
+        """Let the trailing stops see a trade."""
+        self.ties.follow(price)
+        return self.bound_trailing()
+
+    def bound_trailing(self) -> int:
+        """Note how many trailing stops there are, and between which prices a trade does nothing to any."""
+        self.trailing = self.ties.count()
+        self.quiet_low = self.ties.low
+        self.quiet_high = self.ties.high
+        return 0
+
+    def take_trailing(self) -> "list[tuple[int, int]]":
+        """The trailing stops that trades have fired since this was asked last, with their activations."""
+        words = self.pool.words
+        fired = []
+        for order, stop_price in self.ties.take_fired():
+            words[order + STOP_PRICE] = stop_price
+            fired.append((words[order + ACTIVATION], order))
+        self.bound_trailing()
+        return fired
 
     def run_stops(self) -> int:
         """Run what was fired, one after the other; what their trades fire queues behind."""
         self.fire_stops()
         if not self.fired:
             return 0
+        words = self.pool.words
         done = 0
         while done < len(self.fired):
             order = self.fired[done]
             done += 1
+            if not words[order + ORDER_ID]:
+                continue
+            words[order + FLAGS] &= ~FIRED
             self.out.triggered(order)
+            if words[order + FLAGS] & PAIRED:
+                self.cancel_partner(order)
             self.set_edges()
             self.run(order)
             self.fire_stops()

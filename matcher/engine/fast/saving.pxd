@@ -12,7 +12,12 @@ cdef class OrderPages:
     @cython.locals(order=cython.longlong, at=cython.longlong, bids=cython.longlong, asks=cython.longlong)
     cpdef tuple pack(self)
     @cython.locals(bids_end=cython.longlong, asks_end=cython.longlong, end=cython.longlong, index=cython.longlong)
-    cpdef int unpack(self, bytes packed, list counts) except -1
+    cpdef int unpack(self, bytes packed, list counts, list ties) except -1
+    cpdef list ties(self)
+    @cython.locals(order_id=cython.longlong, partner_id=cython.longlong)
+    cdef int tie(self, list ties) except -1
+    @cython.locals(order=cython.longlong)
+    cdef list _trailing(self)
     cdef list _waiting(self, PriceQueues queues)
     cdef Py_ssize_t _pack_queues(self, PriceQueues queues, long long index) except -1
     @cython.locals(at=cython.longlong, by_funds=cython.longlong, marks=cython.longlong)

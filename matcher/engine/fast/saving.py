@@ -62,7 +62,7 @@ class OrderPages:
         self._take(array("q", bytes(8 * SAVED_WORDS * (market.pool.live + 1))))
         bids = self._pack_queues(market.bids, 0)
         asks = self._pack_queues(market.asks, bids)
-        waiting = sorted(self._waiting(market.losses) + self._waiting(market.entries))
+        waiting = sorted(self._waiting(market.losses) + self._waiting(market.entries) + self._trailing())
         at = asks
         for _, order in waiting:
             self._pack_order(order, at)
@@ -70,8 +70,9 @@ class OrderPages:
         counts = [bids, asks - bids, at - asks]
         return counts, self.store[: SAVED_WORDS * at].tobytes()
 
-    def unpack(self, packed: bytes, counts: "list[int]") -> int:
+    def unpack(self, packed: bytes, counts: "list[int]", ties: "list[tuple[int, int, int]]") -> int:
         """Fill an empty market whose remembered ids are loaded."""
+        trails = {order_id: trail for order_id, _, trail in ties if trail}
         self._take(array("q", packed))
         market = self.market
         bids_end = counts[0]
@@ -84,10 +85,27 @@ class OrderPages:
                 market.bids.append(order, words[order + PRICE])
             elif index < asks_end:
                 market.asks.append(order, words[order + PRICE])
+            elif trails and words[order + ORDER_ID] in trails:
+                market.wait_trailing(order, trails[words[order + ORDER_ID]])
             elif (words[order + FLAGS] >> STOP_SHIFT) & 3 == STOP_LOSS:
                 market.losses.append(order, words[order + STOP_PRICE])
             else:
                 market.entries.append(order, words[order + STOP_PRICE])
+        return self.tie(ties)
+
+    def ties(self) -> "list[tuple[int, int, int]]":
+        """The orders with a partner or a trail: an order's id, its partner's, its trail."""
+        words, ties = self.market.pool.words, self.market.ties
+        partners = {order: words[partner + ORDER_ID] for order, partner in ties.pairs()}
+        trails = {order: trail for order, trail, _ in ties.trailing()}
+        return [(words[order + ORDER_ID], partners.get(order, 0), trails.get(order, 0)) for order in partners | trails]
+
+    def tie(self, ties: "list[tuple[int, int, int]]") -> int:
+        """Give the orders of a filled market their partners."""
+        market = self.market
+        for order_id, partner_id, _ in ties:
+            if order_id < partner_id:
+                market.pair(market.ids.get(order_id), market.ids.get(partner_id))
         return 0
 
     def _waiting(self, queues: PriceQueues) -> "list[tuple[int, int]]":
@@ -100,6 +118,15 @@ class OrderPages:
                 found.append((words[order + ACTIVATION], order))
                 order = words[order + NEXT]
             level = queues.below(level)
+        return found
+
+    def _trailing(self) -> "list[tuple[int, int]]":
+        """The trailing stops, their stop prices brought up to date."""
+        words = self.market.pool.words
+        found = []
+        for order, _, stop_price in self.market.ties.trailing():
+            words[order + STOP_PRICE] = stop_price
+            found.append((words[order + ACTIVATION], order))
         return found
 
     def _pack_queues(self, queues: PriceQueues, index: int) -> int:

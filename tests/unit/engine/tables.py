@@ -1,7 +1,7 @@
 """Tables that a trader can read: orders on the left margin, what they cause indented below.
 
     buy a1 alice 10 @ 100 ioc         limit order; without a price it is a market order, by funds where it says $500
-    sell b1 bob 4 @ 99 show=2 post gtt=50 stop=loss:95 stp=cn cap=101
+    sell b1 bob 4 @ 99 show=2 post gtt=50 stop=loss:95 stp=cn cap=101 trail=2 oco=b0
     cancel a1 / amend a1 7 [@ 99] / mass alice / phase auction / tick
     at 40                             moves the time of the commands that follow
 
@@ -24,7 +24,13 @@ from matcher.json_events import EventPrinter
 ACME = ProductSpec.from_parameters(
     "ACME-USD", ProductParameters("ACME", "USD", "0.001", "0.01", "0.001", "1000000", "1", "100.00", "0.10")
 )
-_OPTIONS = {"gtt": "expire_time_ns", "show": "display_size", "stp": "self_trade_prevention"}
+_OPTIONS = {
+    "gtt": "expire_time_ns",
+    "show": "display_size",
+    "stp": "self_trade_prevention",
+    "trail": "trail_amount",
+    "oco": "oco_order_id",
+}
 
 
 class EngineLike(Protocol):

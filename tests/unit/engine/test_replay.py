@@ -76,6 +76,9 @@ def random_lines(seed: int, count: int) -> list[bytes]:
             command |= {"size": random.choice(("1", "2.5", "0.0001", "0", "999999999999999999.5"))}
             if random.random() < 0.2:
                 command |= {"stop": "entry", "stop_price": random.choice(("100", "0", "100.001"))}
+                command |= random.choice(({}, {"trail_amount": random.choice(("0.5", "0", "0.001", "100"))}))
+                if lines and random.random() < 0.5:
+                    command |= {"oco_order_id": json.loads(random.choice(lines[-8:])).get("order_id", "x")}
             elif random.random() < 0.3:
                 command |= {"display_size": random.choice(("0.5", "0", "0.0001"))}
         elif draw < 0.7:
@@ -200,6 +203,15 @@ def test_a_malformed_line_stops_the_run(tool: Tool, line: bytes) -> None:
         {"stop": "up", "stop_price": "1"},
         {"self_trade_prevention": "DC"},
         {"display_size": "1", "time_in_force": "IOC"},
+        {"trail_amount": "1"},
+        {"trail_amount": 1, "stop": "loss", "stop_price": "99"},
+        {"trail_amount": "1.", "stop": "loss", "stop_price": "99"},
+        {"trail_amount": "1", "stop": "loss"},
+        {"oco_order_id": ""},
+        {"oco_order_id": 7},
+        {"oco_order_id": "b", "time_in_force": "IOC"},
+        {"oco_order_id": "b", "time_in_force": "FOK"},
+        {"oco_order_id": "b", "order_type": "market", "price": None},
         {"order_type": "market"},
         {"order_type": "market", "price": None, "funds": "1"},
         {"order_type": "market", "price": None, "size": None},

@@ -48,5 +48,5 @@ def test_every_engine_writes_the_same_snapshot() -> None:
 @pytest.mark.parametrize("engine_class", ENGINES)
 def test_an_unknown_version_is_never_guessed(engine_class: EngineClass) -> None:
     whole = _snapshot(engine_class)
-    with pytest.raises(SnapshotError, match="version 2"):
-        engine_class.restore(whole[:4] + struct.pack("<H", 2) + whole[6:])
+    with pytest.raises(SnapshotError, match="version 3"):
+        engine_class.restore(whole[:4] + struct.pack("<H", 3) + whole[6:])

@@ -77,6 +77,26 @@ COMMANDS = (
     Command(op=Op.RULES_VERSION, command_id=_id(11), rules_version=1),
 )
 
+EXTENDED_COMMANDS = (
+    COMMANDS[3],
+    Command(
+        op=Op.PLACE,
+        command_id=_id(12),
+        order_id=16,
+        account_id=12,
+        side=Side.SELL,
+        order_type=OrderType.MARKET,
+        stop=StopKind.LOSS,
+        size=5_000,
+        stop_price=9_000,
+        oco_order_id=BIG,
+        trail_amount=300,
+    ),
+    Command(op=Op.PLACE, command_id=_id(13), order_id=17, trail_amount=-1),
+    COMMANDS[9],
+    Command(op=Op.PLACE, command_id=_id(14), order_id=18, post_only=True, oco_order_id=16),
+)
+
 _EVENTS: tuple[dict[str, Any], ...] = (
     {"type": EventType.RECEIVED, "side": 1, "order_type": 1, "price": 10_000, "size": 50, "display_size": 5},
     {"type": EventType.REJECTED, "op": Op.AMEND, "reason": RejectReason.SIZE_BELOW_FILLED},

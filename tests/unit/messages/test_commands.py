@@ -1,6 +1,7 @@
 """Commands survive packing, and only well-formed records are read."""
 
 import struct
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,24 +16,59 @@ from exchange.messages import (
     decode_commands,
     encode_commands,
 )
+from exchange.messages.commands import check_record
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.messages.samples import COMMANDS, PARAMETERS, PRODUCT_ID
+from tests.unit.messages.samples import COMMANDS, EXTENDED_COMMANDS, PARAMETERS, PRODUCT_ID
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "messages" / "v1" / "commands.bin"
+GOLDEN = Path(__file__).parents[2] / "golden" / "messages"
 RECORD = encode_commands(PRODUCT_ID, COMMANDS)
+EXTENDED_RECORD = encode_commands(PRODUCT_ID, EXTENDED_COMMANDS)
+RECORDS = [RECORD, EXTENDED_RECORD]
 
 
 def test_every_command_survives_packing() -> None:
     record = decode_commands(RECORD)
     assert record.product_id == PRODUCT_ID
     assert record.commands == COMMANDS
+    assert decode_commands(EXTENDED_RECORD).commands == EXTENDED_COMMANDS
 
 
-def test_version_1_has_the_bytes_it_always_had() -> None:
-    assert GOLDEN.read_bytes() == RECORD
-    assert decode_commands(GOLDEN.read_bytes()).commands == COMMANDS
+@pytest.mark.parametrize(("version", "commands"), [("v1", COMMANDS), ("v2", EXTENDED_COMMANDS)])
+def test_each_version_has_the_bytes_it_always_had(version: str, commands: tuple[Command, ...]) -> None:
+    golden = (GOLDEN / version / "commands.bin").read_bytes()
+    assert golden == encode_commands(PRODUCT_ID, commands)
+    assert decode_commands(golden).commands == commands
+
+
+def test_only_a_record_that_extends_a_command_is_of_version_2() -> None:
+    assert (RECORD[4], EXTENDED_RECORD[4]) == (1, 2)
+    for other in (RECORD[:4] + b"\2" + RECORD[5:], EXTENDED_RECORD[:4] + b"\1" + EXTENDED_RECORD[5:]):
+        with pytest.raises(MalformedRecordError):
+            decode_commands(other)
+
+
+def test_an_extension_that_says_nothing_is_refused() -> None:
+    with pytest.raises(MalformedRecordError):
+        decode_commands(encode_commands(PRODUCT_ID, EXTENDED_COMMANDS[-1:])[:-16] + bytes(16))
+
+
+@pytest.mark.parametrize("record", RECORDS)
+def test_the_quick_look_judges_as_reading_does(record: bytes) -> None:
+    read = decode_commands(record)
+    assert check_record(record) == (read.product_id, len(read.commands))
+    for position in range(len(record)):
+        damaged = record[:position] + bytes([record[position] ^ 2]) + record[position + 1 :]
+        assert _verdict(check_record, damaged) == _verdict(decode_commands, damaged)
+
+
+def _verdict(read: Callable[[bytes], object], data: bytes) -> type[RecordError] | None:
+    try:
+        read(data)
+    except RecordError as error:
+        return type(error)
+    return None
 
 
 def test_a_record_of_no_commands_is_a_record() -> None:
@@ -44,20 +80,22 @@ def test_what_a_hostile_gateway_says_is_read_and_left_to_the_engine() -> None:
     assert decode_commands(encode_commands(PRODUCT_ID, [command])).commands == (command,)
 
 
-def test_every_truncation_is_refused() -> None:
-    for length in range(len(RECORD)):
+@pytest.mark.parametrize("record", RECORDS)
+def test_every_truncation_is_refused(record: bytes) -> None:
+    for length in range(len(record)):
         with pytest.raises(MalformedRecordError):
-            decode_commands(RECORD[:length])
+            decode_commands(record[:length])
 
 
-def test_bytes_behind_the_last_command_are_refused() -> None:
+@pytest.mark.parametrize("record", RECORDS)
+def test_bytes_behind_the_last_command_are_refused(record: bytes) -> None:
     with pytest.raises(MalformedRecordError):
-        decode_commands(RECORD + b"\0")
+        decode_commands(record + b"\0")
 
 
 def test_an_unknown_version_is_never_guessed() -> None:
     with pytest.raises(UnknownVersionError):
-        decode_commands(RECORD[:4] + struct.pack("<H", 2) + RECORD[6:])
+        decode_commands(RECORD[:4] + struct.pack("<H", 3) + RECORD[6:])
 
 
 @pytest.mark.parametrize("product_id", ["", "X" * 25, "ÄCME-USD", "A\nB", "A\0B"])
@@ -73,6 +111,8 @@ def test_only_printable_ascii_names_a_product(product_id: str) -> None:
         Command(op=Op.CANCEL, order_id=2**63),
         Command(op=Op.CANCEL, command_id=b"short"),
         Command(op=Op.CONFIGURE),
+        Command(op=Op.CONFIGURE, parameters=PARAMETERS, trail_amount=1),
+        Command(op=Op.PLACE, oco_order_id=2**63),
         Command(op=Op.CONFIGURE, parameters=replace(PARAMETERS, base_increment="0" * 41)),
     ],
 )
@@ -92,12 +132,12 @@ def test_noise_is_refused_and_nothing_else_happens(noise: bytes) -> None:
         decode_commands(noise)
 
 
-@given(st.integers(0, len(RECORD) - 1), st.integers(1, 255))
-def test_a_flipped_byte_is_read_or_refused(position: int, mask: int) -> None:
-    damaged = bytearray(RECORD)
+@given(st.sampled_from(RECORDS), st.integers(0, min(map(len, RECORDS)) - 1), st.integers(1, 255))
+def test_a_flipped_byte_is_read_or_refused(record: bytes, position: int, mask: int) -> None:
+    damaged = bytearray(record)
     damaged[position] ^= mask
     try:
-        record = decode_commands(bytes(damaged))
+        read = decode_commands(bytes(damaged))
     except RecordError:
         return
-    assert encode_commands(record.product_id, record.commands) == bytes(damaged)
+    assert encode_commands(read.product_id, read.commands) == bytes(damaged)

@@ -1,13 +1,17 @@
 """Commands: what the orders stream carries, many to a record.
 
-Format, version 1, little-endian, no padding but where it says so:
+Format, versions 1 and 2, little-endian, no padding but where it says so:
 
     header   4s magic "XCMD" | u16 version | u16 count | 24s product id, ASCII, filled up with NUL          32 bytes
     command  u8 op | u8 side | u8 order_type | u8 time_in_force | u8 stop | u8 self_trade_prevention
-             | u8 flags (1 = post_only) | u8 phase | 16s command_id | u16 rules_version | 6 NUL
+             | u8 flags (1 = post_only, 2 = extended) | u8 phase | 16s command_id | u16 rules_version | 6 NUL
              | i64 order_id, account_id, price, size, funds, stop_price, cap_price, expire_time_ns, display_size,
              time_ns                                                                                       112 bytes
-    a command whose op is CONFIGURE is followed by 2 x 16s currencies and 7 x 40s decimals as text         312 bytes
+    an extended command, of version 2 only, is followed by i64 oco_order_id, trail_amount                   16 bytes
+    a command whose op is CONFIGURE, never extended, by 2 x 16s currencies and 7 x 40s decimals as text    312 bytes
+
+A record is of version 2 only where a command in it is extended, so whoever knows version 1 alone stops there and
+nowhere else.
 
 What decoding judges is the format. What a command *says* (an op nobody knows, a negative price) is for the engine,
 which answers it with an event; so a hostile value never stops a product.
@@ -24,6 +28,7 @@ from exchange.messages.vocabulary import Op
 
 COMMANDS_MAGIC: Final = b"XCMD"
 COMMANDS_VERSION: Final = 1
+EXTENDED_VERSION: Final = 2
 COMMANDS_PER_RECORD_MAX: Final = 4096
 PRODUCT_ID_LENGTH_MAX: Final = 24
 NO_COMMAND_ID: Final = bytes(16)
@@ -35,8 +40,12 @@ COMMAND_HEADER: Final = Struct("<4sHH24s")
 COMMAND_STRUCT: Final = Struct("<8B16sH6x10q")
 _IDS: Final = Struct("<2q")
 _IDS_OFFSET: Final = 32
+_FLAGS_OFFSET: Final = 6
+EXTENSION_STRUCT: Final = Struct("<2q")
 PARAMETERS_STRUCT: Final = Struct("<16s16s40s40s40s40s40s40s40s")
-_FLAG_POST_ONLY: Final = 1
+FLAG_POST_ONLY: Final = 1
+FLAG_EXTENDED: Final = 2
+_FLAGS: Final = {COMMANDS_VERSION: FLAG_POST_ONLY, EXTENDED_VERSION: FLAG_POST_ONLY | FLAG_EXTENDED}
 _INT64_MAX: Final = 2**63 - 1
 
 
@@ -68,6 +77,8 @@ class Command:
               `cap_price` is where a market buy by size stops as at the band's edge: its hold is counted with it.
               `size` of an amend is the new total. `parameters` belongs to CONFIGURE, `rules_version` to RULES_VERSION.
               `time_ns` is zero on the stream; the matcher stamps it with the record's arrival time.
+              `oco_order_id` of a place names the live order it is paired with, `trail_amount` (ticks) how far behind
+              the best trade its stop price follows.
     """
 
     op: int
@@ -91,6 +102,13 @@ class Command:
     time_ns: int = 0
     rules_version: int = 0
     parameters: ProductParameters | None = None
+    oco_order_id: int = 0
+    trail_amount: int = 0
+
+    @property
+    def is_extended(self) -> bool:
+        """Whether it says something that version 1 of the format can't."""
+        return self.oco_order_id != 0 or self.trail_amount != 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +132,15 @@ def encode_commands(product_id: str, commands: Sequence[Command]) -> bytes:
 
 
 def join_commands(product_id: str, packed: Sequence[bytes]) -> bytes:
-    """Make one stream record of packed commands, each with its parameters if it has some.
+    """Make one stream record of packed commands, each with its extension or parameters if it has some.
 
     Raises:   MalformedRecordError when there are more than COMMANDS_PER_RECORD_MAX.
     """
     if len(packed) > COMMANDS_PER_RECORD_MAX:
         raise MalformedRecordError(f"a record holds at most {COMMANDS_PER_RECORD_MAX} commands, not {len(packed)}")
-    header = COMMAND_HEADER.pack(COMMANDS_MAGIC, COMMANDS_VERSION, len(packed), pack_product_id(product_id))
-    return header + b"".join(packed)
+    is_extended = any(command[_FLAGS_OFFSET] & FLAG_EXTENDED for command in packed)
+    version = EXTENDED_VERSION if is_extended else COMMANDS_VERSION
+    return COMMAND_HEADER.pack(COMMANDS_MAGIC, version, len(packed), pack_product_id(product_id)) + b"".join(packed)
 
 
 def read_ids(record: bytes) -> Iterator[tuple[int, int]]:
@@ -129,8 +148,10 @@ def read_ids(record: bytes) -> Iterator[tuple[int, int]]:
     offset = COMMAND_HEADER.size
     while offset < len(record):
         yield _IDS.unpack_from(record, offset + _IDS_OFFSET)
-        offset += COMMAND_STRUCT.size
-        if record[offset - COMMAND_STRUCT.size] == Op.CONFIGURE:
+        start, offset = offset, offset + COMMAND_STRUCT.size
+        if record[start + _FLAGS_OFFSET] & FLAG_EXTENDED:
+            offset += EXTENSION_STRUCT.size
+        elif record[start] == Op.CONFIGURE:
             offset += PARAMETERS_STRUCT.size
 
 
@@ -139,12 +160,14 @@ def decode_commands(data: bytes) -> CommandRecord:
 
     Raises:   UnknownVersionError, MalformedRecordError.
     """
-    product_id, count = _read_header(data)
+    product_id, count, version = _read_header(data)
     offset = COMMAND_HEADER.size
     commands = []
     for _ in range(count):
-        command, offset = _unpack_command(data, offset)
+        command, offset = _unpack_command(data, offset, version)
         commands.append(command)
+    if version == EXTENDED_VERSION and not any(command.is_extended for command in commands):
+        raise MalformedRecordError("a record of version 2 extends no command")
     if offset != len(data):
         raise MalformedRecordError(f"{len(data) - offset} bytes follow the last command")
     return CommandRecord(product_id, tuple(commands))
@@ -155,23 +178,24 @@ def check_record(data: bytes) -> tuple[str, int]:
 
     Raises:   UnknownVersionError, MalformedRecordError.
     """
-    product_id, count = _read_header(data)
-    if len(data) == COMMAND_HEADER.size + count * COMMAND_STRUCT.size and not _has_strange_bits(data):
+    product_id, count, version = _read_header(data)
+    is_plain = version == COMMANDS_VERSION and len(data) == COMMAND_HEADER.size + count * COMMAND_STRUCT.size
+    if is_plain and not _has_strange_bits(data):
         return product_id, count
     return product_id, len(decode_commands(data).commands)
 
 
-def _read_header(data: bytes) -> tuple[str, int]:
+def _read_header(data: bytes) -> tuple[str, int, int]:
     if len(data) < COMMAND_HEADER.size:
         raise MalformedRecordError(f"{len(data)} bytes are too few for a record of commands")
     magic, version, count, product = COMMAND_HEADER.unpack_from(data)
     if magic != COMMANDS_MAGIC:
         raise MalformedRecordError("not a record of commands: the magic is wrong")
-    if version != COMMANDS_VERSION:
+    if version not in _FLAGS:
         raise UnknownVersionError(f"version {version} of the commands' format is unknown here")
     if count > COMMANDS_PER_RECORD_MAX:
         raise MalformedRecordError(f"{count} commands in one record are more than {COMMANDS_PER_RECORD_MAX}")
-    return unpack_product_id(product), count
+    return unpack_product_id(product), count, version
 
 
 def _has_strange_bits(data: bytes) -> bool:
@@ -236,21 +260,23 @@ def unpack_parameters(data: bytes, offset: int) -> tuple[ProductParameters, int]
 
 
 def pack_command(command: Command) -> bytes:
-    """One command's bytes, without the parameters that may follow.
+    """One command's bytes with its extension, without the parameters that may follow.
 
     Raises:   MalformedRecordError.
     """
+    if command.is_extended and command.op == Op.CONFIGURE:
+        raise MalformedRecordError("a configure command has neither oco_order_id nor trail_amount")
     if len(command.command_id) != len(NO_COMMAND_ID):
         raise MalformedRecordError(f"a command id has 16 bytes, not {len(command.command_id)}")
     try:
-        return COMMAND_STRUCT.pack(
+        packed = COMMAND_STRUCT.pack(
             command.op,
             command.side,
             command.order_type,
             command.time_in_force,
             command.stop,
             command.self_trade_prevention,
-            _FLAG_POST_ONLY if command.post_only else 0,
+            (FLAG_POST_ONLY if command.post_only else 0) | (FLAG_EXTENDED if command.is_extended else 0),
             command.phase,
             command.command_id,
             command.rules_version,
@@ -265,21 +291,25 @@ def pack_command(command: Command) -> bytes:
             command.display_size,
             command.time_ns,
         )
+        extension = EXTENSION_STRUCT.pack(command.oco_order_id, command.trail_amount)
     except (struct.error, TypeError) as error:
         raise MalformedRecordError(f"a value does not fit its field: {error}") from error
+    return packed + extension if command.is_extended else packed
 
 
-def _unpack_command(data: bytes, offset: int) -> tuple[Command, int]:
+def _unpack_command(data: bytes, offset: int, version: int) -> tuple[Command, int]:
     end = offset + COMMAND_STRUCT.size
     if end > len(data):
         raise MalformedRecordError("the record ends within a command")
     fields = COMMAND_STRUCT.unpack_from(data, offset)
     op, side, order_type, time_in_force, stop, prevention, flags, phase, command_id, rules_version = fields[:10]
-    if flags & ~_FLAG_POST_ONLY or any(data[offset + 26 : offset + 32]):
-        raise MalformedRecordError("a command sets bits that version 1 does not have")
+    if flags & ~_FLAGS[version] or any(data[offset + 26 : offset + 32]):
+        raise MalformedRecordError(f"a command sets bits that version {version} does not have")
     order_id, account_id, price, size, funds, stop_price, cap_price, expire_time_ns, display_size, time_ns = fields[10:]
-    parameters = None
-    if op == Op.CONFIGURE:
+    extension, parameters = (0, 0), None
+    if flags & FLAG_EXTENDED:
+        extension, end = _unpack_extension(data, op, end)
+    elif op == Op.CONFIGURE:
         parameters, end = unpack_parameters(data, end)
     command = Command(
         op,
@@ -291,7 +321,7 @@ def _unpack_command(data: bytes, offset: int) -> tuple[Command, int]:
         time_in_force,
         stop,
         prevention,
-        bool(flags & _FLAG_POST_ONLY),
+        bool(flags & FLAG_POST_ONLY),
         price,
         size,
         funds,
@@ -303,8 +333,19 @@ def _unpack_command(data: bytes, offset: int) -> tuple[Command, int]:
         time_ns,
         rules_version,
         parameters,
+        *extension,
     )
     return command, end
+
+
+def _unpack_extension(data: bytes, op: int, offset: int) -> tuple[tuple[int, int], int]:
+    end = offset + EXTENSION_STRUCT.size
+    if op == Op.CONFIGURE or end > len(data):
+        raise MalformedRecordError("a configure command is extended, or the record ends within an extension")
+    oco_order_id, trail_amount = EXTENSION_STRUCT.unpack_from(data, offset)
+    if not oco_order_id and not trail_amount:
+        raise MalformedRecordError("an extension says nothing")
+    return (oco_order_id, trail_amount), end
 
 
 def _pack_text(text: str, width: int) -> bytes:

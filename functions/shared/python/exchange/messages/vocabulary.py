@@ -84,7 +84,7 @@ class EventType(IntEnum):
 class RejectReason(IntEnum):
     """Why a command was refused, in the order the checks are made.
 
-    From MALFORMED on they answer packed commands only: JSON can't say such things.
+    MALFORMED, UNSEEN and INVALID_CONFIGURATION answer packed commands only: JSON can't say such things.
     """
 
     DUPLICATE_ORDER_ID = 1
@@ -102,6 +102,7 @@ class RejectReason(IntEnum):
     MALFORMED = 13
     UNSEEN = 14
     INVALID_CONFIGURATION = 15
+    OCO = 16
 
 
 class CancelReason(IntEnum):
@@ -115,6 +116,7 @@ class CancelReason(IntEnum):
     MARKET = 6
     STP = 7
     PRICE_BAND = 8
+    OCO = 9
 
 
 class ChangeReason(IntEnum):
