@@ -11,7 +11,7 @@ from exchange.kernel.ids import to_uuid
 from exchange.rest import Api, ApiRequest, read_body
 from exchange.usage.gate import guard
 from exchange.users import access, request, service
-from exchange.users.minting import mint
+from exchange.users.keymaking import KeyDesk, new_key
 from exchange.users.model import Principal, Scope, api_key_json, customer_json, session_json
 
 Found = TypeVar("Found")
@@ -19,6 +19,8 @@ Found = TypeVar("Found")
 
 class Settings(AccessSettings):
     """This function's environment."""
+
+    profiles_table: str
 
 
 settings = Settings.load()
@@ -29,6 +31,8 @@ authenticator = access.authenticator(**settings.access())
 viewer, person = partial(authenticator.authenticate, scope=Scope.VIEW), authenticator.authenticate_person
 identities = access.identities(settings.user_pool_id, settings.user_pool_client_id)
 customers, keys, sealer = access.stores(settings.secrets_key_id)
+profiles = access.profiles(settings.profiles_table)
+desk = KeyDesk(keys, sealer, customers, profiles, clock)
 
 
 def shown(found: Found | Refused, as_json: Callable[[Found], Any]) -> Any:
@@ -81,7 +85,8 @@ def refresh(asked: ApiRequest) -> Any:
 @app.endpoint("GET", "/v1/users/self", caller=viewer)
 def show_self(_: ApiRequest, who: Principal) -> Any:
     """The customer and their profiles."""
-    return shown(service.find_customer(customers, who.user_id), customer_json)
+    others = profiles.list_profiles(who.user_id)
+    return shown(service.find_customer(customers, who.user_id), partial(customer_json, profiles=others))
 
 
 @app.endpoint("PATCH", "/v1/users/self", caller=person)
@@ -100,12 +105,7 @@ def verify(_: ApiRequest, who: Principal) -> Any:
 @app.endpoint("POST", "/v1/api-keys", caller=person)
 def create_key(asked: ApiRequest, who: Principal) -> Any:
     """Make an API key; its secret is shown this once."""
-    body = read_body(request.CreateKeyBody, asked.body)
-    if isinstance(body, Refused):
-        return body
-    material = mint(body.passphrase)
-    key = service.create_api_key(keys, sealer, clock, owner=who, terms=body.terms(), material=material)
-    return shown(key, lambda made: {**api_key_json(made), **material.json()})
+    return new_key(desk, who, asked.body)
 
 
 @app.endpoint("GET", "/v1/api-keys", caller=person)

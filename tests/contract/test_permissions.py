@@ -145,7 +145,7 @@ def test_whoever_is_told_of_it_may_use_it(variable: str, action: str) -> None:
             assert action in allowed, function.name
 
 
-def test_only_two_functions_write_the_journal_and_only_in_transactions() -> None:
+def test_only_three_functions_write_the_journal_and_only_in_transactions() -> None:
     writers = {}
     for function in functions():
         for statement in function.statements:
@@ -159,6 +159,10 @@ def test_only_two_functions_write_the_journal_and_only_in_transactions() -> None
         "settlement-tasks": {
             "ForAnyValue:StringEquals": in_transaction,
             "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["product:*"]},
+        },
+        "profiles-api": {
+            "ForAnyValue:StringEquals": in_transaction,
+            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["profiles:*"]},
         },
         "wallets-tasks": {
             "ForAnyValue:StringEquals": in_transaction,

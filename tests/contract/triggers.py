@@ -70,8 +70,8 @@ def bodies() -> dict[str, Any]:
 
     return {
         body.__name__: {
-            "fields": sorted(body.model_fields),
-            "required": sorted(name for name, field in body.model_fields.items() if field.is_required()),
+            "fields": sorted(field.alias or name for name, field in body.model_fields.items()),
+            "required": sorted(field.alias or name for name, field in body.model_fields.items() if field.is_required()),
         }
         for body in Body.__subclasses__()
     }

@@ -25,6 +25,7 @@ from exchange.wallets.model import (
     new_deposit,
     payment_methods,
 )
+from exchange.wallets.moving import Moved
 
 NOON_NS = 1_800_000_000_000_000_000
 Result = TypeVar("Result")
@@ -181,6 +182,28 @@ class FakeBooks:
             row, status=TransferStatus.COMPLETED, completed_at_ns=batch.posted_at_ns
         )
         return Credit.DONE
+
+    def post_move(self, sent: Transfer, received: Transfer, batch: Batch) -> Moved:
+        """Both transfers, the batch and the balances, all or nothing."""
+        return self.cuts.reach(lambda: self._post_move(sent, received, batch))
+
+    def _post_move(self, sent: Transfer, received: Transfer, batch: Batch) -> Moved:
+        if self.overtaken:
+            self.overtaken -= 1
+            return Moved.LOST
+        if sent.transfer_id in self.transfers.rows or received.transfer_id in self.transfers.rows:
+            return Moved.KNOWN
+        if batch.number != self._head(batch.partition).number + 1:
+            return Moved.LOST
+        moves = movements_of(batch).moving()
+        if any(self.balances[account, asset] + move.available < 0 for account, asset, move in moves):
+            return Moved.POOR
+        self.chains[batch.partition].append(batch)
+        for account, asset, move in moves:
+            self.balances[account, asset] += move.available
+        self.transfers.rows[sent.transfer_id] = sent
+        self.transfers.rows[received.transfer_id] = received
+        return Moved.DONE
 
 
 def sandbox_methods() -> list[PaymentMethod]:

@@ -11,14 +11,14 @@ import pytest
 from exchange.aws import clients
 from exchange.aws.dynamodb import bind
 from exchange.usage.store import UsageItem
-from exchange.users.store import ApiKeyItem, CustomerItem
+from exchange.users.store import ApiKeyItem, CustomerItem, ProfileItem
 from moto import mock_aws
 
 from tests.fakes.user_pool import FakeUserPool, served
 from tests.fakes.users import CLIENT_ID, ISSUER
 
 REGION = "eu-west-1"
-USERS_TABLE, API_KEYS_TABLE, USAGE_TABLE = "x-users", "x-api_keys", "x-usage"
+USERS_TABLE, API_KEYS_TABLE, USAGE_TABLE, PROFILES_TABLE = "x-users", "x-api_keys", "x-usage", "x-profiles"
 
 
 @pytest.fixture(scope="module")
@@ -34,14 +34,15 @@ def account() -> Iterator[str]:
 
 @pytest.fixture
 def cloud(account: str) -> Iterator[str]:
-    """The account with the two tables, empty."""
+    """The account with its tables, empty."""
     bind(CustomerItem, USERS_TABLE)
     bind(ApiKeyItem, API_KEYS_TABLE)
     bind(UsageItem, USAGE_TABLE)
-    for model in (CustomerItem, ApiKeyItem, UsageItem):
+    bind(ProfileItem, PROFILES_TABLE)
+    for model in (CustomerItem, ApiKeyItem, UsageItem, ProfileItem):
         model.create_table(billing_mode="PAY_PER_REQUEST")
     yield account
-    for table in (USERS_TABLE, API_KEYS_TABLE, USAGE_TABLE):
+    for table in (USERS_TABLE, API_KEYS_TABLE, USAGE_TABLE, PROFILES_TABLE):
         boto3.client("dynamodb").delete_table(TableName=table)
 
 
@@ -65,6 +66,7 @@ def api_module(account: str, pool_server: FakeUserPool) -> Iterator[ModuleType]:
         "USAGE_TABLE": USAGE_TABLE,
         "PUBLIC_REQUESTS_PER_SECOND": "0",
         "ORIGIN_SECRET": "told-by-the-edge",
+        "PROFILES_TABLE": PROFILES_TABLE,
         "SECRETS_KEY_ID": account,
         "USER_POOL_ID": ISSUER.rpartition("/")[2],
         "USER_POOL_CLIENT_ID": CLIENT_ID,

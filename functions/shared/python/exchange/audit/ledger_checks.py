@@ -67,17 +67,17 @@ def journal_is_chained(world: World) -> Finding:
     return finding("L5", "the journal's hash chains are whole", f"{len(world.batches)} chains", breaches)
 
 
-def deposits_are_custody(world: World) -> Finding:
-    """D5: what customers were credited is what custody holds, deposit by deposit."""
+def transfers_are_posted(world: World) -> Finding:
+    """D5: each completed transfer, from outside or between profiles, is in the journal once, and nothing else is."""
     posted: Counter[str] = Counter()
     for partition, batches in world.batches.items():
-        if partition.startswith("rail:"):
+        if not partition.startswith("product:"):
             posted.update(batch.reference for batch, _ in batches)
     completed = {row.transfer_id for row in world.transfers if row.completed}
-    breaches = [f"deposit {ref} was posted {count} times" for ref, count in posted.items() if count != 1]
-    breaches += [f"deposit {ref} is completed but not posted" for ref in sorted(completed - posted.keys())]
-    breaches += [f"deposit {ref} is posted but not completed" for ref in sorted(posted.keys() - completed)]
-    return finding("D5", "each completed deposit is posted exactly once", f"{len(completed)} deposits", breaches)
+    breaches = [f"transfer {ref} was posted {count} times" for ref, count in posted.items() if count != 1]
+    breaches += [f"transfer {ref} is completed but not posted" for ref in sorted(completed - posted.keys())]
+    breaches += [f"transfer {ref} is posted but not completed" for ref in sorted(posted.keys() - completed)]
+    return finding("D5", "each completed transfer is posted exactly once", f"{len(completed)} transfers", breaches)
 
 
 def held_is_owed(world: World) -> Finding:
@@ -116,11 +116,11 @@ def _batches(world: World) -> int:
 
 __all__ = [
     "batches_sum_to_zero",
-    "deposits_are_custody",
     "held_is_owed",
     "holds_end_with_orders",
     "journal_explains_balances",
     "journal_is_chained",
     "no_negatives",
+    "transfers_are_posted",
     "zero_sum",
 ]

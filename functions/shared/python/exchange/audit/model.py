@@ -15,7 +15,7 @@ BREACHES_SHOWN_MAX = 5
 
 @dataclass(frozen=True, slots=True)
 class TransferRow:
-    """A deposit as the transfers table has it. Units: `units` in the asset's units."""
+    """A transfer as its table has it. Units: `units` in the asset's units."""
 
     transfer_id: str
     account_id: int

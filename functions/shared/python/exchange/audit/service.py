@@ -12,7 +12,7 @@ CHECKS: tuple[Callable[[World], Finding], ...] = (
     ledger_checks.journal_explains_balances,
     ledger_checks.journal_is_chained,
     statement_checks.statements_are_the_journal,
-    ledger_checks.deposits_are_custody,
+    ledger_checks.transfers_are_posted,
     ledger_checks.held_is_owed,
     ledger_checks.holds_end_with_orders,
     trade_checks.fills_are_exact,

@@ -17,7 +17,7 @@ from exchange.settlement.model import Cursor
 from exchange.settlement.quarantine import Quarantine
 from exchange.settlement.store import CheckpointItem, settlement_cursor
 from exchange.statements.store import StatementCursorItem, StatementItem, page_from, reached_partitions
-from exchange.transfers.model import TransferStatus
+from exchange.transfers.model import TransferKind, TransferStatus
 from exchange.transfers.store import TransferItem
 
 _SETTLEMENT = "settlement:"
@@ -133,7 +133,9 @@ def read_world(places: Places, *, kinesis: Any, s3: Any, replayed: Mapping[str, 
         orders=[order_from(item) for item in OrderItem.scan(consistent_read=True)],
         fills=[fill_from(item) for item in FillItem.scan(consistent_read=True)],
         transfers=[
-            _transfer(item) for item in TransferItem.scan(TransferItem.account_id.exists(), consistent_read=True)
+            _transfer(item)
+            for item in TransferItem.scan(TransferItem.account_id.exists(), consistent_read=True)
+            if item.kind != TransferKind.INTERNAL_DEPOSIT.value  # the other side of one that was sent
         ],
         cursors=cursors,
         executions=read_executions(scan_stream(kinesis, places.executions_stream)),

@@ -27,6 +27,7 @@ STATUS: Mapping[Code, int] = {
     Code.ROUTE_NOT_FOUND: 404,
     Code.CURRENCY_NOT_FOUND: 404,
     Code.ACCOUNT_NOT_FOUND: 404,
+    Code.PROFILE_NOT_FOUND: 404,
     Code.ORDER_NOT_FOUND: 404,
     Code.ORDER_DONE: 404,
     Code.TRANSFER_NOT_FOUND: 404,

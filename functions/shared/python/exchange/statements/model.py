@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 from exchange.kernel.errors import require
-from exchange.ledger.model import Batch, EntryKind
+from exchange.ledger.model import Batch, Entry, EntryKind
 
 LINES_PER_PAGE_MAX = 500
 _PRODUCT = "product:"
@@ -26,6 +26,7 @@ class Line:
     partition: str
     posted_at_ns: int
     bought: bool | None = None  # of a trade's lines: which side the account was on
+    counterparty: str = ""  # of a transfer's lines: the account on its other side
 
     @property
     def product_id(self) -> str:
@@ -102,5 +103,14 @@ def _lines_of(batch: Batch, account: str, asset: str) -> list[Line]:
             bought = (entry.units > 0) == (entry.asset == base)
         if entry.asset == asset:
             side = bought if base else None
-            lines.append(Line(entry.units, entry.kind, entry.reference, batch.partition, batch.posted_at_ns, side))
+            other = _counterparty(batch, entry) if entry.kind is EntryKind.TRANSFER else ""
+            lines.append(
+                Line(entry.units, entry.kind, entry.reference, batch.partition, batch.posted_at_ns, side, other)
+            )
     return lines
+
+
+def _counterparty(batch: Batch, entry: Entry) -> str:
+    return next(
+        (other.account for other in batch.entries if other is not entry and other.reference == entry.reference), ""
+    )

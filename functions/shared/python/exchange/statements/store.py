@@ -119,7 +119,15 @@ class StatementStore:
 def page_item(page: Page) -> StatementItem:
     """The item of a page."""
     rows = [
-        [str(line.units), line.kind.value, line.reference, line.partition, line.posted_at_ns, _SIDES[line.bought]]
+        [
+            str(line.units),
+            line.kind.value,
+            line.reference,
+            line.partition,
+            line.posted_at_ns,
+            _SIDES[line.bought],
+            line.counterparty,
+        ]
         for line in page.lines
     ]
     return StatementItem(
@@ -135,7 +143,7 @@ def page_from(item: StatementItem) -> Page:
     """The page an item stands for."""
     account, _, asset = item.balance.rpartition("/")
     lines = tuple(
-        Line(int(units), EntryKind(kind), reference, partition, posted_at_ns, _BOUGHT[side])
-        for units, kind, reference, partition, posted_at_ns, side in json.loads(item.lines)
+        Line(int(units), EntryKind(kind), reference, partition, posted_at_ns, _BOUGHT[side], counterparty)
+        for units, kind, reference, partition, posted_at_ns, side, counterparty in json.loads(item.lines)
     )
     return Page(account, asset, item.first, item.opening, lines, json.loads(item.cursors))

@@ -16,6 +16,8 @@ class TransferKind(StrEnum):
 
     DEPOSIT = "deposit"
     WITHDRAW = "withdraw"
+    INTERNAL_WITHDRAW = "internal_withdraw"
+    INTERNAL_DEPOSIT = "internal_deposit"
 
 
 class TransferStatus(StrEnum):
@@ -61,6 +63,7 @@ class Transfer:
     completed_at_ns: int = 0
     canceled_at_ns: int = 0
     cancel_reason: str = ""
+    counterparty_id: int = 0  # of an internal transfer: the account on its other side
 
     @property
     def amount(self) -> str:
@@ -85,6 +88,7 @@ class Transfer:
             and self.asset == other.asset
             and self.units == other.units
             and self.payment_method_id == other.payment_method_id
+            and self.counterparty_id == other.counterparty_id
         )
 
 

@@ -66,6 +66,7 @@ class TransferItem(Model):
     completed_at_ns = UnitsAttribute(null=True)
     canceled_at_ns = UnitsAttribute(null=True)
     cancel_reason = UnicodeAttribute(null=True)
+    counterparty_id = UnitsAttribute(null=True)
 
     by_account = TransfersByAccountIndex()
 

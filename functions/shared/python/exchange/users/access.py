@@ -12,7 +12,7 @@ from exchange.kernel.errors import UnavailableError
 from exchange.users.authentication import Authenticator
 from exchange.users.identity import CognitoIdentities
 from exchange.users.sealing import KmsSecrets
-from exchange.users.store import ApiKeyItem, ApiKeyStore, CustomerItem, CustomerStore
+from exchange.users.store import ApiKeyItem, ApiKeyStore, CustomerItem, CustomerStore, ProfileItem, ProfileStore
 from exchange.users.tokens import PoolTokens, PublishedKeys
 
 FETCH_SECONDS_MAX = 3
@@ -43,6 +43,12 @@ def identities(user_pool_id: str, user_pool_client_id: str) -> CognitoIdentities
 def stores(secrets_key_id: str) -> tuple[CustomerStore, ApiKeyStore, KmsSecrets]:
     """What changes customers and keys; the tables are bound by `authenticator`."""
     return CustomerStore(), ApiKeyStore(connection()), KmsSecrets(client("kms"), secrets_key_id)
+
+
+def profiles(profiles_table: str) -> ProfileStore:
+    """Where the profiles beside the default ones are."""
+    bind(ProfileItem, profiles_table)
+    return ProfileStore(connection())
 
 
 def _pool_tokens(user_pool_id: str, user_pool_client_id: str) -> PoolTokens:

@@ -125,7 +125,8 @@ class Authenticator:
             return Refused(Code.AUTH_INVALID, "Invalid API Key")
         if customer.status is not CustomerStatus.ACTIVE:
             return _frozen()
-        return Principal(key.user_id, customer.account_id, key.key_id, key.scopes, key.rate_limit_tier)
+        account_id = customer.account_id if key.account_id is None else key.account_id
+        return Principal(key.user_id, account_id, key.key_id, key.scopes, key.rate_limit_tier)
 
     def _refuse_key(self, key: ApiKey, signature: Signature, request: SignedRequest, now_ns: int) -> Refused | None:
         secret = self._secret(key)

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import ipaddress
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -40,7 +41,7 @@ class KeyStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """A person with a login and, as yet, one profile: the trading account `account_id`."""
+    """A person with a login; `account_id` is the trading account of their default profile."""
 
     user_id: str
     account_id: int
@@ -49,6 +50,17 @@ class Customer:
     created_at_ns: int
     status: CustomerStatus = CustomerStatus.ACTIVE
     rate_limit_tier: RateLimitTier = RateLimitTier.STANDARD
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A trading account of a customer, with balances, orders and API keys of its own. The first one is the default."""
+
+    user_id: str
+    account_id: int
+    name: str
+    created_at_ns: int
+    is_default: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +77,7 @@ class ApiKey:
     rate_limit_tier: RateLimitTier = RateLimitTier.STANDARD
     status: KeyStatus = KeyStatus.ACTIVE
     expires_at_ns: int | None = None
+    account_id: int | None = None  # the profile it acts for; None: the default one
     allowed_addresses: tuple[str, ...] = ()  # addresses and networks; empty: from anywhere
 
     def expired(self, now_ns: int) -> bool:
@@ -124,9 +137,25 @@ def passphrase_hash(passphrase: str, *, secret: bytes, key_id: str) -> bytes:
     return hmac.digest(secret, f"passphrase|{key_id}|{passphrase}".encode("utf-8", "replace"), hashlib.sha256)
 
 
-def customer_json(customer: Customer) -> dict[str, Any]:
-    """A customer as shown to themselves."""
-    profile = {"id": to_uuid(customer.account_id), "name": PROFILE_NAME, "active": True, "is_default": True}
+def default_profile(customer: Customer) -> Profile:
+    """The profile that every customer has."""
+    return Profile(customer.user_id, customer.account_id, PROFILE_NAME, customer.created_at_ns, is_default=True)
+
+
+def profile_json(profile: Profile) -> dict[str, Any]:
+    """A profile as shown to its owner."""
+    return {
+        "id": to_uuid(profile.account_id),
+        "user_id": profile.user_id,
+        "name": profile.name,
+        "active": True,
+        "is_default": profile.is_default,
+        "created_at": iso_utc(profile.created_at_ns),
+    }
+
+
+def customer_json(customer: Customer, profiles: Sequence[Profile] = ()) -> dict[str, Any]:
+    """A customer as shown to themselves; `profiles` are those beside the default one."""
     return {
         "user_id": customer.user_id,
         "email": customer.email,
@@ -134,7 +163,7 @@ def customer_json(customer: Customer) -> dict[str, Any]:
         "status": customer.status.value,
         "rate_limit_tier": customer.rate_limit_tier.value,
         "created_at": iso_utc(customer.created_at_ns),
-        "profiles": [profile],
+        "profiles": [profile_json(profile) for profile in (default_profile(customer), *profiles)],
     }
 
 
@@ -149,6 +178,8 @@ def api_key_json(key: ApiKey) -> dict[str, Any]:
     }
     if key.expires_at_ns is not None:
         shown["expires_at"] = iso_utc(key.expires_at_ns)
+    if key.account_id is not None:
+        shown["profile_id"] = to_uuid(key.account_id)
     if key.allowed_addresses:
         shown["allowed_addresses"] = list(key.allowed_addresses)
     return shown

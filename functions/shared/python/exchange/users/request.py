@@ -121,6 +121,12 @@ class UpdateSelfBody(Body):
     name: Name
 
 
+class ProfileBody(Body):
+    """POST /profiles and PUT /profiles/{id}."""
+
+    name: Name
+
+
 class CreateKeyBody(Body):
     """POST /v1/api-keys."""
 
@@ -131,6 +137,8 @@ class CreateKeyBody(Body):
     allowed_addresses: Annotated[list[Address], Field(max_length=ADDRESSES_MAX), AfterValidator(_no_repeats)] | None = (
         None
     )
+
+    profile_id: Annotated[str, Field(min_length=1, max_length=36)] | None = None
 
     def terms(self) -> KeyTerms:
         """The same as the use case asks for it."""

@@ -1,11 +1,11 @@
 """What customers do with their login and their API keys, one use case a function."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from exchange.kernel.clock import Clock
 from exchange.kernel.errors import Code, Refused
-from exchange.kernel.ids import random_id
+from exchange.kernel.ids import from_uuid, random_id
 from exchange.users.minting import KeyMaterial
 from exchange.users.model import (
     ApiKey,
@@ -13,13 +13,16 @@ from exchange.users.model import (
     CustomerStatus,
     Person,
     Principal,
+    Profile,
     Scope,
     Session,
+    default_profile,
     is_key_id,
     passphrase_hash,
 )
 
 KEYS_MAX = 25
+PROFILES_MAX = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,22 @@ class ApiKeys(Protocol):
         ...
 
 
+class Profiles(Protocol):
+    """Where the profiles beside the default ones are kept."""
+
+    def list_profiles(self, user_id: str) -> list[Profile]:
+        """A customer's profiles beside the default one, oldest first."""
+        ...
+
+    def create(self, profile: Profile, *, profiles_max: int) -> bool:
+        """Store a new profile; False where its owner is frozen or has `profiles_max` already."""
+        ...
+
+    def rename(self, user_id: str, account_id: int, name: str) -> bool:
+        """Change a profile's name; False where this customer has none such."""
+        ...
+
+
 class Sealer(Protocol):
     """What seals secrets."""
 
@@ -103,10 +122,69 @@ def find_customer(customers: Customers, user_id: str) -> Customer | Refused:
     return customers.find(user_id) or Refused(Code.USER_NOT_FOUND, "this customer is not there any more")
 
 
+def list_profiles(customers: Customers, profiles: Profiles, user_id: str) -> list[Profile] | Refused:
+    """All profiles of a customer, the default one first. Refuses USER_NOT_FOUND. Raises UnavailableError."""
+    customer = find_customer(customers, user_id)
+    if isinstance(customer, Refused):
+        return customer
+    return [default_profile(customer), *profiles.list_profiles(user_id)]
+
+
+def find_profile(customers: Customers, profiles: Profiles, user_id: str, wire_id: str) -> Profile | Refused:
+    """An own profile by the id that it was shown with; a foreign one is as absent as a missing one.
+
+    Refuses:  PROFILE_NOT_FOUND, USER_NOT_FOUND.
+    Raises:   UnavailableError.
+    """
+    found = list_profiles(customers, profiles, user_id)
+    if isinstance(found, Refused):
+        return found
+    account_id = from_uuid(wire_id)
+    own = next((profile for profile in found if profile.account_id == account_id), None)
+    return own or Refused(Code.PROFILE_NOT_FOUND, "profile not found; GET /profiles lists yours")
+
+
+def create_profile(profiles: Profiles, clock: Clock, *, user_id: str, name: str) -> Profile | Refused:
+    """Make a profile. Names need not differ; ids do.
+
+    Refuses:  PROFILE_LIMIT.
+    Raises:   UnavailableError; OutcomeUnknownError: the profile may be there; GET /profiles tells.
+    """
+    profile = Profile(user_id, random_id(), name, clock.now_ns())
+    if not profiles.create(profile, profiles_max=PROFILES_MAX):
+        return Refused(Code.PROFILE_LIMIT, f"you have {PROFILES_MAX} profiles beside the default one; no more are made")
+    return profile
+
+
+def rename_profile(
+    customers: Customers, profiles: Profiles, *, user_id: str, wire_id: str, name: str
+) -> Profile | Refused:
+    """Give a profile another name; the default one keeps its own.
+
+    Refuses:  PROFILE_NOT_FOUND, USER_NOT_FOUND, REQUEST_FIELD_INVALID (the default one).
+    Raises:   OutageError; renaming again is harmless.
+    """
+    profile = find_profile(customers, profiles, user_id, wire_id)
+    if isinstance(profile, Refused):
+        return profile
+    if profile.is_default:
+        return Refused(Code.REQUEST_FIELD_INVALID, "id: the default profile keeps its name")
+    if not profiles.rename(user_id, profile.account_id, name):
+        return Refused(Code.PROFILE_NOT_FOUND, "profile not found; GET /profiles lists yours")
+    return replace(profile, name=name)
+
+
 def create_api_key(
-    keys: ApiKeys, sealer: Sealer, clock: Clock, *, owner: Principal, terms: KeyTerms, material: KeyMaterial
+    keys: ApiKeys,
+    sealer: Sealer,
+    clock: Clock,
+    *,
+    owner: Principal,
+    terms: KeyTerms,
+    material: KeyMaterial,
+    profile: Profile | None = None,
 ) -> ApiKey | Refused:
-    """Make a key. Its rate tier is its owner's.
+    """Make a key for a profile of the owner's (None: the default one). Its rate tier is its owner's.
 
     Refuses:  REQUEST_FIELD_INVALID (expires_at is over), API_KEY_LIMIT.
     Raises:   UnavailableError; OutcomeUnknownError: the key may be there, then revoke it: its secret is lost.
@@ -125,6 +203,7 @@ def create_api_key(
         rate_limit_tier=owner.rate_limit_tier,
         expires_at_ns=terms.expires_at_ns,
         allowed_addresses=terms.allowed_addresses,
+        account_id=None if profile is None or profile.is_default else profile.account_id,
     )
     if not keys.create(key, keys_max=KEYS_MAX):
         return Refused(Code.API_KEY_LIMIT, f"you have {KEYS_MAX} API keys; revoke one first")

@@ -14,7 +14,7 @@ from exchange.aws.dynamodb import UnitsAttribute, cancellation_codes, error_code
 from exchange.kernel.clock import iso_utc
 from exchange.kernel.errors import Code, Refused, UnavailableError
 from exchange.usage.model import RateLimitTier
-from exchange.users.model import ApiKey, Customer, CustomerStatus, KeyStatus, Scope
+from exchange.users.model import ApiKey, Customer, CustomerStatus, KeyStatus, Profile, Scope
 
 _REFUSED = "ConditionalCheckFailedException"
 
@@ -33,6 +33,7 @@ class CustomerItem(Model):
     rate_limit_tier = UnicodeAttribute()
     created_at_ns = UnitsAttribute()
     api_keys = UnitsAttribute(default=0)
+    profiles = UnitsAttribute(default=0)
 
 
 class KeysByUser(GlobalSecondaryIndex["ApiKeyItem"]):
@@ -64,8 +65,21 @@ class ApiKeyItem(Model):
     sealed_secret = BinaryAttribute(legacy_encoding=False)
     passphrase_hash = BinaryAttribute(legacy_encoding=False)
     expires_at_ns = UnitsAttribute(null=True)
+    account_id = UnitsAttribute(null=True)
     allowed_addresses = UnicodeSetAttribute(null=True)
     by_user = KeysByUser()
+
+
+class ProfileItem(Model):
+    """A profile beside the default one. Never deleted: its orders and entries name it."""
+
+    class Meta:
+        table_name = "profiles"
+
+    user_id = UnicodeAttribute(hash_key=True)
+    account_id = UnitsAttribute(range_key=True)
+    name = UnicodeAttribute()
+    created_at_ns = UnitsAttribute()
 
 
 class CustomerStore:
@@ -180,6 +194,54 @@ class ApiKeyStore:
         return True
 
 
+class ProfileStore:
+    """The profiles beside the default one, each made together with its owner's count of them."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def list_profiles(self, user_id: str) -> list[Profile]:
+        """A customer's profiles beside the default one, oldest first. Raises UnavailableError."""
+        with _reading():
+            found = [_profile(item) for item in ProfileItem.query(user_id, consistent_read=True)]
+        return sorted(found, key=lambda profile: (profile.created_at_ns, profile.account_id))
+
+    def create(self, profile: Profile, *, profiles_max: int) -> bool:
+        """Store a new profile; False where its owner is frozen or has `profiles_max` already.
+
+        Raises:   UnavailableError, OutcomeUnknownError.
+        """
+        room = CustomerItem.profiles.does_not_exist() | (CustomerItem.profiles < profiles_max)
+        item = ProfileItem(profile.user_id, profile.account_id, name=profile.name, created_at_ns=profile.created_at_ns)
+        transaction = TransactWrite(connection=self._connection)
+        try:
+            with transaction:
+                transaction.save(item, condition=ProfileItem.user_id.does_not_exist())
+                transaction.update(
+                    CustomerItem(profile.user_id),
+                    actions=[CustomerItem.profiles.add(1)],
+                    condition=(CustomerItem.status == CustomerStatus.ACTIVE.value) & room,
+                )
+        except TransactWriteError as error:
+            return _refused(error)
+        return True
+
+    def rename(self, user_id: str, account_id: int, name: str) -> bool:
+        """Change a profile's name; False where this customer has none such. Raises OutageError."""
+        item = ProfileItem(user_id, account_id)
+        try:
+            item.update(actions=[ProfileItem.name.set(name)], condition=ProfileItem.user_id.exists())
+        except UpdateError as error:
+            if error_code(error) == _REFUSED:
+                return False
+            raise outage(error) from error
+        return True
+
+
+def _profile(item: ProfileItem) -> Profile:
+    return Profile(item.user_id, item.account_id, item.name, item.created_at_ns)
+
+
 def _refused(error: TransactWriteError) -> bool:
     """False where a condition of ours said no; everything else is an outage."""
     if "ConditionalCheckFailed" in cancellation_codes(error):
@@ -221,6 +283,7 @@ def _item(key: ApiKey) -> ApiKeyItem:
         sealed_secret=key.sealed_secret,
         passphrase_hash=key.passphrase_hash,
         expires_at_ns=key.expires_at_ns,
+        account_id=key.account_id,
         allowed_addresses=set(key.allowed_addresses) or None,
     )
 
@@ -237,5 +300,6 @@ def _api_key(item: ApiKeyItem) -> ApiKey:
         rate_limit_tier=RateLimitTier(item.rate_limit_tier),
         status=KeyStatus(item.status),
         expires_at_ns=item.expires_at_ns,
+        account_id=item.account_id,
         allowed_addresses=tuple(sorted(item.allowed_addresses or ())),
     )

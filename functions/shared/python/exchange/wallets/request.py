@@ -28,6 +28,16 @@ class DepositBody(Body):
         return DepositRequest(self.amount, self.currency, self.payment_method_id, self.client_transfer_id or "")
 
 
+class MoveBody(Body):
+    """POST /profiles/transfer. `from` and `to` are ids of own profiles; the amount is decimal text."""
+
+    source: Annotated[str, Field(alias="from", min_length=1, max_length=36)]
+    to: Annotated[str, Field(min_length=1, max_length=36)]
+    currency: Annotated[str, Field(min_length=1, max_length=12)]
+    amount: Annotated[str, Field(min_length=1, max_length=40)]
+    client_transfer_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")] | None = None
+
+
 def read_page(request: ApiRequest) -> Page | Refused:
     """`limit`, `after` and `before` of a list.
 

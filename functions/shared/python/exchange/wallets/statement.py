@@ -82,7 +82,7 @@ def list_ledger(
     if more:
         headers["CB-AFTER"] = str(more)
     names = orders.orders_of_trades(account_id, _trades(found))
-    return Reply([_view(row, asset, names) for row in found], headers=headers)
+    return Reply([_view(account_id, row, asset, names) for row in found], headers=headers)
 
 
 def _older(account_id: int, asset: Asset, page: NumberPage, statements: StatementPages) -> Iterator[_Row]:
@@ -120,7 +120,7 @@ def _trades(rows: Iterable[_Row]) -> list[TradeSide]:
     return [(product_id, trade_id, bool(bought)) for product_id, trade_id, bought in keys]
 
 
-def _view(row: _Row, asset: Asset, orders: Mapping[TradeSide, int]) -> View:
+def _view(account_id: int, row: _Row, asset: Asset, orders: Mapping[TradeSide, int]) -> View:
     line = row.line
     return {
         "id": str(row.number),
@@ -128,11 +128,15 @@ def _view(row: _Row, asset: Asset, orders: Mapping[TradeSide, int]) -> View:
         "amount": asset.format(line.units),
         "balance": asset.format(row.balance),
         "type": line.kind.value if line.kind in _TRADES else "transfer",
-        "details": _details(line, orders),
+        "details": _details(account_id, line, orders),
     }
 
 
-def _details(line: Line, orders: Mapping[TradeSide, int]) -> dict[str, str]:
+def _details(account_id: int, line: Line, orders: Mapping[TradeSide, int]) -> dict[str, str]:
+    if line.kind is EntryKind.TRANSFER:
+        ends = [to_uuid(account_id), to_uuid(int(line.counterparty))]
+        source, target = ends if line.units < 0 else reversed(ends)
+        return {"profile_transfer_id": line.reference, "from": source, "to": target}
     if line.kind not in _TRADES:
         kind = "withdraw" if line.kind is EntryKind.WITHDRAWAL else line.kind.value
         return {"transfer_id": line.reference, "transfer_type": kind}

@@ -7,7 +7,7 @@ from exchange.kernel.clock import iso_utc
 from exchange.kernel.ids import account_uuid, to_uuid
 from exchange.ledger.model import Balance
 from exchange.orders.model import Order
-from exchange.transfers.model import Transfer
+from exchange.transfers.model import Transfer, TransferKind
 from exchange.wallets.model import PaymentMethod
 
 View = dict[str, object]
@@ -72,6 +72,9 @@ def transfer_view(transfer: Transfer) -> View:
         "bank_reference": transfer.bank_reference,
         "cancel_reason": transfer.cancel_reason,
     }
+    if transfer.counterparty_id:
+        ends = to_uuid(transfer.account_id), to_uuid(transfer.counterparty_id)
+        details["from"], details["to"] = ends if transfer.kind is TransferKind.INTERNAL_WITHDRAW else ends[::-1]
     view: View = {
         "id": transfer.transfer_id,
         "type": transfer.kind.value,
