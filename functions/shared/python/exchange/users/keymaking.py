@@ -32,11 +32,10 @@ def new_key(desk: KeyDesk, owner: Principal, body_bytes: bytes) -> dict[str, Any
     body = read_body(CreateKeyBody, body_bytes)
     if isinstance(body, Refused):
         return body
-    profile = None
-    if body.profile_id is not None:
-        profile = find_profile(desk.customers, desk.profiles, owner.user_id, body.profile_id)
-        if isinstance(profile, Refused):
-            return profile
+    wire_id = body.profile_id
+    profile = find_profile(desk.customers, desk.profiles, owner.user_id, wire_id) if wire_id is not None else None
+    if isinstance(profile, Refused):
+        return profile
     terms, material = body.terms(), mint(body.passphrase)
     made = create_api_key(
         desk.keys, desk.sealer, desk.clock, owner=owner, terms=terms, material=material, profile=profile
