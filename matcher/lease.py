@@ -28,7 +28,10 @@ class Pointer:
 
 @dataclass(frozen=True, slots=True)
 class LeaseRecord:
-    """The item as it was read. An empty owner has released it; a finished shard was read to its end."""
+    """The item as it was read. An empty owner has released it; a finished shard was read to its end.
+
+    `published` is a record up to which all output was published when the lease was last renewed; empty: none is known.
+    """
 
     shard_id: str
     owner: str
@@ -37,6 +40,12 @@ class LeaseRecord:
     ttl_seconds: float
     pointer: Pointer | None = None
     finished: bool = False
+    published: str = ""
+
+    @property
+    def published_until(self) -> int:
+        """The last record whose output is certainly published, as a number; 0 where none is."""
+        return max(int(self.published or 0), int(self.pointer.position or 0) if self.pointer else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +84,8 @@ class LeaseTable(Protocol):
         """Take it exactly as seen (None: nobody ever had it), with the next epoch; None when it has changed since."""
         ...
 
-    def renew(self, shard_id: str, *, owner: str, epoch: int) -> None:
-        """Change the version. Raises LeaseLostError."""
+    def renew(self, shard_id: str, *, owner: str, epoch: int, published: str) -> None:
+        """Change the version, and say how far all is published (empty: nothing new). Raises LeaseLostError."""
         ...
 
     def point(self, shard_id: str, *, owner: str, epoch: int, pointer: Pointer, finished: bool) -> None:
@@ -148,6 +157,7 @@ class Lease:
         self._record = record
         self._monotonic = monotonic
         self._lost = False
+        self._published = ""
         self._deadline = asked_at + record.ttl_seconds
 
     @property
@@ -166,6 +176,15 @@ class Lease:
         return self._record.pointer
 
     @property
+    def published_until(self) -> int:
+        """Up to which record all was published when the lease was taken."""
+        return self._record.published_until
+
+    def note_published(self, position: str) -> None:
+        """Let the next renewal say that all output up to this record is published."""
+        self._published = position
+
+    @property
     def is_lost(self) -> bool:
         """Whether others may have it by now."""
         return self._lost or self._monotonic() >= self._deadline
@@ -181,7 +200,7 @@ class Lease:
         self.require()
         asked_at = self._monotonic()
         try:
-            self._table.renew(self.shard_id, owner=self._record.owner, epoch=self.epoch)
+            self._table.renew(self.shard_id, owner=self._record.owner, epoch=self.epoch, published=self._published)
         except LeaseLostError:
             self._lost = True
             raise

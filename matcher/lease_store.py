@@ -26,6 +26,7 @@ class LeaseItem(Model):
     version = UnitsAttribute(default=0)
     ttl_milliseconds = UnitsAttribute(default=0)
     finished = BooleanAttribute(default=False)
+    published = UnicodeAttribute(null=True)
     position = UnicodeAttribute(null=True)
     first_record = UnicodeAttribute(null=True)
     snapshots = UnicodeAttribute(null=True)
@@ -76,9 +77,12 @@ class LeaseStore:
             return None
         return _record(item)
 
-    def renew(self, shard_id: str, *, owner: str, epoch: int) -> None:
+    def renew(self, shard_id: str, *, owner: str, epoch: int, published: str) -> None:
         """Change the version. An answer that got lost does no harm: the condition is who, not which version."""
-        self._as_holder(shard_id, owner, epoch, [LeaseItem.version.add(1)])
+        actions: list[Action] = [LeaseItem.version.add(1)]
+        if published:
+            actions.append(LeaseItem.published.set(published))
+        self._as_holder(shard_id, owner, epoch, actions)
 
     def point(self, shard_id: str, *, owner: str, epoch: int, pointer: Pointer, finished: bool) -> None:
         """Replace the pointer."""
@@ -130,4 +134,5 @@ def _record(item: LeaseItem) -> LeaseRecord:
         ttl_seconds=item.ttl_milliseconds / 1000,
         pointer=pointer,
         finished=item.finished,
+        published=item.published or "",
     )

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from aws_lambda_powertools import Logger
-from exchange.messages import MalformedRecordError, UnknownVersionError
+from exchange.messages import UnknownVersionError
 
 from matcher.checkpoints import Checkpoints
 from matcher.engine.errors import UnknownRulesError
+from matcher.intake import SKIPPED, HistoryLostError, Intake
 from matcher.lease import Lease
 from matcher.markets import Markets
 from matcher.metrics import Meter
@@ -26,10 +27,6 @@ from matcher.stream_reader import Batch, RecordReader, StreamRecord
 
 _MILLISECOND_NS: Final = 1_000_000
 logger = Logger(service="matcher", child=True)
-
-
-class HistoryLostError(Exception):
-    """The stream no longer begins where the shard's history did, and no snapshot is left: restore from the archive."""
 
 
 @dataclass(slots=True)
@@ -63,16 +60,16 @@ class ShardLoop:
         self._reader = reader
         self._publisher = publisher
         self._checkpoints = checkpoints
-        self._quarantine = quarantine
         self._patience = patience
         self._meter = meter
         self._wall_ns = wall_ns
-        self._position = state.position
-        self._first_record = state.first_record
-        # A pointer is written when everything up to it is published: what is replayed up to there needs no publishing.
         pointer = lease.pointer
-        self._published_until = int(pointer.position) if pointer and pointer.position else 0
-        self._expected_first = pointer.first_record if pointer else ""
+        self._intake = Intake(
+            state, markets, quarantine, patience, expected_first=pointer.first_record if pointer else ""
+        )
+        # What is replayed up to here is in the stream for certain and needs no publishing.
+        self._published_until = lease.published_until
+        markets.forget_until(self._published_until)
 
     @property
     def lease(self) -> Lease:
@@ -82,7 +79,7 @@ class ShardLoop:
     @property
     def position(self) -> str:
         """The last record applied; empty before the first."""
-        return self._position
+        return self._intake.position
 
     @property
     def sequences(self) -> dict[str, int]:
@@ -105,11 +102,12 @@ class ShardLoop:
         work: dict[str, _Work] = defaultdict(_Work)
         try:
             for record in batch.records:
-                self._pass(record, work)
+                self._take(record, work)
         except (UnknownVersionError, UnknownRulesError, HistoryLostError):
             self._publish(work)
             raise
         self._publish(work)
+        self._lease.note_published(self.position)
         if self._checkpoints.is_due():
             self._checkpoints.save(self.state)
         return batch
@@ -118,17 +116,20 @@ class ShardLoop:
         """The state as of the last record applied."""
         return ShardState(
             shard_id=self._lease.shard_id,
-            position=self._position,
-            first_record=self._first_record,
+            position=self._intake.position,
+            first_record=self._intake.first_record,
             markets=self._markets.snapshot(),
             paused=dict(self._markets.paused),
         )
 
     def finish(self, *, is_end: bool) -> None:
-        """Save the last state of this reign. `is_end`: the shard was read to its end, its children may begin.
+        """Publish what is left, and save the last state of this reign.
+
+        `is_end`: the shard was read to its end, its children may begin.
 
         Raises:   LeaseLostError, OutageError.
         """
+        self._publish({})
         self._checkpoints.save_last(self.state(), finished=is_end)
 
     def go_on(self, product_id: str, reader: RecordReader) -> bool:
@@ -143,63 +144,27 @@ class ShardLoop:
             logger.error("a pause can't end: its record is no longer in this shard", extra={"product": product_id})
             return False
         del self._markets.paused[product_id]
-        end = int(self._position)
+        end = int(self._intake.position)
         while batch.records:
             work: dict[str, _Work] = defaultdict(_Work)
             for record in batch.records:
                 is_behind = int(poison) < int(record.sequence_number) <= end
                 if is_behind and record.partition_key == product_id and product_id not in self._markets.paused:
-                    self._apply(record, work)
+                    _count(record, self._intake.apply(record), work)
             self._publish(work)
             if int(batch.records[-1].sequence_number) >= end:
                 break
             batch = self._patience.insist(reader.read)
         return True
 
-    def _pass(self, record: StreamRecord, work: dict[str, _Work]) -> None:
-        if not self._first_record:
-            self._begin(record)
-        if record.partition_key not in self._markets.paused:
-            self._apply(record, work)
+    def _take(self, record: StreamRecord, work: dict[str, _Work]) -> None:
+        _count(record, self._intake.take(record), work)
+        if int(record.sequence_number) <= self._published_until:
             market = self._markets.get(record.partition_key)
-            if market is not None and int(record.sequence_number) <= self._published_until:
+            if market is not None:
                 market.forget()
-        self._position = record.sequence_number
-
-    def _apply(self, record: StreamRecord, work: dict[str, _Work]) -> None:
-        product_id = record.partition_key
-        market = self._patience.insist(lambda: self._markets.find(record))
-        if market is None:
-            self._isolate(record, f"{product_id} is not a product")
-            return
-        try:
-            commands = market.accept(record)
-        except MalformedRecordError as error:
-            self._isolate(record, str(error))
-            self._markets.paused[product_id] = record.sequence_number
-            return
-        tally = work[product_id]
-        tally.commands += commands
-        tally.oldest_arrival_ns = tally.oldest_arrival_ns or record.arrival_ns
-
-    def _begin(self, record: StreamRecord) -> None:
-        if self._expected_first and record.sequence_number != self._expected_first:
-            raise HistoryLostError(
-                f"{self._lease.shard_id}: the stream begins with {record.sequence_number}, the shard's history with "
-                f"{self._expected_first}, and no snapshot can be read: restore one, or the stream from its archive"
-            )
-        self._first_record = record.sequence_number
-
-    def _isolate(self, record: StreamRecord, reason: str) -> None:
-        logger.error(
-            "a record can't be applied: quarantined",
-            extra={"shard": self._lease.shard_id, "record": record.sequence_number, "reason": reason},
-        )
-        self._patience.insist(lambda: self._quarantine.keep(self._lease.shard_id, record, reason))
 
     def _publish(self, work: dict[str, _Work]) -> None:
-        if not work:
-            return
         before = {market.product_id: market.published_sequence for market in self._markets}
         output = {market.product_id: market.drain(self._lease.epoch) for market in self._markets if market.has_spoken}
         began_ns = self._wall_ns()
@@ -218,3 +183,11 @@ class ShardLoop:
                 publish_milliseconds=(now_ns - began_ns) // _MILLISECOND_NS,
                 book_orders=market.live_orders,
             )
+
+
+def _count(record: StreamRecord, commands: int, work: dict[str, _Work]) -> None:
+    if commands == SKIPPED:
+        return
+    tally = work[record.partition_key]
+    tally.commands += commands
+    tally.oldest_arrival_ns = tally.oldest_arrival_ns or record.arrival_ns

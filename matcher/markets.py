@@ -1,5 +1,6 @@
 """The markets of one shard: an engine for each product, and the products that are paused."""
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -100,7 +101,8 @@ class Market:
     def __init__(self, product_id: str, engine: Engine) -> None:
         self.product_id = product_id
         self._engine = engine
-        self._groups: list[PackedGroup] = []
+        self._groups: deque[tuple[int, PackedGroup]] = deque()
+        self.unpublished_bytes = 0
         self._hash_before = engine.chain_hash
         self._published_sequence = engine.sequence
 
@@ -136,20 +138,30 @@ class Market:
         """
         answers = self._engine.apply_record(record.data, arrival_ns=record.arrival_ns)
         if answers.ends:
-            self._groups.append(PackedGroup(answers.data, answers.ends, self._engine.chain_hash))
+            group = PackedGroup(answers.data, answers.ends, self._engine.chain_hash)
+            self._groups.append((int(record.sequence_number), group))
+            self.unpublished_bytes += len(group.data)
         return answers.commands
 
     def drain(self, epoch: int) -> list[bytes]:
         """The records of everything said since the last drain."""
-        groups, hash_before = self._groups, self._hash_before
+        groups, hash_before = [group for _, group in self._groups], self._hash_before
         self.forget()
         return encode_packed_groups(self.product_id, epoch, groups, hash_before=hash_before)
 
     def forget(self) -> None:
         """Drop what was said since the last drain: it is published already."""
-        self._groups = []
+        self._groups.clear()
+        self.unpublished_bytes = 0
         self._hash_before = self._engine.chain_hash
         self._published_sequence = self._engine.sequence
+
+    def forget_until(self, position: int) -> None:
+        """Drop what records up to this one caused: it is published already."""
+        while self._groups and self._groups[0][0] <= position:
+            _, group = self._groups.popleft()
+            self._hash_before = group.hash_after
+            self.unpublished_bytes -= len(group.data)
 
     def snapshot(self) -> bytes:
         """The engine's state. Only a drained market may be saved: what it said would be lost."""
@@ -196,6 +208,16 @@ class Markets:
                 product_id, self._engines.create(product_id, listing.parameters)
             )
         return market
+
+    @property
+    def unpublished_bytes(self) -> int:
+        """How much was said since the last drain."""
+        return sum(market.unpublished_bytes for market in self)
+
+    def forget_until(self, position: int) -> None:
+        """Drop what records up to this one caused: it is published already."""
+        for market in self:
+            market.forget_until(position)
 
     def snapshot(self) -> Mapping[str, bytes]:
         """Every market's state."""

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +17,9 @@ _UNITS: Final = {
     "PublishMilliseconds": "Milliseconds",
     "BookOrders": "Count",
 }
+
+
+_STANDBY_UNITS: Final = {"StandbyBehindMilliseconds": "Milliseconds"}
 
 
 @dataclass(slots=True)
@@ -34,6 +38,7 @@ class Meter:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._tallies: dict[str, _Tally] = defaultdict(_Tally)
+        self._behind: dict[str, int] = {}
 
     def batch(
         self,
@@ -55,20 +60,30 @@ class Meter:
             tally.publish_milliseconds = max(tally.publish_milliseconds, publish_milliseconds)
             tally.book_orders = book_orders
 
+    def followed(self, product_id: str, *, behind_milliseconds: int) -> None:
+        """Note how far this process, standing by for a product, is behind the stream's end."""
+        with self._lock:
+            self._behind[product_id] = max(self._behind.get(product_id, 0), behind_milliseconds)
+
     def lines(self, *, time_ms: int, seconds: float) -> list[str]:
         """One line a product for the interval that ends now; a new interval begins."""
         with self._lock:
             tallies, self._tallies = self._tallies, defaultdict(_Tally)
-        return [_line(product_id, tally, time_ms, seconds) for product_id, tally in sorted(tallies.items())]
+            behind, self._behind = self._behind, {}
+        return [
+            *(
+                _line(product_id, _UNITS, _values(tally, seconds), time_ms)
+                for product_id, tally in sorted(tallies.items())
+            ),
+            *(
+                _line(product_id, _STANDBY_UNITS, {"StandbyBehindMilliseconds": milliseconds}, time_ms)
+                for product_id, milliseconds in sorted(behind.items())
+            ),
+        ]
 
 
-def _line(product_id: str, tally: _Tally, time_ms: int, seconds: float) -> str:
-    directive = {
-        "Namespace": NAMESPACE,
-        "Dimensions": [["product"]],
-        "Metrics": [{"Name": name, "Unit": unit} for name, unit in _UNITS.items()],
-    }
-    values = {
+def _values(tally: _Tally, seconds: float) -> Mapping[str, float]:
+    return {
         "Commands": tally.commands,
         "CommandsPerSecond": round(tally.commands / max(seconds, 0.001), 3),
         "Events": tally.events,
@@ -76,6 +91,14 @@ def _line(product_id: str, tally: _Tally, time_ms: int, seconds: float) -> str:
         "LagMilliseconds": tally.lag_milliseconds,
         "PublishMilliseconds": tally.publish_milliseconds,
         "BookOrders": tally.book_orders,
+    }
+
+
+def _line(product_id: str, units: Mapping[str, str], values: Mapping[str, float], time_ms: int) -> str:
+    directive = {
+        "Namespace": NAMESPACE,
+        "Dimensions": [["product"]],
+        "Metrics": [{"Name": name, "Unit": unit} for name, unit in units.items()],
     }
     return json.dumps(
         {"_aws": {"Timestamp": time_ms, "CloudWatchMetrics": [directive]}, "product": product_id, **values}

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from aws_lambda_powertools import Logger
 
-from matcher.lease import Lease, LeaseRecord, LeaseTable
+from matcher.lease import LeaseRecord, LeaseTable, Pointer
 from matcher.markets import Markets
 from matcher.shards import Shard
 from matcher.snapshots import ShardState, SnapshotCorruptError, SnapshotStore, decode_state
@@ -13,15 +13,21 @@ logger = Logger(service="matcher", child=True)
 
 
 class ParentUnreadableError(Exception):
-    """A parent's last state can't be read. It is open again; when it is read to its end anew, the child may begin."""
+    """The last state of these parents can't be read. They must be read to their end anew before the child begins."""
+
+    def __init__(self, parents: tuple[str, ...], reason: str) -> None:
+        super().__init__(reason)
+        self.parents = parents
 
 
-def resume(shard: Shard, lease: Lease, *, leases: LeaseTable, store: SnapshotStore, markets: Markets) -> ShardState:
+def resume(
+    shard: Shard, pointer: Pointer | None, *, leases: LeaseTable, store: SnapshotStore, markets: Markets
+) -> ShardState:
     """Restore the markets and return the state that they are in. Without any snapshot, everything is read again.
 
     Raises:   ParentUnreadableError, OutageError.
     """
-    for key in lease.pointer.snapshots if lease.pointer else ():
+    for key in pointer.snapshots if pointer else ():
         try:
             state = _load(store, key, shard.shard_id)
             markets.restore(state)
@@ -33,7 +39,7 @@ def resume(shard: Shard, lease: Lease, *, leases: LeaseTable, store: SnapshotSto
     try:
         markets.restore(state)
     except SnapshotCorruptError as error:
-        raise _reopened(shard.parents, leases, str(error)) from error
+        raise ParentUnreadableError(shard.parents, str(error)) from error
     return state
 
 
@@ -47,7 +53,7 @@ def _inherit(shard: Shard, leases: LeaseTable, store: SnapshotStore) -> ShardSta
         try:
             state = _last_state(store, records[parent])
         except SnapshotCorruptError as error:
-            raise _reopened((parent,), leases, str(error)) from error
+            raise ParentUnreadableError((parent,), str(error)) from error
         markets |= {product_id: data for product_id, data in state.markets.items() if shard.holds(product_id)}
         paused |= {product_id: record for product_id, record in state.paused.items() if shard.holds(product_id)}
     return ShardState(shard.shard_id, markets=markets, paused=paused)
@@ -57,12 +63,6 @@ def _last_state(store: SnapshotStore, parent: LeaseRecord) -> ShardState:
     if parent.pointer is None:
         raise SnapshotCorruptError(f"{parent.shard_id}: it was finished without a snapshot")
     return _load(store, parent.pointer.snapshots[0], parent.shard_id)
-
-
-def _reopened(parents: tuple[str, ...], leases: LeaseTable, reason: str) -> ParentUnreadableError:
-    for parent in parents:
-        leases.reopen(parent)
-    return ParentUnreadableError(reason)
 
 
 def _load(store: SnapshotStore, key: str, shard_id: str) -> ShardState:

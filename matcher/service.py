@@ -30,9 +30,11 @@ from matcher.releases import ReleaseItem, ReleaseStore
 from matcher.settings import Settings
 from matcher.shards import ShardList
 from matcher.snapshots import SnapshotBucket
+from matcher.standby import Standby
 from matcher.stream_reader import PollingReader, RecordReader
 from matcher.supervisor import Supervisor
-from matcher.worker import ShardWorker, World
+from matcher.worker import ShardWorker
+from matcher.world import World
 
 METRICS_SECONDS: Final = 10.0
 SAVERS_MAX: Final = 4
@@ -63,7 +65,8 @@ def main() -> int:
     supervisor = Supervisor(
         world.leases,
         shards,
-        lambda shard, lease: ShardWorker(shard, lease, world),
+        lambda shard, lease, standby: ShardWorker(shard, lease, world, standby=standby),
+        follow=(lambda shard, record: Standby(shard, record, world)) if settings.follow_seconds else None,
         owner=_owner(),
         lease_seconds=settings.lease_seconds,
         monotonic=time.monotonic,
@@ -107,6 +110,7 @@ def connect(settings: Settings) -> tuple[World, ShardList]:
         releases=ReleaseStore(),
         open_reader=open_reader,
         open_reader_at=lambda shard_id, at: PollingReader(streams, settings.orders_stream, shard_id, at=at),
+        follow_reader=lambda shard_id, after: PollingReader(streams, settings.orders_stream, shard_id, after=after),
         orders=StreamSink(streams, settings.orders_stream),
         executions=StreamSink(streams, settings.executions_stream),
         snapshots=SnapshotBucket(buckets, settings.snapshots_bucket),
@@ -116,6 +120,7 @@ def connect(settings: Settings) -> tuple[World, ShardList]:
         pace=Pace(settings.snapshot_seconds, settings.snapshot_commands),
         # A subscription's read waits by itself.
         poll_seconds=0.0 if consumer_arn else poll_seconds,
+        follow_seconds=settings.follow_seconds,
         tick_seconds=settings.tick_seconds,
         monotonic=time.monotonic,
         wall_ns=time.time_ns,

@@ -8,6 +8,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from exchange.kernel.errors import UnavailableError
 
 READ_RECORDS_MAX: Final = 2000
+# A read this large says that more waits behind it.
+BACKLOG_RECORDS_MIN: Final = 500
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MILLISECOND_NS: Final = 1_000_000
 

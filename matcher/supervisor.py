@@ -2,19 +2,21 @@
 
 import threading
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from aws_lambda_powertools import Logger
 from exchange.kernel.errors import OutageError
 
 from matcher.assignments import may_take, shard_to_release
 from matcher.lease import Lease, LeaseLostError, LeaseRecord, LeaseTable, LeaseWatch, Readings
+from matcher.shadows import Shadow, Shadows
 from matcher.shards import Shard, readable_shards
 
 RENEWALS_PER_LEASE: Final = 3
 LOOKS_PER_LEASE: Final = 6
 PATIENCE_PER_LEASE: Final = 2
 MEMORY_PER_LEASE: Final = 20
+HEAD_STARTS_PER_LEASE: Final = 3
 DISAPPOINTMENT_FACTOR: Final = 4
 GENEROSITY_SECONDS_MAX: Final = 3600.0
 SHARDS_READ_SECONDS: Final = 30.0
@@ -22,6 +24,7 @@ SILENCE_SECONDS_MAX: Final = 30.0
 DRAIN_SECONDS_MAX: Final = 20.0
 LOOK_SECONDS_MIN: Final = 0.01
 
+_Standby = TypeVar("_Standby", bound=Shadow)
 logger = Logger(service="matcher", child=True)
 
 
@@ -65,20 +68,24 @@ class Worker(Protocol):
         ...
 
 
-class Supervisor:
+class Supervisor(Generic[_Standby]):
     """Keeps one worker for each lease that it holds, and renews them all from a thread of its own."""
 
     def __init__(
         self,
         leases: LeaseTable,
         shards: Shards,
-        employ: Callable[[Shard, Lease], Worker],
+        employ: Callable[[Shard, Lease, _Standby | None], Worker],
         *,
+        follow: Callable[[Shard, LeaseRecord], _Standby] | None = None,
         owner: str,
         lease_seconds: float,
         monotonic: Callable[[], float],
     ) -> None:
-        """`employ` makes the worker for a lease just taken; `owner` is a name that no other process ever has."""
+        """`employ` makes the worker for a lease just taken, `follow` the standby for a shard that another leads.
+
+        `owner` is a name that no other process ever has.
+        """
         self._leases = leases
         self._shard_list = shards
         self._employ = employ
@@ -87,6 +94,7 @@ class Supervisor:
         self._monotonic = monotonic
         self._watch = LeaseWatch(monotonic)
         self._workers: dict[str, Worker] = {}
+        self._shadows: Shadows[_Standby] | None = Shadows(owner, follow) if follow else None
         self._shards: list[Shard] = []
         self._shards_read_at: float | None = None
         self._free_since: dict[str, float] = {}
@@ -108,6 +116,8 @@ class Supervisor:
             except OutageError as error:
                 logger.warning("the leases can't be read", extra={"reason": str(error)})
             stop.wait(pause)
+        if self._shadows is not None:
+            self._shadows.stop()
         self._drain()
         ended.set()
         renewer.join(self._lease_seconds)
@@ -132,6 +142,8 @@ class Supervisor:
             if shard.shard_id not in self._workers
         ]
         self._hand_over(shards, readings, others)
+        if self._shadows is not None:
+            self._shadows.follow((s for s in shards if s.shard_id not in self._workers), readings, others)
         for owner in self._watch.long_gone(seconds=MEMORY_PER_LEASE * self._lease_seconds):
             self._leases.leave(owner)
         return max(LOOK_SECONDS_MIN, min(waits, default=self._lease_seconds))
@@ -151,6 +163,7 @@ class Supervisor:
         workers = dict(self._workers)
         silences = [self._monotonic() - self._looked_at, *(w.seconds_since_read for w in workers.values())]
         shards: dict[str, Any] = {shard.shard_id: {"role": "standby"} for shard in self._shards}
+        shards |= self._shadows.report() if self._shadows is not None else {}
         shards |= {shard_id: worker.report() for shard_id, worker in workers.items()}
         healthy = not self._failed and max(silences) < SILENCE_SECONDS_MAX
         return healthy, {"owner": self._owner, "role": "leader" if workers else "standby", "shards": shards}
@@ -169,6 +182,10 @@ class Supervisor:
             return wait
         now = self._monotonic()
         unwanted_seconds = now - self._free_since.setdefault(shard.shard_id, now)
+        if self._is_followed_elsewhere(shard, seen, members):
+            head_start = self._lease_seconds / HEAD_STARTS_PER_LEASE - unwanted_seconds
+            if head_start > 0:
+                return head_start
         if may_take(
             held=len(self._workers),
             shards=shards,
@@ -182,6 +199,10 @@ class Supervisor:
                 self._hands_over_every = min(DISAPPOINTMENT_FACTOR * self._hands_over_every, GENEROSITY_SECONDS_MAX)
         return self._lease_seconds
 
+    def _is_followed_elsewhere(self, shard: Shard, seen: LeaseRecord | None, members: int) -> bool:
+        """Whether somebody else may have followed the shard, who goes on faster than we could begin."""
+        return self._shadows is not None and shard.shard_id not in self._shadows and seen is not None and members > 1
+
     def _take(self, shard: Shard, seen: LeaseRecord | None) -> None:
         asked_at = self._monotonic()
         record = self._leases.take(shard.shard_id, owner=self._owner, ttl_seconds=self._lease_seconds, seen=seen)
@@ -190,7 +211,8 @@ class Supervisor:
         lease = Lease(self._leases, record, asked_at=asked_at, monotonic=self._monotonic)
         logger.info("leading", extra={"shard": shard.shard_id, "epoch": lease.epoch})
         self._free_since.pop(shard.shard_id, None)
-        worker = self._workers[shard.shard_id] = self._employ(shard, lease)
+        standby = self._shadows.give_up(shard.shard_id) if self._shadows is not None else None
+        worker = self._workers[shard.shard_id] = self._employ(shard, lease, standby)
         worker.start()
 
     def _hand_over(self, shards: list[Shard], readings: Readings, others: set[str]) -> None:

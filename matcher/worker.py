@@ -1,69 +1,37 @@
 """One shard's reign from the lease to its release."""
 
 import threading
-from collections.abc import Callable
-from concurrent.futures import Executor
-from dataclasses import dataclass
 from typing import Any, Final
 
 from aws_lambda_powertools import Logger
 from exchange.kernel.errors import OutageError
 
-from matcher.checkpoints import Checkpoints, Pace
-from matcher.lease import Lease, LeaseLostError, LeaseTable
+from matcher.checkpoints import Checkpoints
+from matcher.lease import Lease, LeaseLostError
 from matcher.loop import ShardLoop
-from matcher.markets import Engines, Listings, Markets
-from matcher.metrics import Meter
+from matcher.markets import Markets
 from matcher.patience import PAUSE_SECONDS_MAX, PAUSE_SECONDS_MIN, Patience
-from matcher.publisher import Publisher, RecordSink
-from matcher.quarantine import Quarantine
-from matcher.releases import Releases
+from matcher.publisher import Publisher
 from matcher.resume import ParentUnreadableError, resume
 from matcher.shards import Shard
-from matcher.snapshots import SnapshotStore
-from matcher.stream_reader import Batch, RecordReader
+from matcher.snapshots import ShardState
+from matcher.standby import Standby
+from matcher.stream_reader import BACKLOG_RECORDS_MIN, Batch
 from matcher.ticks import Ticker
+from matcher.world import World
 
 RELEASES_READ_SECONDS: Final = 5.0
-
-# A read this large says that more waits behind it.
-BACKLOG_RECORDS_MIN = 500
 logger = Logger(service="matcher", child=True)
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """Everything outside that a reign touches, and how often it does.
-
-    `open_reader` takes a shard and the record to start behind, `open_reader_at` the record to start with.
-    """
-
-    leases: LeaseTable
-    listings: Listings
-    engines: Engines
-    releases: Releases
-    open_reader: Callable[[str, str | None], RecordReader]
-    open_reader_at: Callable[[str, str], RecordReader]
-    orders: RecordSink
-    executions: RecordSink
-    snapshots: SnapshotStore
-    quarantine: Quarantine
-    saver: Executor
-    meter: Meter
-    pace: Pace
-    poll_seconds: float
-    tick_seconds: float
-    monotonic: Callable[[], float]
-    wall_ns: Callable[[], int]
-    sleep: Callable[[float], object]
 
 
 class ShardWorker:
     """Reigns over one shard until told to stop, until the lease is lost, or until the shard ends."""
 
-    def __init__(self, shard: Shard, lease: Lease, world: World) -> None:
+    def __init__(self, shard: Shard, lease: Lease, world: World, *, standby: Standby | None = None) -> None:
+        """`standby` has followed the shard so far."""
         self.shard = shard
         self.lease = lease
+        self._standby = standby
         self.failure: BaseException | None = None
         self._world = world
         self._stop = threading.Event()
@@ -95,8 +63,9 @@ class ShardWorker:
             self._reign()
         except LeaseLostError as error:
             logger.warning("the lease is lost: standing by", extra={"reason": str(error)})
-        except ParentUnreadableError:
+        except ParentUnreadableError as error:
             logger.exception("waiting for the parent to be read again", extra={"shard": self.shard.shard_id})
+            self._reopen(error.parents)
             self._release()
         except BaseException as error:
             logger.exception("this shard can't go on", extra={"shard": self.shard.shard_id})
@@ -122,14 +91,7 @@ class ShardWorker:
 
     def _reign(self) -> None:
         world, patience = self._world, Patience(self.lease, self._world.sleep)
-        markets = Markets(world.engines, world.listings)
-        state = patience.insist(
-            lambda: resume(self.shard, self.lease, leases=world.leases, store=world.snapshots, markets=markets)
-        )
-        logger.info(
-            "resumed",
-            extra={"shard": self.shard.shard_id, "epoch": self.lease.epoch, "position": state.position},
-        )
+        markets, state = self._beginning(patience)
         reader = world.open_reader(self.shard.shard_id, state.position or None)
         loop = self._loop = ShardLoop(
             lease=self.lease,
@@ -148,6 +110,30 @@ class ShardWorker:
         finally:
             reader.close()
         self._end(loop, is_end=is_end)
+
+    def _beginning(self, patience: Patience) -> tuple[Markets, ShardState]:
+        """Where to go on: what the standby has followed, else the last snapshot."""
+        world = self._world
+        followed = self._standby.hand_over() if self._standby else None
+        if followed is not None:
+            markets, state = followed.markets, followed.state
+        else:
+            markets = Markets(world.engines, world.listings)
+            state = patience.insist(
+                lambda: resume(
+                    self.shard, self.lease.pointer, leases=world.leases, store=world.snapshots, markets=markets
+                )
+            )
+        logger.info(
+            "resumed",
+            extra={
+                "shard": self.shard.shard_id,
+                "epoch": self.lease.epoch,
+                "position": state.position,
+                "warm": followed is not None,
+            },
+        )
+        return markets, state
 
     def _run(self, loop: ShardLoop) -> bool:
         ticker = Ticker(self._world.orders, seconds=self._world.tick_seconds, monotonic=self._world.monotonic)
@@ -199,6 +185,13 @@ class ShardWorker:
             logger.warning("the last snapshot was not saved", extra={"reason": str(error)})
         self._release()
         logger.info("released", extra={"shard": self.shard.shard_id, "finished": is_end, "position": loop.position})
+
+    def _reopen(self, parents: tuple[str, ...]) -> None:
+        try:
+            for parent in parents:
+                self._world.leases.reopen(parent)
+        except OutageError as error:
+            logger.warning("the parent was not opened again: next time", extra={"reason": str(error)})
 
     def _release(self) -> None:
         try:

@@ -47,11 +47,11 @@ class FakeLeaseTable:
         self.weather.after("leases", kind)
         return record
 
-    def renew(self, shard_id: str, *, owner: str, epoch: int) -> None:
-        """Change the version."""
+    def renew(self, shard_id: str, *, owner: str, epoch: int, published: str) -> None:
+        """Change the version, and say how far all is published."""
         kind = self.weather.before("leases")
         record = self._held(shard_id, owner, epoch)
-        self.records[shard_id] = replace(record, version=record.version + 1)
+        self.records[shard_id] = replace(record, version=record.version + 1, published=published or record.published)
         self.weather.after("leases", kind)
 
     def point(self, shard_id: str, *, owner: str, epoch: int, pointer: Pointer, finished: bool) -> None:

@@ -149,6 +149,10 @@ class Matcher:
         except (urllib.error.URLError, OSError):
             return {}
 
+    def shards(self) -> dict[str, Any]:
+        """What its health page says of each shard."""
+        return dict(self.health().get("shards", {}))
+
     def leads(self) -> bool:
         """Whether it reigns."""
         return self.health().get("role") == "leader"

@@ -5,8 +5,9 @@ from exchange.messages import UnknownVersionError, encode_commands
 
 from matcher.checkpoints import Pace
 from matcher.engines import ProductEngines
+from matcher.intake import HistoryLostError
 from matcher.lease import LeaseLostError
-from matcher.loop import HistoryLostError, ShardLoop
+from matcher.loop import ShardLoop
 from matcher.snapshots import decode_state
 from tests.fakes.bombs import Bomb, Killed
 from tests.fakes.consumers import Consumer

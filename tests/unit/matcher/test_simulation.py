@@ -13,6 +13,7 @@ from matcher.checkpoints import Pace
 from matcher.lease import LeaseLostError
 from matcher.loop import ShardLoop
 from matcher.resume import ParentUnreadableError
+from matcher.standby import Standby, StoodDownError
 from tests.fakes.bombs import Bomb, Killed
 from tests.unit.matcher.worlds import SHARD, TTL_SECONDS, MatcherWorld, flow, order, run
 
@@ -33,6 +34,8 @@ class BadDay:
             self.rng.choice((0.0, 0.1, 0.4)) for _ in range(4)
         )
         self.loops: dict[str, ShardLoop] = {}
+        self.standbys: dict[str, Standby] = {}
+        self.warm_takeovers = 0
         self.next_order = 1
 
     def live(self) -> None:
@@ -78,13 +81,19 @@ class BadDay:
             self.world.bomb = Bomb(goes_off_at=self.rng.randrange(12))
         try:
             loop = self.loops.get(owner) or self._begin(owner)
-            if loop is not None:
+            if loop is None:
+                self._follow(owner)
+            else:
                 loop.step()
                 if self.rng.random() < 0.05:
                     loop.finish(is_end=False)
                 self._renew(loop)
         except (Killed, LeaseLostError):
             self.loops.pop(owner, None)
+            self.standbys.pop(owner, None)
+        except StoodDownError:
+            # It was interrupted within a read: it begins again.
+            self.standbys.pop(owner, None)
         except (OutageError, ParentUnreadableError):
             pass
         finally:
@@ -94,8 +103,17 @@ class BadDay:
         """Take the lease only where nobody else can still hold it."""
         if any(not loop.lease.is_lost for name, loop in self.loops.items() if name != owner):
             return None
-        self.loops[owner] = self.world.reign(owner)
+        standby = self.standbys.pop(owner, None)
+        self.loops[owner] = self.world.reign(owner, standby=standby)
+        self.warm_takeovers += standby is not None
         return self.loops[owner]
+
+    def _follow(self, owner: str) -> None:
+        """Somebody else leads: read what it reads."""
+        if owner not in self.standbys:
+            self.standbys[owner] = self.world.standby()
+        self.standbys[owner].note(self.world.leases.records[SHARD])
+        self.standbys[owner].step()
 
     def _renew(self, loop: ShardLoop) -> None:
         if self.rng.random() < 0.8:
@@ -112,3 +130,16 @@ def test_whatever_the_day_brings_the_log_is_that_of_a_quiet_one(seed: int) -> No
     assert day.world.consumer().events == quiet.consumer().events
     pointer = day.world.leases.records[SHARD].pointer
     assert pointer is None or int(pointer.position) <= int(day.world.stream.records[-1].sequence_number)
+
+
+def test_the_days_are_bad_enough() -> None:
+    """Standbys take over often, and what a leader had not published is published by them."""
+    warm = republished = 0
+    for seed in range(40):
+        day = BadDay(seed)
+        day.live()
+        day.recover()
+        warm += day.warm_takeovers
+        republished += day.world.consumer().repeated
+    assert warm > 40
+    assert republished > 40

@@ -1,12 +1,13 @@
 """Processes share the shards among them, take over from the dead, and give way to newcomers."""
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import pytest
 from exchange.kernel.errors import UnavailableError
 
-from matcher.lease import Lease, LeaseLostError
+from matcher.lease import Lease, LeaseLostError, LeaseRecord
 from matcher.shards import Shard
 from matcher.supervisor import SILENCE_SECONDS_MAX, Supervisor
 from tests.fakes.bombs import Weather
@@ -22,6 +23,7 @@ class IdleWorker:
 
     shard: Shard
     lease: Lease
+    shadow: "IdleShadow | None" = None
     failure: BaseException | None = None
     alive: bool = True
 
@@ -51,14 +53,42 @@ class IdleWorker:
 
 
 @dataclass
+class IdleShadow:
+    """Follows, or did."""
+
+    owner: str
+    shard: Shard
+    record: LeaseRecord
+    follows: bool = False
+
+    def start(self) -> None:
+        """Begin."""
+        self.follows = True
+
+    def note(self, record: LeaseRecord) -> None:
+        """What the leader said."""
+        self.record = record
+
+    def stop(self) -> None:
+        """End."""
+        self.follows = False
+
+    def report(self) -> dict[str, Any]:
+        """What the health page shows."""
+        return {"role": "standby", "warm": True}
+
+
+@dataclass
 class Processes:
     """Supervisors over one table, each looking and renewing while it lives."""
 
     shards: list[Shard]
     clock: VirtualClock = field(default_factory=VirtualClock)
     table: FakeLeaseTable = field(default_factory=FakeLeaseTable)
-    alive: dict[str, Supervisor] = field(default_factory=dict)
+    alive: dict[str, Supervisor[IdleShadow]] = field(default_factory=dict)
     workers: list[IdleWorker] = field(default_factory=list)
+    shadows: list[IdleShadow] = field(default_factory=list)
+    warm: bool = False
 
     def read(self) -> list[Shard]:
         """The stream's shards."""
@@ -67,12 +97,25 @@ class Processes:
     def start(self, owner: str) -> None:
         """A process more."""
         self.alive[owner] = Supervisor(
-            self.table, self, self.employ, owner=owner, lease_seconds=TTL, monotonic=self.clock.monotonic
+            self.table,
+            self,
+            self.employ,
+            follow=partial(self.follow, owner) if self.warm else None,
+            owner=owner,
+            lease_seconds=TTL,
+            monotonic=self.clock.monotonic,
         )
 
-    def employ(self, shard: Shard, lease: Lease) -> IdleWorker:
+    def follow(self, owner: str, shard: Shard, record: LeaseRecord) -> IdleShadow:
+        """A shadow more."""
+        self.shadows.append(IdleShadow(owner, shard, record))
+        return self.shadows[-1]
+
+    def employ(self, shard: Shard, lease: Lease, shadow: IdleShadow | None) -> IdleWorker:
         """A worker more."""
-        self.workers.append(IdleWorker(shard, lease))
+        self.workers.append(IdleWorker(shard, lease, shadow))
+        if shadow is not None:
+            shadow.stop()
         return self.workers[-1]
 
     def run(self, seconds: float) -> None:
@@ -241,6 +284,74 @@ def test_the_dead_are_forgotten_in_the_end() -> None:
     del world.alive["a"]
     world.run(30 * TTL)
     assert set(world.table.members) == {"b"}
+
+
+def followers(world: Processes) -> dict[str, list[str]]:
+    """Who follows each shard."""
+    return {
+        shard.shard_id: sorted(s.owner for s in world.shadows if s.follows and s.shard == shard)
+        for shard in world.shards
+    }
+
+
+def leader_of(world: Processes, shard_id: str) -> str:
+    return world.table.records[shard_id].owner
+
+
+@pytest.mark.parametrize("owners", ["ab", "abc", "abcd"])
+def test_every_shard_is_followed_by_exactly_one_that_does_not_lead_it(owners: str) -> None:
+    world = Processes(shards(4), warm=True)
+    for owner in owners:
+        world.start(owner)
+    world.run(20 * TTL)
+    for shard_id, names in followers(world).items():
+        assert len(names) == 1
+        assert names != [leader_of(world, shard_id)]
+
+
+def test_who_is_alone_follows_nothing() -> None:
+    world = Processes(shards(2), warm=True)
+    world.start("a")
+    world.run(10 * TTL)
+    assert world.shadows == []
+
+
+@pytest.mark.parametrize("owners", ["ab", "abc"])
+def test_the_one_that_followed_takes_over_and_goes_on_from_what_it_knows(owners: str) -> None:
+    world = Processes(shards(1), warm=True)
+    for owner in owners:
+        world.start(owner)
+    world.run(5)
+    (heir,) = followers(world)["shard-0"]
+    del world.alive[leader_of(world, "shard-0")]
+    world.run(TTL + 1)
+    assert leader_of(world, "shard-0") == heir
+    shadow = world.workers[-1].shadow
+    assert shadow is not None
+    assert (shadow.owner, shadow.follows) == (heir, False)
+
+
+def test_when_leader_and_standby_die_together_a_third_begins_cold() -> None:
+    world = Processes(shards(1), warm=True)
+    for owner in "abc":
+        world.start(owner)
+    world.run(5)
+    leader, (heir,) = leader_of(world, "shard-0"), followers(world)["shard-0"]
+    del world.alive[leader], world.alive[heir]
+    world.run(2 * TTL)
+    assert leader_of(world, "shard-0") in world.alive
+    assert world.workers[-1].shadow is None
+
+
+def test_a_shadow_hears_how_far_its_leader_has_published() -> None:
+    world = Processes(shards(1), warm=True)
+    world.start("a")
+    world.run(1)
+    world.start("b")
+    world.workers[0].lease.note_published("17")
+    world.run(2)
+    assert world.shadows[-1].record.published_until == 17
+    assert world.alive["b"].report()[1]["shards"]["shard-0"] == {"role": "standby", "warm": True}
 
 
 def finish(world: Processes, worker: IdleWorker) -> None:

@@ -16,8 +16,11 @@ from matcher.markets import Markets
 from matcher.metrics import Meter
 from matcher.patience import Patience
 from matcher.publisher import Publisher
-from matcher.resume import resume
+from matcher.resume import ParentUnreadableError, resume
 from matcher.shards import Shard
+from matcher.snapshots import ShardState
+from matcher.standby import Standby
+from matcher.world import World
 from tests.fakes.bombs import Bomb, Weather
 from tests.fakes.buckets import FakeQuarantine, FakeSnapshots
 from tests.fakes.clocks import VirtualClock
@@ -62,6 +65,14 @@ def flow(seed: int, count: int, *, first: int = 1) -> list[Command]:
     return commands
 
 
+class NothingReleased:
+    """No operator says anything."""
+
+    def is_released(self, product_id: str, record: str) -> bool:
+        """Never."""
+        return False
+
+
 @dataclass
 class MatcherWorld:
     """One shard of the orders stream, and everything that outlives a matcher."""
@@ -98,16 +109,53 @@ class MatcherWorld:
         assert record is not None
         return Lease(self.leases, record, asked_at=asked_at, monotonic=self.clock.monotonic)
 
-    def reign(self, owner: str = "a") -> ShardLoop:
-        """A matcher that has just taken the lease and resumed. Raises Killed where the bomb goes off."""
+    def outside(self) -> World:
+        """All of it, as matchers get it."""
+        return World(
+            leases=self.leases,
+            listings=self.listings,
+            engines=ProductEngines(),
+            releases=NothingReleased(),
+            open_reader=lambda _, after: self.reader(after),
+            open_reader_at=lambda _, at: self.reader(str(int(at) - 1)),
+            follow_reader=lambda _, after: self.reader(after),
+            orders=FakeSink(),
+            executions=self.sink,
+            snapshots=self.snapshots,
+            quarantine=self.quarantine,
+            saver=InlineExecutor(),
+            meter=self.meter,
+            pace=self.pace,
+            poll_seconds=0.0,
+            follow_seconds=0.0,
+            tick_seconds=0.0,
+            monotonic=self.clock.monotonic,
+            wall_ns=self.clock.wall_ns,
+            sleep=self.clock.sleep,
+        )
+
+    def reader(self, after: str | None) -> FakeReader:
+        """A reader that starts behind a record."""
+        return FakeReader(self.stream, after, limit=self.read_limit, weather=self.weather, bomb=self.bomb)
+
+    def standby(self) -> Standby:
+        """A process that follows the leader from its last snapshot on."""
+        standby = Standby(self.shard, self.leases.records[self.shard.shard_id], self.outside())
+        standby.begin()
+        return standby
+
+    def reign(self, owner: str = "a", *, standby: Standby | None = None) -> ShardLoop:
+        """A matcher that has just taken the lease and goes on. Raises Killed where the bomb goes off."""
         for thing in (self.sink, self.leases, self.snapshots):
             thing.bomb, thing.weather = self.bomb, self.weather
         lease = self.take_lease(owner)
-        markets = Markets(ProductEngines(), self.listings)
-        state = resume(self.shard, lease, leases=self.leases, store=self.snapshots, markets=markets)
-        reader = FakeReader(
-            self.stream, state.position or None, limit=self.read_limit, weather=self.weather, bomb=self.bomb
-        )
+        followed = standby.hand_over() if standby else None
+        if followed is not None:
+            markets, state = followed.markets, followed.state
+        else:
+            markets = Markets(ProductEngines(), self.listings)
+            state = self._resume(lease, markets)
+        reader = self.reader(state.position or None)
         patience = Patience(lease, self.clock.sleep)
         return ShardLoop(
             lease=lease,
@@ -121,6 +169,14 @@ class MatcherWorld:
             meter=self.meter,
             wall_ns=self.clock.wall_ns,
         )
+
+    def _resume(self, lease: Lease, markets: Markets) -> ShardState:
+        try:
+            return resume(self.shard, lease.pointer, leases=self.leases, store=self.snapshots, markets=markets)
+        except ParentUnreadableError as error:
+            for parent in error.parents:
+                self.leases.reopen(parent)
+            raise
 
     def consumer(self) -> Consumer:
         """Everything published so far, as a consumer sees it."""
