@@ -12,7 +12,7 @@ BIN := .venv/bin
 STAMP := .venv/.ready
 ENGINE_SOURCES := $(wildcard setup.py matcher/json_*.py matcher/json_*.pxd matcher/engine/fast/*.py matcher/engine/fast/*.pxd)
 
-.PHONY: help setup up down status demo audit lint test check format bench deploy clean
+.PHONY: candles help setup up down status demo audit lint test check format bench deploy clean
 
 help: ## What there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[36mmake %-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ audit: $(STAMP) ## Check every invariant of the running exchange
 test: $(STAMP) ## Every test: rules, properties, contracts, the laptop cloud
 	$(BIN)/pytest -n 2 tests/unit tests/properties tests/contract tests/tidy
 	$(BIN)/pytest -n 2 --dist loadfile tests/integration tests/conformance tests/e2e
+
+candles: $(STAMP) ## The candles of a million random trades against a plain second implementation
+	CANDLE_TRADES=1000000 $(BIN)/pytest -q tests/properties/test_candles.py
 
 lint: $(STAMP) ## Every check that is no test: format, style, types, imports, templates
 	$(BIN)/ruff format --check
