@@ -19,6 +19,7 @@ COMMANDS = {
     "demo": "infra.cli.demo:demo",
     "audit": "infra.cli.audit:audit",
     "release": "infra.cli.release:release",
+    "rebuild": "infra.cli.rebuild:rebuild",
     "bench": "infra.cli.bench:bench",
     "deploy": "infra.deploy.command:deploy",
 }

@@ -68,14 +68,14 @@ class MarketDataStore:
         """The state as last committed, with its trailing day; None where nothing was."""
         state = self.book(product_id, consistent=consistent)
         if state is not None:
-            with _outages():
+            with outages():
                 _keep_pages(product_id, state.bars, pages_of_days(state.time_ns, 1), consistent=consistent)
         return state
 
     def book(self, product_id: str, *, consistent: bool = False) -> MarketState | None:
         """The state as last committed, without closed bars; None where nothing was."""
         for _ in range(READ_ATTEMPTS_MAX):
-            with _outages():
+            with outages():
                 book = _get(BookItem, product_id, "book", consistent=consistent)
                 if book is None:
                     return None
@@ -86,7 +86,7 @@ class MarketDataStore:
 
     def ticker(self, product_id: str, *, now_ns: int, days: int = 1) -> Ticker | None:
         """The ticker with the bars of the day before `now_ns`, and the hours of so many days; None at the beginning."""
-        with _outages():
+        with outages():
             item = _get(TickerItem, product_id, "ticker")
             if item is None:
                 return None
@@ -97,13 +97,13 @@ class MarketDataStore:
 
     def tickers(self, product_ids: Iterable[str]) -> dict[str, Ticker]:
         """The tickers of many products as they stand, without closed bars."""
-        with _outages():
+        with outages():
             items = list(TickerItem.batch_get([(product_id, "ticker") for product_id in product_ids]))
         return {item.product_id: read_ticker(item) for item in items}
 
     def bars(self, product_id: str, scale: Scale, *, first_page: int, last_page: int) -> list[Bar]:
         """The bars of these pages that had a trade, oldest first."""
-        with _outages():
+        with outages():
             item = _get(TickerItem, product_id, "ticker")
             if item is None:
                 return []
@@ -118,7 +118,7 @@ class MarketDataStore:
 
     def close_before(self, product_id: str, minute: int) -> int | None:
         """The last price before a minute since 1970, in ticks; None where nothing had traded."""
-        with _outages():
+        with outages():
             item = _get(TickerItem, product_id, "ticker")
             current = read_ticker(item).bars.minutes.current if item else None
             if current is None or current.start < minute:
@@ -135,7 +135,7 @@ class MarketDataStore:
         """The public events from `first` to `last`, as far as they are kept without a gap from `first` on."""
         found: list[PublicEvent] = []
         ends = EventsItem.item.between(events_key(first), events_key(last + CHUNK_EVENTS_MAX))
-        with _outages():
+        with outages():
             for item in EventsItem.query(product_id, ends, page_size=100):
                 wanted = first + len(found)
                 chunk = decode_chunk(item.data).events
@@ -146,13 +146,13 @@ class MarketDataStore:
 
     def sequence(self, product_id: str) -> int:
         """The last sequence committed, read consistently."""
-        with _outages():
+        with outages():
             item = _get(TickerItem, product_id, "ticker", consistent=True)
             return item.sequence if item else 0
 
     def top_of_book(self, product_id: str) -> tuple[int, int, int]:
         """Best bid, best ask and last trade's price in ticks; 0 for each that there is not. One cheap read."""
-        with _outages():
+        with outages():
             item = _get(TickerItem, product_id, "ticker")
         return (item.bid, item.ask, item.price or 0) if item else (0, 0, 0)
 
@@ -168,7 +168,7 @@ class MarketDataStore:
             return []
         condition = TradeItem.item.between(trade_key(oldest), trade_key(newest))
         is_upward = before is not None
-        with _outages():
+        with outages():
             items = list(TradeItem.query(product_id, condition, scan_index_forward=is_upward, limit=limit))
         return [read_trade(item) for item in (reversed(items) if is_upward else items)]
 
@@ -185,7 +185,7 @@ class MarketDataWriter(MarketDataStore):
         Raises:   UnavailableError.
         """
         for _ in range(READ_ATTEMPTS_MAX):
-            with _outages():
+            with outages():
                 ticker, book = self._read_together(product_id)
                 if ticker is None or book is None:
                     require(ticker is None and book is None, f"{product_id}: half a commit")
@@ -212,16 +212,13 @@ class MarketDataWriter(MarketDataStore):
         Raises:   StaleStateError when the ticker is not where the batch began; UnavailableError,
                   OutcomeUnknownError: then load again before the next commit.
         """
-        book, pieces = _book_items(batch.state)
-        with _outages():
-            _put_final(batch)
-            if pieces:
-                with BookItem.batch_write() as writer:
-                    for piece in pieces:
-                        writer.save(piece)
+        book, pieces = book_items(batch.state)
+        with outages():
+            put_final(batch)
+            put_pieces(pieces)
             self._transact(batch, book)
             if pieces:
-                _delete_old_pieces(batch.state)
+                delete_old_pieces(batch.state)
 
     def _transact(self, batch: Batch, book: BookItem) -> None:
         state = batch.state
@@ -246,7 +243,8 @@ _AnyModel = TypeVar("_AnyModel", bound=Model)
 
 
 @contextmanager
-def _outages() -> Iterator[None]:
+def outages() -> Iterator[None]:
+    """Whatever PynamoDB raises inside is raised as the outage it is."""
     try:
         yield
     except PynamoDBException as error:
@@ -262,7 +260,7 @@ def _get(
         return None
 
 
-def _put_final(batch: Batch) -> None:
+def put_final(batch: Batch) -> None:
     """Put what nobody will ever write otherwise, whatever becomes of this batch."""
     product_id = batch.state.product_id
     items: list[Any] = [trade_item(product_id, trade) for trade in trades_of(batch.events)]
@@ -273,7 +271,17 @@ def _put_final(batch: Batch) -> None:
             writer.save(item)
 
 
-def _book_items(state: MarketState) -> tuple[BookItem, list[BookItem]]:
+def put_pieces(pieces: Sequence[BookItem]) -> None:
+    """Put the pieces of a large book, before the book that names them."""
+    if not pieces:
+        return
+    with BookItem.batch_write() as writer:
+        for piece in pieces:
+            writer.save(piece)
+
+
+def book_items(state: MarketState) -> tuple[BookItem, list[BookItem]]:
+    """The state as an item, and the pieces of one that is too large for it."""
     data = encode_state(state)
     if len(data) <= PIECE_BYTES_MAX:
         return BookItem(state.product_id, "book", sequence=state.sequence, data=data), []
@@ -296,7 +304,8 @@ def _joined(book: BookItem, *, consistent: bool) -> bytes | None:
     return b"".join(found[item] or b"" for _, item in keys)
 
 
-def _delete_old_pieces(state: MarketState) -> None:
+def delete_old_pieces(state: MarketState) -> None:
+    """Delete the pieces of the books before this one."""
     old = BookItem.item.between("book#", piece_key(state.sequence - 1, 999))
     items = list(BookItem.query(state.product_id, old, attributes_to_get=["product_id", "item"]))
     with BookItem.batch_write() as batch:
