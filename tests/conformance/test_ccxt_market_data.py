@@ -3,6 +3,9 @@
 One market that no other test uses; the trades in it are made here, so every figure is known.
 """
 
+import os
+import subprocess
+import sys
 import time
 import zlib
 from collections.abc import Callable
@@ -12,6 +15,8 @@ from itertools import zip_longest
 from typing import Any
 
 import pytest
+
+from tests.integration.conftest import RunningLaptop
 
 ccxt = pytest.importorskip("ccxt")
 pytestmark = pytest.mark.cloud
@@ -107,7 +112,7 @@ def test_books_of_three_levels_agree_and_bear_their_sequence_and_checksum(traded
     book = public.fetch_order_book(SYMBOL)
     assert (book["bids"], book["asks"]) == ([[1.01, 7.0, 1]], [[1.09, 8.0, 1]])
     levels = [public.public_get_products_id_book({"id": PRODUCT_ID, "level": level}) for level in (1, 2, 3)]
-    assert [level["sequence"] for level in levels] == [str(book["nonce"])] * 3
+    assert [level["sequence"] for level in levels] == [book["nonce"]] * 3
     assert [level["bids"][0][:2] for level in levels] == [["1.01", "7"]] * 3
     sides = zip_longest(levels[1]["bids"][:10], levels[1]["asks"][:10])
     text = ":".join(f"{row[0]}:{row[1]}" for pair in sides for row in pair if row)
@@ -123,6 +128,28 @@ def test_a_gap_is_filled_from_the_events(traded: Traded) -> None:
     assert [(event["price"], Decimal(event["size"])) for event in matches] == [
         (price, Decimal(size)) for price, size in SIZES
     ]
+
+
+def test_one_command_compares_the_market_with_its_log_and_writes_it_anew(laptop: RunningLaptop, traded: Traded) -> None:
+    settings = laptop.settings
+    variables = {
+        "EXCHANGE_HOME": str(settings.home),
+        "EXCHANGE_PORT": str(settings.port),
+        "EXCHANGE_CLOUD_PORT": str(settings.cloud_port),
+        "EXCHANGE_MATCHER_PORT": str(settings.matcher_port),
+    }
+
+    def exchange(*arguments: str) -> str:
+        command = [sys.executable, "-m", "infra.cli.main", "rebuild", PRODUCT_ID, *arguments]
+        run = subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True, check=False)
+        assert run.returncode == 0, run.stdout + run.stderr
+        return run.stdout
+
+    before = traded.public.fetch_ohlcv(SYMBOL, "1m"), traded.public.fetch_order_book(SYMBOL)
+    assert "are what the log says" in exchange("--check")
+    exchange()
+    assert "are what the log says" in exchange("--check")
+    assert (traded.public.fetch_ohlcv(SYMBOL, "1m"), traded.public.fetch_order_book(SYMBOL)) == before
 
 
 def test_a_market_that_is_none_is_told_by_the_text_that_ccxt_knows(traded: Traded) -> None:
