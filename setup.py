@@ -18,11 +18,12 @@ MODULES = (
     "core",
     "event_buffer",
     "expiries",
-    "id_map",
+    "hash_cells",
     "matching",
     "order_ids",
     "order_pool",
     "price_queues",
+    "recent_ids",
     "saving",
 )
 LINES = ("json_commands", "json_events")

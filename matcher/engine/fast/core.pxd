@@ -7,14 +7,13 @@ from matcher.engine.fast.matching cimport Matching
 cdef class Core:
     cdef readonly Matching market
     cdef readonly CommandIds command_ids
-    cdef object _command_store
+    cdef bytes _command_store
     cdef object _end_store
     cdef long long* commands
     cdef long long* ends
     cdef long long _end_capacity
     cdef readonly long long results
     cdef readonly long long events
-    cdef long long warmed
     cdef public long long phase
     cdef public long long rules_version
     cdef long long ticks_max
@@ -24,17 +23,15 @@ cdef class Core:
     cdef long long funds_min
     cdef long long funds_max
     cdef int _attach(self) except -1
-    @cython.locals(at=cython.longlong, index=cython.longlong)
+    @cython.locals(at=cython.longlong, ahead=cython.longlong, end=cython.longlong)
     cpdef Py_ssize_t run_batch(self, bytes data, long long start, long long count, long long time_ns) except -1
-    @cython.locals(at=cython.longlong, order=cython.longlong, seen=cython.longlong)
-    cdef int warm(self, long long start, long long end) noexcept
+    cdef int warm(self, long long at, long long end) noexcept
     cdef int _add_end(self, long long end) except -1
     cdef int execute(self, long long at, long long time_ns) except -1
     cdef int do_rarer(self, long long at, long long op) except -1
     cdef int reject(self, long long at, long long op, long long reason) except -1
     @cython.locals(trail=cython.longlong)
     cdef int place(self, long long at) except -1
-    cdef int remember(self, long long order_id) except -1
     @cython.locals(flags=cython.longlong, is_capped=cython.bint)
     cdef Py_ssize_t new_order(self, long long at) except -1
     cdef int refusal_of_place(self, long long at) noexcept

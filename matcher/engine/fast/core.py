@@ -41,7 +41,6 @@ if not cython.compiled:
         EXPIRY,
         EXTENDED,
         EXTENSION_WORDS,
-        FINISHED,
         FLAGS,
         OP_AMEND,
         OP_CANCEL,
@@ -100,7 +99,8 @@ if not cython.compiled:
         TYPE_MARKET,
         TYPE_SHIFT,
         WAITING,
-        WARMED,
+        WARMED_CELLS,
+        WARMED_ORDERS,
     )
     from matcher.engine.fast.matching import Matching
 
@@ -130,7 +130,6 @@ class Core:
         self._end_capacity = 1024
         self.results = 0
         self.events = 0
-        self.warmed = 0
         self._attach()
         self._take_limits(product)
 
@@ -153,21 +152,21 @@ class Core:
         The results are in `market.out`, one after the other; `ends` says where each of them ends. A `time_ns` of 0 or
         more is the time of all commands; below, each brings its own.
         """
-        self._command_store = array("q", data)
+        self._command_store = data
         if cython.compiled:
-            self.commands = cython.cast(
-                cython.p_longlong, cython.cast(cython.size_t, self._command_store.buffer_info()[0])
-            )
+            self.commands = cython.cast(cython.p_longlong, cython.cast(cython.p_char, data))
         else:
-            self.commands = self._command_store
+            self.commands = memoryview(data).cast("q")  # type: ignore[assignment]
         out = self.market.out
         out.clear()
         self.results = 0
         self.events = 0
         at = start
-        for index in range(count):
-            if index % WARMED == 0:
-                self.warm(at, min(at + WARMED * COMMAND_WORDS, len(self._command_store)))
+        end = len(data) // 8
+        for ahead in range(min(count, WARMED_CELLS)):
+            self.warm(start + COMMAND_WORDS * (ahead - WARMED_CELLS), end)
+        for _ in range(count):
+            self.warm(at, end)
             out.begin()
             self.execute(at, time_ns if time_ns >= 0 else self.commands[at + COMMAND_TIME])
             events = out.end(self.commands, at, self.market.now_ns)
@@ -180,23 +179,24 @@ class Core:
                 at += COMMAND_WORDS + (PARAMETERS_WORDS if self.commands[at] & 255 == OP_CONFIGURE else 0)
         return at
 
-    def warm(self, start: int, end: int) -> int:
-        """Bring into the cache what the next commands will ask for.
+    def warm(self, at: int, end: int) -> int:
+        """Have brought into the cache what the commands behind the one at `at` will ask for.
 
-        A million remembered ids don't fit into it. Asked for one after the other each costs a trip to memory, asked for
-        together they cost one between them. Nothing is decided here, so a word that is no id does no harm.
+        A million remembered ids don't fit into it. Asked for one after the other each costs a trip to memory; asked for
+        while other commands are carried out they cost next to nothing. Nothing is decided here, so a word that is no
+        id, in the parameters of a `configure`, does no harm.
         """
-        ids, words = self.market.ids, self.market.pool.words
-        seen = 0
-        for at in range(start + COMMAND_ORDER_ID, end, COMMAND_WORDS):
-            seen ^= ids.map.warm(self.commands[at])
-        if ids.finished >= ids.finished_max:
-            seen ^= ids.warm_oldest(WARMED)
-        for at in range(start + COMMAND_ORDER_ID, end, COMMAND_WORDS):
-            order = ids.map.get(self.commands[at])
-            if order > 0:
-                seen ^= words[order] ^ words[order + FLAGS]
-        self.warmed = seen
+        commands, ids = self.commands, self.market.ids
+        coming = at + WARMED_CELLS * COMMAND_WORDS
+        if coming + COMMAND_WORDS <= end:
+            order_id = commands[coming + COMMAND_ORDER_ID]
+            ids.warm_cell(order_id)
+            if commands[coming] & 255 == OP_PLACE:
+                ids.recent.warm(order_id, 0)
+            self.command_ids.recent.warm(commands[coming + COMMAND_ID_LOW], commands[coming + COMMAND_ID_HIGH])
+        coming = at + WARMED_ORDERS * COMMAND_WORDS
+        if coming >= 0 and coming + COMMAND_WORDS <= end:
+            ids.warm_order(commands[coming + COMMAND_ORDER_ID])
         return 0
 
     def _add_end(self, end: int) -> int:
@@ -266,7 +266,7 @@ class Core:
         if reason:
             self.reject(at, OP_PLACE, reason)
             if reason != REJECT_DUPLICATE_ORDER_ID and order_id > 0:
-                self.remember(order_id)
+                market.ids.remember(order_id)
             return 0
         order = self.new_order(at)
         market.out.received(order)
@@ -277,17 +277,12 @@ class Core:
         if (commands[at] >> 48) & EXTENDED:
             trail = commands[at + COMMAND_TRAIL]
             if commands[at + COMMAND_OCO]:
-                market.pair(order, market.ids.get(commands[at + COMMAND_OCO]))
+                market.pair(order, market.ids.find(commands[at + COMMAND_OCO]))
         if commands[at + COMMAND_STOP_PRICE]:
             return market.wait(order, trail)
         if self.phase == PHASE_AUCTION:
             return market.rest(order)
         return market.run(order)
-
-    def remember(self, order_id: int) -> int:
-        """Count an id among those placed though no order lives under it."""
-        ids = self.market.ids
-        return ids.retire(order_id, ids.place(order_id, FINISHED))
 
     def new_order(self, at: int) -> int:
         """The order that an accepted `place` makes."""
@@ -299,7 +294,8 @@ class Core:
         stop = (head >> 32) & 255
         prevention = (head >> 40) & 255
         funds = commands[at + COMMAND_FUNDS]
-        order = market.pool.allocate()
+        order_id = commands[at + COMMAND_ORDER_ID]
+        order = market.pool.allocate(order_id)
         words = market.pool.words
         flags = side | (order_type << TYPE_SHIFT) | (stop << STOP_SHIFT)
         flags |= (time_in_force if time_in_force else TIME_GTC) << TIME_SHIFT
@@ -308,8 +304,6 @@ class Core:
             flags |= POST_ONLY
         if funds:
             flags |= BY_FUNDS
-        order_id = commands[at + COMMAND_ORDER_ID]
-        words[order + ORDER_ID] = order_id
         words[order + ACCOUNT] = commands[at + COMMAND_ACCOUNT]
         words[order + PRICE] = commands[at + COMMAND_PRICE]
         words[order + REMAINING] = funds if funds else commands[at + COMMAND_SIZE]
@@ -359,8 +353,8 @@ class Core:
         partner = commands[at + COMMAND_OCO]
         if not partner:
             return 0
-        other = self.market.ids.get(partner)
-        if other <= 0 or words[other + ACCOUNT] != commands[at + COMMAND_ACCOUNT]:
+        other = self.market.ids.find(partner)
+        if not other or words[other + ACCOUNT] != commands[at + COMMAND_ACCOUNT]:
             return REJECT_OCO
         flags = words[other + FLAGS]
         if flags & PAIRED or words[other + TRADED]:
@@ -455,8 +449,8 @@ class Core:
 
     def cancel(self, at: int) -> int:
         """End one order."""
-        order = self.market.ids.get(self.commands[at + COMMAND_ORDER_ID])
-        if order <= 0:
+        order = self.market.ids.find(self.commands[at + COMMAND_ORDER_ID])
+        if not order:
             return self.reject(at, OP_CANCEL, REJECT_UNKNOWN_ORDER)
         return self.market.cancel(order, CANCEL_USER)
 
@@ -485,14 +479,14 @@ class Core:
             return self.reject(at, OP_CANCEL_IF_UNSEEN, REJECT_MALFORMED)
         if self.market.ids.get(order_id) == ABSENT:
             self.reject(at, OP_PLACE, REJECT_UNSEEN)
-            return self.remember(order_id)
+            return self.market.ids.remember(order_id)
         return 0
 
     def amend(self, at: int) -> int:
         """Change an order."""
         commands, market = self.commands, self.market
-        order = market.ids.get(commands[at + COMMAND_ORDER_ID])
-        if order <= 0:
+        order = market.ids.find(commands[at + COMMAND_ORDER_ID])
+        if not order:
             return self.reject(at, OP_AMEND, REJECT_UNKNOWN_ORDER)
         words = market.pool.words
         reason = self.refusal_of_amend(at, order)
@@ -555,7 +549,8 @@ class Core:
 
     def configure(self, at: int) -> int:
         """Take new parameters. Ticks and lots never change under a product that has had some."""
-        packed = self._command_store[at + COMMAND_WORDS : at + COMMAND_WORDS + PARAMETERS_WORDS].tobytes()
+        start = 8 * (at + COMMAND_WORDS)
+        packed = self._command_store[start : start + 8 * PARAMETERS_WORDS]
         old = self.market.product
         try:
             new = ProductSpec.from_parameters(old.product_id, unpack_parameters(packed, 0)[0])

@@ -73,7 +73,7 @@ class Matching:
 
     def __init__(self, product: ProductSpec) -> None:
         self.pool = OrderPool()
-        self.ids = OrderIds()
+        self.ids = OrderIds(self.pool)
         self.bids = PriceQueues(self.pool, 1)
         self.asks = PriceQueues(self.pool, -1)
         self.losses = PriceQueues(self.pool, 1)
@@ -220,7 +220,7 @@ class Matching:
         """End an order that stands nowhere any more; reason 0: it is filled."""
         words = self.pool.words
         self.out.done(order, cancel_reason)
-        self.ids.retire(words[order + ORDER_ID], words[order + RANK])
+        self.ids.retire(words[order + ORDER_ID], order, words[order + RANK])
         self.pool.release(order)
         if words[order + FLAGS] & PAIRED:
             return self.cancel_partner(order)

@@ -3,112 +3,117 @@
 # cython: boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 """Which order ids have been seen (see matcher.engine.memory.OrderIds, which this does in flat buffers).
 
-One map answers both questions that a command asks: an id's value is the handle of its live order, or FINISHED for one
-that is only remembered.
+The live ones have a small table of their own, so a cancel or a fill never touches the memory of a million.
 """
-
-from array import array
 
 import cython
 
 if not cython.compiled:
-    from matcher.engine.fast.id_map import IdMap
+    from matcher.engine.fast.hash_cells import HashCells
     from matcher.engine.fast.layout import (
+        ABSENT,
         FINISHED,
+        FLAGS,
+        NUMBER_MASK,
+        ORDER_ID,
+        ORDER_WORDS,
     )
+    from matcher.engine.fast.machine import prefetch
+    from matcher.engine.fast.order_pool import OrderPool
+    from matcher.engine.fast.recent_ids import RecentIds
 
-from matcher.engine.fast.blocks import Block
 from matcher.engine.memory import ORDER_IDS_MAX
 
 
 class OrderIds:
-    """The map, and a ring of the placed ids by rank."""
+    """`live` finds the orders that live; `recent` has all ids placed, `finished` of them not live any more."""
 
-    ring: "array[int]"
-
-    def __init__(self, remembered_max: int = ORDER_IDS_MAX) -> None:
-        self.map = IdMap()
-        self.first_rank = 0
-        self.next_rank = 0
+    def __init__(self, pool: OrderPool, remembered_max: int = ORDER_IDS_MAX) -> None:
+        self.pool = pool
+        self.live = HashCells()
+        self.recent = RecentIds(1)
         self.finished = 0
         self.finished_max = remembered_max
-        self._allocate(1024)
 
-    def _allocate(self, length: int) -> int:
-        self._store = Block(length)
-        self.ring_mask = length - 1
-        if cython.compiled:
-            self.ring = cython.cast(cython.p_longlong, cython.cast(cython.size_t, self._store.address))
-        else:
-            self.ring = self._store.words
+    @property
+    def first_rank(self) -> int:
+        """The rank of the oldest id in the queue."""
+        return self.recent.first_rank
+
+    def find(self, order_id: int) -> int:
+        """The handle of a live order; 0 where none lives under the id."""
+        live = self.live
+        hashed = live.hash(order_id)
+        cell = live.first(hashed)
+        while cell >= 0:
+            handle = ORDER_WORDS * (live.words[cell] & NUMBER_MASK)
+            if self.pool.words[handle + ORDER_ID] == order_id:
+                return handle
+            cell = live.after(cell, hashed)
         return 0
 
     def get(self, order_id: int) -> int:
         """The handle of a live order, FINISHED for a remembered id, ABSENT for one never seen."""
-        return self.map.get(order_id)
+        handle = self.find(order_id)
+        if handle:
+            return handle
+        return FINISHED if self.recent.find(order_id, 0) >= 0 else ABSENT
 
     def place(self, order_id: int, handle: int) -> int:
-        """Give a new id its rank; return that."""
-        if self.next_rank - self.first_rank > self.ring_mask:
-            self._grow()
-        rank = self.next_rank
-        self.ring[rank & self.ring_mask] = order_id
-        self.next_rank = rank + 1
-        self.map.put(order_id, handle)
-        return rank
+        """Give the id of a new order its rank; return that."""
+        self.live.add(self.live.hash(order_id), handle // ORDER_WORDS)
+        return self.recent.append(order_id, 0)
 
-    def retire(self, order_id: int, rank: int) -> int:
+    def retire(self, order_id: int, handle: int, rank: int) -> int:
         """The order is live no longer."""
-        if rank < self.first_rank:
-            self.map.remove(order_id)
+        live = self.live
+        live.remove(live.find(live.hash(order_id), handle // ORDER_WORDS))
+        if rank < self.recent.first_rank:
             return 0
-        self.map.put(order_id, FINISHED)
         self.finished += 1
+        return self._forget_oldest()
+
+    def remember(self, order_id: int) -> int:
+        """Count an id among those placed though no order lives under it."""
+        self.recent.append(order_id, 0)
+        self.finished += 1
+        return self._forget_oldest()
+
+    def _forget_oldest(self) -> int:
+        recent = self.recent
         while self.finished > self.finished_max:
-            oldest = self.ring[self.first_rank & self.ring_mask]
-            self.first_rank += 1
-            if self.map.get(oldest) == FINISHED:
-                self.map.remove(oldest)
+            if not self.find(recent.low_of(recent.first_rank)):
                 self.finished -= 1
+            recent.forget()
         return 0
 
-    def warm_oldest(self, count: int) -> int:
-        """Bring into the cache what forgetting the oldest ids will touch; the number returned means nothing."""
-        seen = 0
-        for rank in range(self.first_rank, min(self.first_rank + count, self.next_rank)):
-            seen ^= self.map.warm(self.ring[rank & self.ring_mask])
-        return seen
+    def warm_cell(self, order_id: int) -> int:
+        """Have the id's cell among the live ones brought into the cache."""
+        return self.live.warm(self.live.hash(order_id))
+
+    def warm_order(self, order_id: int) -> int:
+        """Have the order brought into the cache, of an id whose cell is there. A word that is no id does no harm."""
+        live = self.live
+        cell = live.first(live.hash(order_id))
+        if cell >= 0:
+            handle = ORDER_WORDS * (live.words[cell] & NUMBER_MASK)
+            prefetch(self.pool.words, 8 * handle)
+            prefetch(self.pool.words, 8 * (handle + FLAGS))
+        return 0
+
+    # Snapshots.
 
     def queue(self) -> bytes:
         """The queued ids by rank, packed."""
-        if self.next_rank == self.first_rank:
-            return b""
-        start, end = self.first_rank & self.ring_mask, self.next_rank & self.ring_mask
-        if start < end:
-            return bytes(self._store.words[start:end].tobytes())
-        return bytes(self._store.words[start:].tobytes() + self._store.words[:end].tobytes())
+        return self.recent.queue()
 
     def load(self, packed: bytes, first_rank: int) -> None:
-        """Fill an empty memory with queued ids, all FINISHED; the caller then sets the handles of the live ones."""
-        ids = array("q", packed)
-        self.first_rank = self.next_rank = first_rank
-        for order_id in ids:
-            self.place(order_id, FINISHED)
-        self.finished = len(ids)
+        """Fill an empty memory with queued ids, none of them live; the caller then revives those that are."""
+        self.recent.load(packed, first_rank)
+        self.finished = len(packed) // 8
 
     def revive(self, order_id: int, rank: int, handle: int) -> int:
         """Say that a loaded id is live."""
-        if rank >= self.first_rank:
+        if rank >= self.recent.first_rank:
             self.finished -= 1
-        self.map.put(order_id, handle)
-        return 0
-
-    def _grow(self) -> int:
-        old_store = self._store
-        old_ring = self.ring
-        old_mask = self.ring_mask
-        self._allocate(2 * (old_mask + 1))
-        for rank in range(self.first_rank, self.next_rank):
-            self.ring[rank & self.ring_mask] = old_ring[rank & old_mask]
-        del old_store
-        return 0
+        return self.live.add(self.live.hash(order_id), handle // ORDER_WORDS)

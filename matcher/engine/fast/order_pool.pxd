@@ -10,7 +10,5 @@ cdef class OrderPool:
     cdef long long end
     cdef readonly long long live
     cdef int _attach(self) except -1
-    cpdef Py_ssize_t allocate(self) except -1
+    cpdef Py_ssize_t allocate(self, long long order_id) except -1
     cpdef int release(self, long long handle) noexcept
-    @cython.locals(word=cython.longlong, length=cython.longlong)
-    cdef int _grow(self) except -1

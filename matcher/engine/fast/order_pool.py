@@ -39,17 +39,20 @@ class OrderPool:
             self.words = self._store.words
         return 0
 
-    def allocate(self) -> int:
-        """A handle whose words may hold anything. Pointers to the words are void after this."""
+    def allocate(self, order_id: int) -> int:
+        """A handle whose other words may hold anything. Pointers to the words are void after this."""
         self.live += 1
         handle = self._free
         if handle:
             self._free = self.words[handle + NEXT]
-            return handle
-        if self.end == self._length:
-            self._grow()
-        handle = self.end
-        self.end = handle + ORDER_WORDS
+        else:
+            if self.end == self._length:
+                self._length = 2 * self._length
+                self._store.grow(self._length)
+                self._attach()
+            handle = self.end
+            self.end = handle + ORDER_WORDS
+        self.words[handle + ORDER_ID] = order_id
         return handle
 
     def release(self, handle: int) -> int:
@@ -58,16 +61,4 @@ class OrderPool:
         self.words[handle + NEXT] = self._free
         self._free = handle
         self.live -= 1
-        return 0
-
-    def _grow(self) -> int:
-        old_store = self._store
-        old_words = self.words
-        length = self._length
-        self._length = 2 * length
-        self._store = Block(self._length)
-        self._attach()
-        for word in range(length):
-            self.words[word] = old_words[word]
-        del old_store
         return 0

@@ -1,13 +1,13 @@
 cimport cython
 from matcher.engine.fast.layout cimport *
 
-from matcher.engine.fast.id_map cimport IdMap
+from matcher.engine.fast.hash_cells cimport HashCells
 from matcher.engine.fast.order_pool cimport OrderPool
 
 @cython.final
 cdef class PriceQueues:
     cdef OrderPool pool
-    cdef IdMap map
+    cdef HashCells cells
     cdef long long sign
     cdef long long best_price
     cdef long long best_level
@@ -30,6 +30,7 @@ cdef class PriceQueues:
     cdef int requeue(self, long long handle) noexcept
     cdef long long top(self) noexcept
     cdef long long below(self, long long level) noexcept
+    cdef long long _level_of(self, long long price) noexcept
     cdef Py_ssize_t _open_level(self, long long price) except -1
     cdef int _close_level(self, long long level) except -1
     cdef long long _chunk_of(self, long long key) noexcept

@@ -13,7 +13,7 @@ from array import array
 import cython
 
 if not cython.compiled:
-    from matcher.engine.fast.id_map import IdMap
+    from matcher.engine.fast.hash_cells import HashCells
     from matcher.engine.fast.layout import (
         CHUNK_KEYS,
         LEVEL,
@@ -22,6 +22,7 @@ if not cython.compiled:
         LEVEL_TAIL,
         LEVEL_WORDS,
         NEXT,
+        NUMBER_MASK,
         PREVIOUS,
     )
     from matcher.engine.fast.order_pool import OrderPool
@@ -38,7 +39,7 @@ class PriceQueues:
     def __init__(self, pool: OrderPool, sign: int) -> None:
         self.pool = pool
         self.sign = sign
-        self.map = IdMap()
+        self.cells = HashCells()
         self.best_price = 0
         self.best_level = 0
         self._level_store = array("q", bytes(8 * LEVEL_WORDS * 64))
@@ -75,8 +76,8 @@ class PriceQueues:
 
     def append(self, handle: int, price: int) -> int:
         """Put an order at the back of its price's queue."""
-        level = self.map.get(price)
-        if level < 0:
+        level = self._level_of(price)
+        if not level:
             level = self._open_level(price)
         words = self.pool.words
         tail = self.levels[level + LEVEL_TAIL]
@@ -145,9 +146,21 @@ class PriceQueues:
                 return 0
             chunk = self.order[position - 1]
             index = self.counts[chunk]
-        return self.map.get(self.sign * self.keys[chunk * CHUNK_KEYS + index - 1])
+        return self._level_of(self.sign * self.keys[chunk * CHUNK_KEYS + index - 1])
 
     # Prices.
+
+    def _level_of(self, price: int) -> int:
+        """The level at a price; 0 where nothing stands."""
+        cells = self.cells
+        hashed = cells.hash(price)
+        cell = cells.first(hashed)
+        while cell >= 0:
+            level = LEVEL_WORDS * (cells.words[cell] & NUMBER_MASK)
+            if self.levels[level + LEVEL_PRICE] == price:
+                return level
+            cell = cells.after(cell, hashed)
+        return 0
 
     def _open_level(self, price: int) -> int:
         level = self._level_free
@@ -162,7 +175,7 @@ class PriceQueues:
         self.levels[level + LEVEL_PRICE] = price
         self.levels[level + LEVEL_HEAD] = 0
         self.levels[level + LEVEL_TAIL] = 0
-        self.map.put(price, level)
+        self.cells.add(self.cells.hash(price), level // LEVEL_WORDS)
         self._insert_key(self.sign * price)
         if not self.best_level or self.sign * price > self.sign * self.best_price:
             self.best_price = price
@@ -171,7 +184,7 @@ class PriceQueues:
 
     def _close_level(self, level: int) -> int:
         price = self.levels[level + LEVEL_PRICE]
-        self.map.remove(price)
+        self.cells.remove(self.cells.find(self.cells.hash(price), level // LEVEL_WORDS))
         self._remove_key(self.sign * price)
         self.levels[level + LEVEL_HEAD] = self._level_free
         self._level_free = level
@@ -179,7 +192,7 @@ class PriceQueues:
             if self.chunks:
                 chunk = self.order[self.chunks - 1]
                 self.best_price = self.sign * self.keys[chunk * CHUNK_KEYS + self.counts[chunk] - 1]
-                self.best_level = self.map.get(self.best_price)
+                self.best_level = self._level_of(self.best_price)
             else:
                 self.best_price = 0
                 self.best_level = 0

@@ -105,7 +105,7 @@ class OrderPages:
         market = self.market
         for order_id, partner_id, _ in ties:
             if order_id < partner_id:
-                market.pair(market.ids.get(order_id), market.ids.get(partner_id))
+                market.pair(market.ids.find(order_id), market.ids.find(partner_id))
         return 0
 
     def _waiting(self, queues: PriceQueues) -> "list[tuple[int, int]]":
@@ -171,14 +171,13 @@ class OrderPages:
 
     def _unpack_order(self, index: int) -> int:
         market = self.market
-        order = market.pool.allocate()
+        order = market.pool.allocate(self.words[SAVED_WORDS * index + 1])
         words, page, at = market.pool.words, self.words, SAVED_WORDS * index
         head = page[at]
         marks = (head >> 40) & 255
         flags = (head & 3) | (((head >> 8) & 3) << TYPE_SHIFT) | (((head >> 16) & 7) << TIME_SHIFT)
         flags |= (((head >> 24) & 3) << STOP_SHIFT) | (((head >> 32) & 7) << PREVENTION_SHIFT)
         flags |= (POST_ONLY if marks & 1 else 0) | (BY_FUNDS if marks & 2 else 0) | (WAITING if marks & 4 else 0)
-        words[order + ORDER_ID] = page[at + 1]
         words[order + ACCOUNT] = page[at + 2]
         words[order + PRICE] = page[at + 3]
         words[order + REMAINING] = page[at + 10] if marks & 2 else page[at + 8]

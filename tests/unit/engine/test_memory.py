@@ -7,8 +7,10 @@ from exchange.messages import Command, EventType, Op, RejectReason, Side
 
 from matcher.engine import memory
 from matcher.engine.fast.command_ids import CommandIds as FastCommandIds
-from matcher.engine.fast.id_map import IdMap
+from matcher.engine.fast.hash_cells import HashCells
 from matcher.engine.fast.order_ids import OrderIds as FastOrderIds
+from matcher.engine.fast.order_pool import OrderPool
+from matcher.engine.fast.recent_ids import RecentIds
 from tests.unit.engine.engines import ENGINES, EngineClass
 from tests.unit.engine.tables import ACME
 
@@ -62,16 +64,18 @@ def _with_ids(payload: bytearray, count: int) -> bytes:
 
 def test_both_memories_of_orders_forget_alike() -> None:
     random = Random(11)
-    fast, live, queue, known = FastOrderIds(50), dict[int, int](), list[int](), set[int]()
+    pool = OrderPool()
+    fast, live, queue, known = FastOrderIds(pool, 50), dict[int, tuple[int, int]](), list[int](), set[int]()
     first_rank = 0
-    for order_id in range(1, 3000):
-        rank = fast.place(order_id, 16 * order_id)
+    for order_id in range(1, 6000):
+        handle = pool.allocate(order_id)
+        live[order_id] = (handle, fast.place(order_id, handle))
         queue.append(order_id)
-        live[order_id] = rank
         while live and random.random() < 0.52:
             ended = random.choice(sorted(live))
-            rank = live.pop(ended)
-            fast.retire(ended, rank)
+            handle, rank = live.pop(ended)
+            fast.retire(ended, handle, rank)
+            pool.release(handle)
             if rank >= first_rank:
                 known.add(ended)
             while len(known) > 50:
@@ -79,25 +83,50 @@ def test_both_memories_of_orders_forget_alike() -> None:
                 first_rank += 1
                 known.discard(oldest)
         sample = random.randint(1, order_id)
-        expected = 16 * sample if sample in live else 0 if sample in known else -1
+        expected = live[sample][0] if sample in live else 0 if sample in known else -1
         assert fast.get(sample) == expected
     assert fast.first_rank == first_rank
+    assert fast.queue() == b"".join(order_id.to_bytes(8, "little") for order_id in queue)
 
 
-def test_the_map_of_ids_is_a_map() -> None:
-    random, fast, plain = Random(5), IdMap(), dict[int, int]()
-    for _ in range(20_000):
-        key = random.choice((random.randint(1, 300), random.randint(1, 2**63 - 1)))
-        if random.random() < 0.5:
-            value = random.randint(0, 10**9)
-            fast.put(key, value)
-            plain[key] = value
-        elif key in plain:
-            fast.remove(key)
-            del plain[key]
-        assert fast.get(key) == plain.get(key, -1)
-    assert fast.count == len(plain)
-    assert all(fast.get(key) == value for key, value in plain.items())
+def test_the_cells_find_every_number_by_its_hash_while_they_grow() -> None:
+    random, cells, plain = Random(5), HashCells(), dict[int, int]()
+    for number in range(1, 20_000):
+        if random.random() < 0.6:
+            key = random.choice((number, number << 40, -number, random.getrandbits(63)))
+            plain[number] = key
+            cells.add(cells.hash(key), number)
+        elif plain:
+            ended = random.choice(list(plain)[:50])
+            cells.remove(cells.find(cells.hash(plain.pop(ended)), ended))
+        if number % 100 == 0:
+            assert all(cells.find(cells.hash(key), kept) >= 0 for kept, key in plain.items())
+    assert cells.count == len(plain)
+    assert cells.find(cells.hash(7), 20_001) == -1
+
+
+@pytest.mark.parametrize("width", [1, 2])
+def test_the_recent_ids_are_exactly_those_not_forgotten(width: int) -> None:
+    """The window grows through several tables, shrinks, and moves on over used lines and pages."""
+    random, recent, first = Random(3), RecentIds(width), 0
+    ids: list[tuple[int, int]] = []
+    for target, steps in ((30, 200), (9000, 9000), (9000, 9000), (500, 9000), (20_000, 25_000)):
+        for _ in range(steps):
+            new = (random.getrandbits(63), random.getrandbits(62) - 2**61 if width == 2 else 0)
+            assert recent.append(*new) == len(ids)
+            ids.append(new)
+            while len(ids) - first > target:
+                recent.forget()
+                first += 1
+        for rank in random.sample(range(len(ids)), 200):
+            assert recent.find(*ids[rank]) == (rank if rank >= first else -1)
+            assert recent.find(ids[rank][0] + 1, ids[rank][1]) == -1
+    kept = [word for pair in ids[first:] for word in pair[:width]]
+    assert recent.queue() == b"".join(word.to_bytes(8, "little", signed=True) for word in kept)
+    again = RecentIds(width)
+    again.load(recent.queue(), first)
+    assert again.queue() == recent.queue()
+    assert again.find(*ids[first]) == first
 
 
 def test_both_memories_of_commands_forget_alike() -> None:
