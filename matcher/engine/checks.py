@@ -40,6 +40,8 @@ def refusal_of_amend(state: State, order: Order, command: Command, *, loses_plac
         return RejectReason.INVALID_PRICE
     if price * command.size > VALUE_MAX:
         return RejectReason.INVALID_FUNDS
+    if 0 < command.expire_time_ns <= state.now_ns:
+        return RejectReason.EXPIRED
     if loses_place and _is_outside_band(state, order.side, price):
         return RejectReason.PRICE_BAND
     if loses_place and order.post_only and _would_cross(state, order.side, price):

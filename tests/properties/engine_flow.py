@@ -45,7 +45,14 @@ class Flow:
             return Command(Op.CANCEL, order_id=self._some_id(), time_ns=time_ns)
         if draw < 0.90:
             price = self._price() if random.random() < 0.5 else 0
-            return Command(Op.AMEND, order_id=self._some_id(), size=self._size(), price=price, time_ns=time_ns)
+            return Command(
+                Op.AMEND,
+                order_id=self._some_id(),
+                size=self._size(),
+                price=price,
+                expire_time_ns=max(0, time_ns + random.randint(-1, 9)) if random.random() < 0.3 else 0,
+                time_ns=time_ns,
+            )
         if draw < 0.93:
             return Command(Op.TICK, time_ns=time_ns)
         if draw < 0.945:

@@ -527,6 +527,9 @@ class Core:
             price = words[order + PRICE]
         if price and size > self.value_max // price:
             return REJECT_INVALID_FUNDS
+        expiry = commands[at + COMMAND_EXPIRY]
+        if 0 < expiry <= self.market.now_ns:
+            return REJECT_EXPIRED
         traded = words[order + TRADED]
         if not flags & WAITING and (price != words[order + PRICE] or size - traded > words[order + REMAINING]):
             reason = self.refusal_of_price(flags & SIDE_MASK, price, flags & POST_ONLY)

@@ -2,10 +2,10 @@
 
     buy a1 alice 10 @ 100 ioc         limit order; without a price it is a market order, by funds where it says $500
     sell b1 bob 4 @ 99 show=2 post gtt=50 stop=loss:95 stp=cn cap=101 trail=2 oco=b0
-    cancel a1 / amend a1 7 [@ 99] / mass alice / phase auction / tick
+    cancel a1 / amend a1 7 [@ 99] [until=40] / mass alice / phase auction / tick
     at 40                             moves the time of the commands that follow
 
-Everything goes through the JSON reader and printer of the replay tool, except `cap`, which JSON does not have.
+Everything goes through the JSON reader and printer of the replay tool, except `cap` and `until`, which JSON does not have.
 """
 
 import json
@@ -72,23 +72,27 @@ def _command_lines(text: str) -> Iterator[str]:
 
 def _read(reader: CommandReader, words: list[str], time_ns: int, product: ProductSpec) -> Command:
     fields: dict[str, Any] = {"time_ns": time_ns}
+    packed_only: dict[str, Any] = {}
     verb = words[0]
     if verb in ("buy", "sell"):
         fields |= _order_fields(words)
     elif verb == "amend":
         fields |= {"type": verb, "order_id": words[1], "size": words[2]}
-        if len(words) > 3:
+        if "@" in words:
             fields["price"] = words[4]
+        if words[-1].startswith("until="):
+            packed_only["expire_time_ns"] = int(words[-1].removeprefix("until="))
     elif verb == "mass":
         fields |= {"type": "cancel_all", "account_id": words[1]}
     else:
         fields |= {"type": verb}
         if len(words) > 1:
             fields["order_id" if verb == "cancel" else "phase"] = words[1]
-    cap = fields.pop("cap", None)
+    if "cap" in fields:
+        packed_only["cap_price"] = int(fields.pop("cap")) * 100
     packed = reader.read(json.dumps(fields).encode())
     command = decode_commands(join_commands(product.product_id, [packed])).commands[0]
-    return command if cap is None else replace(command, cap_price=int(cap) * 100)
+    return replace(command, **packed_only)
 
 
 def _order_fields(words: list[str]) -> dict[str, Any]:
