@@ -8,6 +8,7 @@ import json
 import pkgutil
 import sys
 import traceback
+from collections.abc import Iterator
 from typing import Any
 
 
@@ -73,8 +74,14 @@ def bodies() -> dict[str, Any]:
             "fields": sorted(field.alias or name for name, field in body.model_fields.items()),
             "required": sorted(field.alias or name for name, field in body.model_fields.items() if field.is_required()),
         }
-        for body in Body.__subclasses__()
+        for body in _below(Body)
     }
+
+
+def _below(kind: type[Any]) -> Iterator[type[Any]]:
+    for child in kind.__subclasses__():
+        yield child
+        yield from _below(child)
 
 
 def trigger(name: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """A whole exchange in memory: the real rules, engine, planner and audit, on dictionaries."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from exchange.audit.model import Replayed, TransferRow, World
@@ -28,13 +28,15 @@ from exchange.messages import (
     encode_commands,
     encode_packed_groups,
 )
-from exchange.orders.model import Fill, Order, OrderStatus, created_key
+from exchange.orders.model import Fill, Order, created_key
 from exchange.risk.model import MarketView, OrderTerms
 from exchange.settlement.model import Commit, Cursor, Part
 from exchange.settlement.service import Settled, settle
 from exchange.statements.service import bring_up
-from exchange.trading.model import Acceptance, Intent, Trader
-from exchange.trading.service import Desk, cancel_order, cancel_orders, place_order
+from exchange.trading.amending import AmendTerms, amend_order
+from exchange.trading.model import Acceptance, Intent, Trader, Verdict
+from exchange.trading.placing import place_order, place_orders
+from exchange.trading.service import Desk, cancel_named, cancel_order, cancel_orders
 
 from matcher.engine.product import ProductSpec
 from matcher.engine.reference import Engine
@@ -69,7 +71,10 @@ class Journal:
 
 @dataclass
 class Tables:
-    """The tables that order entry and settlement share. `conflicts` makes that many commits fail first."""
+    """The tables that order entry and settlement share. `conflicts` makes that many commits fail first.
+
+    `interruption` happens once, between what settlement has read and what it writes.
+    """
 
     balances: dict[tuple[str, str], Balance] = field(default_factory=dict)
     stored: dict[int, Order] = field(default_factory=dict)
@@ -77,6 +82,7 @@ class Tables:
     batches: dict[str, list[tuple[Batch, bytes]]] = field(default_factory=lambda: defaultdict(list))
     cursors: dict[str, Cursor] = field(default_factory=dict)
     conflicts: int = 0
+    interruption: Callable[[], object] | None = None
 
     def move(self, movements: Movements) -> bool:
         """Move every balance or none."""
@@ -113,18 +119,39 @@ class Tables:
 
     # Order entry
 
-    def accept(self, order: Order, product: Product, trader: Trader) -> Acceptance:
-        """Write the order and its hold whole or not at all."""
+    def accept(self, orders: Sequence[Order], product: Product, trader: Trader) -> Verdict:
+        """Write orders and their holds, all or none."""
         del trader
-        if order.order_id in self.stored:
-            return Acceptance.ORDER_EXISTS
+        existing = frozenset(order.order_id for order in orders if order.order_id in self.stored)
+        if existing:
+            return Verdict(Acceptance.ORDER_EXISTS, existing)
         movements = Movements()
-        move = movements.of(customer_account(order.account_id), order.hold_asset(product))
-        move.available, move.held, move.open_orders = -order.hold_units, order.hold_units, 1
-        balance = self.balance(order.account_id, order.hold_asset(product))
-        if balance.open_orders >= product.open_orders_max or not self.move(movements):
+        for order in orders:
+            move = movements.of(customer_account(order.account_id), order.hold_asset(product))
+            move.available -= order.hold_units
+            move.held += order.hold_units
+            move.open_orders += 1
+        for account, asset, move in movements.moving():
+            known = self.balances.get((account, asset), Balance(account, asset, 0, 0, 0))
+            if known.open_orders + move.open_orders > product.open_orders_max:
+                return Verdict(Acceptance.BALANCE_REFUSED)
+        if not self.move(movements):
+            return Verdict(Acceptance.BALANCE_REFUSED)
+        self.stored |= {order.order_id: order for order in orders}
+        return Verdict(Acceptance.ACCEPTED)
+
+    def amend(self, before: Order, after: Order, product: Product, trader: Trader) -> Acceptance:
+        """Write an order with one more amend and what it holds for that, or nothing."""
+        del trader
+        if self.stored[before.order_id].version != before.version:
+            return Acceptance.ORDER_MOVED
+        movements = Movements()
+        move = movements.of(customer_account(before.account_id), before.hold_asset(product))
+        move.held = after.hold_units - before.hold_units
+        move.available = -move.held
+        if not self.move(movements):
             return Acceptance.BALANCE_REFUSED
-        self.stored[order.order_id] = order
+        self.stored[before.order_id] = after
         return Acceptance.ACCEPTED
 
     def order(self, order_id: int) -> Order | None:
@@ -136,6 +163,10 @@ class Tables:
         account = customer_account(account_id)
         return self.balances.get((account, asset), Balance(account, asset, 0, 0, 0))
 
+    def balances_of(self, account_id: int) -> Sequence[Balance]:
+        """Every balance of an account."""
+        return [balance for (account, _), balance in self.balances.items() if account == customer_account(account_id)]
+
     def list_orders(
         self, account_id: int, *, live_only: bool, before_key: str | None, limit: int, after_key: str | None = None
     ) -> Sequence[Order]:
@@ -146,8 +177,8 @@ class Tables:
         return sorted(older, key=created_key, reverse=True)[:limit]
 
     def pending_since(self, before_ns: int, *, limit: int) -> Sequence[Order]:
-        """Orders that wait for their first event."""
-        waiting = [o for o in self.stored.values() if o.status is OrderStatus.PENDING and o.created_at_ns < before_ns]
+        """Orders of which something waits for an answer."""
+        waiting = [o for o in self.stored.values() if o.unanswered and o.created_at_ns < before_ns]
         return waiting[:limit]
 
     # Settlement
@@ -162,14 +193,18 @@ class Tables:
 
     def commit(self, part: Part) -> Commit:
         """Write a part whole or not at all."""
+        interruption, self.interruption = self.interruption, None
+        if interruption:
+            interruption()
         if self.conflicts:
             self.conflicts -= 1
             return Commit.CONFLICT
-        if self.cursor(part.product_id) != part.before:
+        moved = any(self.stored[before.order_id].version != before.version for before, _ in part.changed_orders)
+        if moved or self.cursor(part.product_id) != part.before:
             return Commit.STALE
         require(self.move(part.movements), "settling would break a balance")
         self.cursors[part.product_id] = part.after
-        self.stored |= {after.order_id: after for _, after in part.orders}
+        self.stored |= {after.order_id: after for _, after in part.changed_orders}
         self.fills += part.fills
         if part.batch is not None:
             self.batches[part.batch.partition].append((part.batch, part.batch.hash()))
@@ -225,6 +260,23 @@ class Venue:
         """Place an order as the API does."""
         trader = Trader(f"user-{account_id}", account_id, None)
         return place_order(self.desk, trader, self.product.product_id, terms, Intent(client_oid, repr(terms)))
+
+    def place_batch(
+        self, account_id: int, asked: Sequence[tuple[OrderTerms, str]], *, whole: bool = False
+    ) -> list[Order | Refused] | Refused:
+        """Place orders as the API does with a batch: their terms and their client order ids."""
+        trader = Trader(f"user-{account_id}", account_id, None)
+        named = [(terms, Intent(client_oid, repr(terms))) for terms, client_oid in asked]
+        return place_orders(self.desk, trader, self.product.product_id, named, whole=whole)
+
+    def amend(self, account_id: int, name: str, size: str, price: str = "", token: str = "") -> Order | Refused:
+        """Amend one order as the API does."""
+        trader = Trader(f"user-{account_id}", account_id, None)
+        return amend_order(self.desk, trader, name, AmendTerms(size, price, token))
+
+    def cancel_named(self, account_id: int, names: Sequence[str]) -> list[Order] | Refused:
+        """Cancel some orders as the API does."""
+        return cancel_named(self.desk, account_id, names)
 
     def cancel(self, account_id: int, name: str) -> Order | Refused:
         """Cancel one order as the API does."""

@@ -2,6 +2,7 @@
 
 from exchange.audit import check
 from exchange.fees.model import FeeSchedule
+from exchange.kernel.errors import Refused
 from exchange.kernel.ids import to_uuid
 from exchange.messages import OrderType, SelfTradePrevention, Side, StopKind, TimeInForce, decode_events
 from exchange.orders.model import Order
@@ -18,6 +19,7 @@ ACCOUNTS = (1, 2, 3)
 accounts = st.sampled_from(ACCOUNTS)
 sides = st.sampled_from(Side)
 prices = st.integers(min_value=98, max_value=102).map(str)
+names = st.sampled_from(["", "", "a", "b", "c"])
 sizes = st.integers(min_value=1, max_value=900).map(lambda lots: f"{lots // 1000}.{lots % 1000:03d}")
 
 
@@ -78,6 +80,36 @@ class TradingDay(RuleBasedStateMachine):
         kind = StopKind.ENTRY if side is Side.BUY else StopKind.LOSS
         self._keep(self.venue.place(account, OrderTerms(side, OrderType.LIMIT, price, size, "", kind, stop_price)))
 
+    @rule(account=accounts, whole=st.booleans(), orders=st.lists(st.tuples(sides, prices, sizes, names), max_size=6))
+    def batch(self, account: int, whole: bool, orders: list[tuple[Side, str, str, str]]) -> None:
+        asked = [(OrderTerms(side, OrderType.LIMIT, price, size), name) for side, price, size, name in orders]
+        placed = self.venue.place_batch(account, asked, whole=whole)
+        for order in () if isinstance(placed, Refused) else placed:
+            self._keep(order)
+
+    @rule(data=st.data(), size=sizes, price=st.one_of(st.just(""), prices), token=names)
+    def amend(self, data: st.DataObject, size: str, price: str, token: str) -> None:
+        if self.orders:
+            order = data.draw(st.sampled_from(self.orders))
+            self.venue.amend(order.account_id, to_uuid(order.order_id), size, price, token)
+
+    @rule(data=st.data(), amends=st.lists(st.tuples(sizes, prices), min_size=2, max_size=9), reverse=st.booleans())
+    def amend_again_and_again(self, data: st.DataObject, amends: list[tuple[str, str]], reverse: bool) -> None:
+        """Several amends are under way at once, and reach the market in another order than they were held in."""
+        if self.orders:
+            order = data.draw(st.sampled_from(self.orders))
+            before = len(self.venue.stream.records)
+            for size, price in amends:
+                self.venue.amend(order.account_id, to_uuid(order.order_id), size, price)
+            if reverse and not self.venue.stream.doubling:
+                self.venue.stream.records[before:] = self.venue.stream.records[before:][::-1]
+
+    @rule(data=st.data())
+    def cancel_some(self, data: st.DataObject) -> None:
+        if self.orders and not self.venue.stream.failing:
+            orders = data.draw(st.lists(st.sampled_from(self.orders), min_size=1, max_size=4))
+            self.venue.cancel_named(orders[0].account_id, [to_uuid(order.order_id) for order in orders])
+
     @rule(data=st.data())
     def cancel_one(self, data: st.DataObject) -> None:
         if self.orders and not self.venue.stream.failing:
@@ -93,9 +125,19 @@ class TradingDay(RuleBasedStateMachine):
     def change_the_weather(self, failing: bool, doubling: bool) -> None:
         self.venue.stream.failing, self.venue.stream.doubling = failing, doubling
 
-    @rule(conflicts=st.integers(min_value=0, max_value=3), data=st.data())
-    def settle_some(self, conflicts: int, data: st.DataObject) -> None:
+    @rule(
+        conflicts=st.integers(min_value=0, max_value=3),
+        data=st.data(),
+        amended=st.booleans(),
+        size=sizes,
+        price=prices,
+    )
+    def settle_some(self, conflicts: int, data: st.DataObject, amended: bool, size: str, price: str) -> None:
         self.venue.match()
+        if self.orders and amended:
+            order = data.draw(st.sampled_from(self.orders))
+            name = to_uuid(order.order_id)
+            self.venue.tables.interruption = lambda: self.venue.amend(order.account_id, name, size, price)
         self.venue.tables.conflicts = conflicts
         settled = self.venue.tables.cursor("ACME-USD").sequence
         first = data.draw(st.integers(min_value=0, max_value=len(self.venue.executions)))
@@ -103,6 +145,7 @@ class TradingDay(RuleBasedStateMachine):
         reaches = [i for i, _ in enumerate(records[: first + 1]) if self._starts_at(i) <= settled + 1]
         self.venue.settle(reaches[-1] if reaches else 0)
         self.venue.tables.conflicts = 0
+        self.venue.tables.interruption = None
 
     def _starts_at(self, index: int) -> int:
         return decode_events(self.venue.executions[index]).first_sequence

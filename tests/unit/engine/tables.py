@@ -5,7 +5,7 @@
     cancel a1 / amend a1 7 [@ 99] [until=40] / mass alice / phase auction / tick
     at 40                             moves the time of the commands that follow
 
-Everything goes through the JSON reader and printer of the replay tool, except `cap` and `until`, which JSON does not have.
+Everything goes through the JSON reader and printer of the replay tool, except `cap` and `until`: JSON has neither.
 """
 
 import json

@@ -35,7 +35,7 @@ def listed(query: str) -> Reply | Refused:
     tables = Tables()
     tables.deposit(1, "USD", 1_000_000_000, "t")
     for number in range(1, 6):
-        tables.accept(buy(number, size_lots=1, created_at_ns=STARTS_NS + number * DAY_NS), PRODUCT, TRADER)
+        tables.accept([buy(number, size_lots=1, created_at_ns=STARTS_NS + number * DAY_NS)], PRODUCT, TRADER)
     request = ApiRequest("GET", "/orders", query, {}, b"", "", "")
     return list_orders(tables, 1, request, Catalogue(OneProduct(), ManualClock()))
 

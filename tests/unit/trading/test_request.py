@@ -4,7 +4,7 @@ from exchange.kernel.errors import Code, Refused
 from exchange.messages import OrderType, Side, StopKind
 from exchange.rest import ApiRequest, read_body
 from exchange.risk.model import MarketView, Owner, assess
-from exchange.trading.request import PlaceOrderBody, named, order_terms, product_named, product_to_cancel
+from exchange.trading.request import PlaceOrderBody, ToCancel, named, order_terms, product_named, to_cancel
 
 from tests.fakes.markets import acme_usd
 
@@ -22,15 +22,23 @@ def placed(body: str) -> PlaceOrderBody:
 
 
 def test_cancels_name_their_product_in_the_query_or_in_a_signed_body() -> None:
-    assert product_to_cancel(cancel()) is None
-    assert product_to_cancel(cancel(body=b"{}")) is None
-    assert product_to_cancel(cancel("product_id=BTC%2FUSD")) == "BTC-USD"
-    assert product_to_cancel(cancel(body=b'{"product_id":"BTC/USD","profile_id":"x"}')) == "BTC-USD"
+    assert to_cancel(cancel()) == ToCancel()
+    assert to_cancel(cancel(body=b"{}")) == ToCancel()
+    assert to_cancel(cancel("product_id=BTC%2FUSD")) == ToCancel(product_id="BTC-USD")
+    assert to_cancel(cancel(body=b'{"product_id":"BTC/USD","profile_id":"x"}')) == ToCancel(product_id="BTC-USD")
+
+
+def test_cancels_name_a_side_or_their_orders() -> None:
+    assert to_cancel(cancel("side=buy")) == ToCancel(side=Side.BUY)
+    assert to_cancel(cancel(body=b'{"side":"sell","product_id":"A-B"}')) == ToCancel((), "A-B", Side.SELL)
+    assert to_cancel(cancel(body=b'{"order_ids":["client:a","b"]}')) == ToCancel(("client:a", "b"))
+    for query, body in (("side=both", b""), ("side=buy", b'{"order_ids":["a"]}'), ("", b'{"order_ids":[]}')):
+        assert isinstance(to_cancel(cancel(query, body)), Refused)
 
 
 def test_a_cancel_whose_body_can_not_be_read_cancels_nothing() -> None:
     for body in (b"{", b'{"product_id":7}', b"[]"):
-        assert isinstance(product_to_cancel(cancel(body=body)), Refused)
+        assert isinstance(to_cancel(cancel(body=body)), Refused)
 
 
 def test_a_slash_is_the_same_product_and_the_same_request() -> None:

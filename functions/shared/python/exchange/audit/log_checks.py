@@ -2,7 +2,6 @@
 
 from exchange.audit.model import Finding, World, finding
 from exchange.messages import ChainCheck, Op, genesis_hash
-from exchange.orders.model import OrderStatus
 from exchange.settlement.model import Cursor
 
 
@@ -76,7 +75,7 @@ def accepted_is_published(world: World) -> Finding:
         for o in world.orders
         if o.product_id in whole and o.order_id not in placed
     ]
-    breaches += [f"order {o.order_id} is still pending" for o in world.orders if o.status is OrderStatus.PENDING]
+    breaches += [f"order {o.order_id} waits for an answer" for o in world.orders if o.unanswered]
     known = {order.order_id for order in world.orders}
     breaches += [f"order {order_id} is on the stream but was never accepted" for order_id in sorted(placed - known)]
     return finding("R6", "nothing accepted is lost", f"{len(world.orders)} orders, {len(placed)} published", breaches)

@@ -84,7 +84,10 @@ def trades_keep_limits(world: World) -> Finding:
     orders = {order.order_id: order for order in world.orders}
     trades = 0
     for product_id in world.products:
+        limits = _first_prices(world, product_id)
         for event in events_of(world, product_id):
+            if event.type == EventType.CHANGE and event.new_price:
+                limits[event.order_id] = event.new_price
             if event.type != EventType.MATCH:
                 continue
             trades += 1
@@ -92,13 +95,22 @@ def trades_keep_limits(world: World) -> Finding:
                 breaches.append(f"{product_id} trade {event.trade_id}: account {event.account_id} met itself")
             for order_id in (event.order_id, event.maker_order_id):
                 order = orders.get(order_id)
-                if order is None or _is_worse(event.price, order):
+                if order is None or _is_worse(event.price, order, limits.get(order_id, order.price_ticks)):
                     breaches.append(f"{product_id} trade {event.trade_id}: worse than order {order_id} allows")
     return finding("M3", "no fill beyond a limit, no self-trade", f"{trades} trades", breaches)
 
 
-def _is_worse(price_ticks: int, order: Order) -> bool:
-    limit = order.price_ticks if order.order_type is OrderType.LIMIT else order.cap_ticks
+def _first_prices(world: World, product_id: str) -> dict[int, int]:
+    """The prices that orders had before their first amend."""
+    prices: dict[int, int] = {}
+    for event in events_of(world, product_id):
+        if event.type == EventType.CHANGE and event.new_price:
+            prices.setdefault(event.order_id, event.old_price)
+    return prices
+
+
+def _is_worse(price_ticks: int, order: Order, limit_ticks: int) -> bool:
+    limit = limit_ticks if order.order_type is OrderType.LIMIT else order.cap_ticks
     if not limit:
         return False
     return price_ticks > limit if order.side is Side.BUY else price_ticks < limit

@@ -47,6 +47,11 @@ def from_uuid(text: str) -> int | None:
     return value >> 64 if value & (2**64 - 1) == _TAIL and (value >> 64) <= ID_MAX else None
 
 
+def hex_to_uuid(digits: str) -> str:
+    """Show 32 hexadecimal digits as UUID-shaped text."""
+    return str(uuid.UUID(hex=digits))
+
+
 def is_uuid(text: str) -> bool:
     """Whether `text` is shaped like a UUID, with or without dashes."""
     return _UUID.fullmatch(text.lower()) is not None

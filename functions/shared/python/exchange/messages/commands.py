@@ -75,7 +75,8 @@ class Command:
     Units:    price, stop_price, cap_price in ticks; size, display_size in lots; funds in tick x lot units (of a product
               whose lot is not 1/n of the base currency: in `quote_increment`/n units, see ProductSpec).
               `cap_price` is where a market buy by size stops as at the band's edge: its hold is counted with it.
-              `size` of an amend is the new total; with `expire_time_ns` it is refused from then on. `parameters` belongs to CONFIGURE, `rules_version` to RULES_VERSION.
+              `size` of an amend is the new total; with `expire_time_ns` it is refused from then on. `parameters`
+              belongs to CONFIGURE, `rules_version` to RULES_VERSION.
               `time_ns` is zero on the stream; the matcher stamps it with the record's arrival time.
               `oco_order_id` of a place names the live order it is paired with, `trail_amount` (ticks) how far behind
               the best trade its stop price follows.

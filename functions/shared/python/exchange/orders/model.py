@@ -1,8 +1,9 @@
 """An order's life after its acceptance: fills, reductions and its end, and the funds it holds until then.
 
 The rule of holds: a buy holds what its remainder can cost at worst, with the taker's fee on it; a sell holds its
-remainder. Fees are cumulative, `ceil(sum of rate x value)` over the whole order, so rounding costs a customer less than
-one unit an order and an order never costs more than its hold.
+remainder; an order with amends under way holds for the worst of all its terms (see `amends`). Fees are cumulative,
+`ceil(sum of rate x value)` over the whole order, so rounding costs a customer less than one unit an order and an order
+never costs more than its hold.
 """
 
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from exchange.instruments.model import PPM, Product
 from exchange.kernel.errors import require
 from exchange.kernel.money import divide_up
 from exchange.messages import OrderType, SelfTradePrevention, Side, StopKind, TimeInForce
+from exchange.orders.amends import APPLIED, Amend, all_answered, with_answer, worst_lots, worst_value
 
 
 class OrderStatus(StrEnum):
@@ -78,6 +80,13 @@ class Order:
     done_reason: str = ""
     cancel_reason: str = ""
     reject_reason: str = ""
+    amends: tuple[Amend, ...] = ()
+    version: int = 0  # counts the changes since acceptance: who writes an order writes over what was read
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether something sent to its market waits for an answer: the order itself, or an amend."""
+        return self.status is OrderStatus.PENDING or (self.live and any(amend.waits for amend in self.amends))
 
     @property
     def live(self) -> bool:
@@ -99,11 +108,11 @@ def worst_hold(order: Order, product: Product) -> int:
     if not order.live:
         return 0
     if order.side is Side.SELL:
-        return product.size_units(order.remaining_lots)
-    if order.funds:
-        cost = order.remaining_funds * product.units_per_tick_lot
-    else:
-        cost = product.value_units(order.price_ticks or order.cap_ticks, order.remaining_lots)
+        return product.size_units(worst_lots(order.remaining_lots, order.filled_lots, order.amends))
+    value = order.remaining_funds or worst_value(
+        order.remaining_lots, order.price_ticks or order.cap_ticks, order.filled_lots, order.amends
+    )
+    cost = value * product.units_per_tick_lot
     return cost + divide_up(order.fee_numerator + order.taker_ppm * cost, PPM) - order.fees_charged_units
 
 
@@ -193,6 +202,30 @@ def reduce_order(
     return replace(changed, hold_units=worst_hold(changed, product))
 
 
+def ask_amend(order: Order, product: Product, amend: Amend) -> Order:
+    """The order with one more amend under way, and what it must hold from now on."""
+    asked = replace(order, amends=(*order.amends, amend), version=order.version + 1)
+    return replace(asked, hold_units=worst_hold(asked, product))
+
+
+def apply_amend(order: Order, product: Product, amend_id: str, *, remaining_lots: int, price_ticks: int) -> Order:
+    """Apply an amend as its market did: what remains now, and the price where that changed (else 0)."""
+    changed = replace(
+        order,
+        size_lots=order.filled_lots + remaining_lots,
+        remaining_lots=remaining_lots,
+        price_ticks=price_ticks or order.price_ticks,
+        amends=with_answer(order.amends, amend_id, APPLIED),
+    )
+    return replace(changed, hold_units=worst_hold(changed, product))
+
+
+def refuse_amend(order: Order, product: Product, amend_id: str, reason: str) -> Order:
+    """An amend that its market refused: its terms can't come to hold any more."""
+    changed = replace(order, amends=with_answer(order.amends, amend_id, reason))
+    return replace(changed, hold_units=worst_hold(changed, product))
+
+
 def end_order(
     order: Order,
     *,
@@ -212,4 +245,6 @@ def end_order(
         done_reason=done_reason,
         cancel_reason=cancel_reason,
         reject_reason=reject_reason,
+        # After its end no market knows it: that is what every amend still under way will be told.
+        amends=all_answered(order.amends, "unknown_order"),
     )

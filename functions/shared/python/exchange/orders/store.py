@@ -9,12 +9,14 @@ from dataclasses import fields
 from typing import Any
 
 from pynamodb.attributes import UnicodeAttribute
+from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 
 from exchange.aws.dynamodb import UnitsAttribute, reading
 from exchange.messages import OrderType, SelfTradePrevention, Side, StopKind, TimeInForce
+from exchange.orders.amends import amends_text, parse_amends
 from exchange.orders.model import Fill, Liquidity, Order, OrderStatus, created_key
 
 PENDING_BUCKETS = 4
@@ -43,7 +45,7 @@ class OpenByAccountIndex(GlobalSecondaryIndex[Any]):
 
 
 class PendingIndex(GlobalSecondaryIndex[Any]):
-    """Orders that no engine event has answered yet, by creation: what the sweeper looks at."""
+    """Orders of which something waits for its market's answer, by creation: what the sweeper looks at."""
 
     class Meta:
         index_name = "pending"
@@ -97,6 +99,8 @@ class OrderItem(Model):
     done_reason = UnicodeAttribute(null=True)
     cancel_reason = UnicodeAttribute(null=True)
     reject_reason = UnicodeAttribute(null=True)
+    amends = UnicodeAttribute(null=True)
+    version = UnitsAttribute(null=True)
 
     by_account = ByAccountIndex()
     open_by_account = OpenByAccountIndex()
@@ -131,12 +135,14 @@ _ENUMS: dict[str, Any] = {
     "self_trade_prevention": SelfTradePrevention,
     "status": OrderStatus,
     "post_only": bool,
+    "amends": parse_amends,
 }
 _FIELDS = tuple(field.name for field in fields(Order))
 _KEYS_OF_LIFE = ("open_account_id", "pending_bucket")
 # What can change after acceptance, and so what an update writes.
 _CHANGING = (
     "price_ticks",
+    "size_lots",
     "status",
     "remaining_lots",
     "remaining_funds",
@@ -151,6 +157,8 @@ _CHANGING = (
     "done_reason",
     "cancel_reason",
     "reject_reason",
+    "amends",
+    "version",
 )
 
 
@@ -161,11 +169,13 @@ def order_item(order: Order) -> OrderItem:
     item.order_id, item.account_id, item.created_key = order.order_id, order.account_id, created_key(order)
     item.maker_ppm, item.taker_ppm = order.maker_ppm, order.taker_ppm
     item.open_account_id = order.account_id if order.live else None
-    item.pending_bucket = order.order_id % PENDING_BUCKETS if order.status is OrderStatus.PENDING else None
+    item.pending_bucket = order.order_id % PENDING_BUCKETS if order.unanswered else None
     return item
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return amends_text(value)
     return str(value) if isinstance(value, str) else int(value)
 
 
@@ -180,7 +190,7 @@ def order_from(item: OrderItem) -> Order:
 
 
 def order_changes(before: Order, after: Order) -> list[Action]:
-    """The update that takes an order's item from one state to the next."""
+    """The update that takes an order's item from one state to the next; none where nothing has changed."""
     actions: list[Action] = []
     for name in _CHANGING:
         if getattr(before, name) != getattr(after, name):
@@ -189,9 +199,22 @@ def order_changes(before: Order, after: Order) -> list[Action]:
             actions.append(attribute.remove() if value in (0, "") else attribute.set(value))
     if before.live and not after.live:
         actions.append(OrderItem.open_account_id.remove())
-    if before.status is OrderStatus.PENDING and after.status is not OrderStatus.PENDING:
+    if before.unanswered and not after.unanswered:
         actions.append(OrderItem.pending_bucket.remove())
+    elif after.unanswered and not before.unanswered:
+        actions.append(OrderItem.pending_bucket.set(after.order_id % PENDING_BUCKETS))
     return actions
+
+
+def still(order: Order) -> Condition:
+    """That an order's item is as it was read."""
+    # An item that is not there has no version either, and an update would make one.
+    same: Condition = (
+        OrderItem.version == order.version
+        if order.version
+        else OrderItem.order_id.exists() & OrderItem.version.does_not_exist()
+    )
+    return same
 
 
 def fill_key(product_id: str, trade_id: int) -> str:
@@ -266,13 +289,13 @@ class OrderStore:
         return self.orders(ids)
 
     def pending_since(self, before_ns: int, *, limit: int) -> list[Order]:
-        """Orders accepted before a time that no engine event has answered yet, oldest first in each bucket."""
+        """Orders accepted before a time of which something waits for an answer, oldest first in each bucket."""
         ids: list[int] = []
         for bucket in range(PENDING_BUCKETS):
             older = OrderItem.created_key < f"{before_ns:020d}"
             with reading():
                 ids += [item.order_id for item in OrderItem.pending.query(bucket, older, limit=limit)]
-        return [order for order in self.orders(ids) if order.status is OrderStatus.PENDING]
+        return [order for order in self.orders(ids) if order.unanswered]
 
     def orders_of_trades(
         self, account_id: int, trades: Iterable[tuple[str, int, bool]]

@@ -34,6 +34,7 @@ STATUS: Mapping[Code, int] = {
     Code.API_KEY_NOT_FOUND: 404,
     Code.USER_NOT_FOUND: 404,
     Code.RATE_LIMITED: 429,
+    Code.ORDER_AMENDS_WAITING: 429,
     Code.SERVICE_UNAVAILABLE: 503,
     Code.OUTCOME_UNKNOWN: 504,
     Code.INTERNAL_ERROR: 500,
@@ -112,7 +113,7 @@ def _response(answer: Any, request_id: str, told: Mapping[str, str]) -> Response
         answer = Reply(
             {"message": answer.message, "code": answer.code.value, "request_id": request_id},
             status=STATUS.get(answer.code, 400),
-            headers={"Retry-After": "1"} if answer.code in {Code.RATE_LIMITED, Code.SERVICE_UNAVAILABLE} else {},
+            headers={"Retry-After": "1"} if STATUS.get(answer.code) in {429, 503} else {},
         )
     reply = answer if isinstance(answer, Reply) else Reply(answer)
     headers = {"Content-Type": "application/json", "Cache-Control": "no-store", "X-Request-Id": request_id}

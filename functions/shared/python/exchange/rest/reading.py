@@ -24,13 +24,15 @@ class _MalformedError(ValueError):
     """Not the JSON we read; the message says why."""
 
 
-def read_body(model: type[BodyModel], body: bytes, *, tolerate: frozenset[str] = frozenset()) -> BodyModel | Refused:
+def read_body(
+    model: type[BodyModel], body: bytes, *, tolerate: frozenset[str] = frozenset(), bytes_max: int = BODY_BYTES_MAX
+) -> BodyModel | Refused:
     """Read a JSON object as `model`; `tolerate` names fields that clients send and nobody needs.
 
     Refuses:  REQUEST_TOO_LARGE, REQUEST_MALFORMED, REQUEST_FIELD_UNKNOWN, REQUEST_FIELD_INVALID (in this order).
     """
-    if len(body) > BODY_BYTES_MAX:
-        return Refused(Code.REQUEST_TOO_LARGE, f"the body is {len(body)} bytes; send at most {BODY_BYTES_MAX}")
+    if len(body) > bytes_max:
+        return Refused(Code.REQUEST_TOO_LARGE, f"the body is {len(body)} bytes; send at most {bytes_max}")
     try:
         fields = _parse_object(body)
     except (ValueError, RecursionError) as error:

@@ -10,7 +10,7 @@ from exchange.instruments.model import PPM, TICKS_MAX, VALUE_MAX, Product, Produ
 from exchange.kernel.errors import Code, Refused
 from exchange.kernel.money import DecimalError, DecimalTooPreciseError, divide_down, divide_up
 from exchange.messages import OrderType, SelfTradePrevention, Side, StopKind, TimeInForce
-from exchange.orders.model import Order, accepted
+from exchange.orders.model import Order, OrderStatus, accepted
 
 # Without a band a market buy may pay this much over the best ask or its stop price.
 _CAP_WITHOUT_BAND_PPM = 100_000
@@ -113,7 +113,7 @@ class _Amounts:
 
 
 def _read_amounts(terms: OrderTerms, product: Product, taker_ppm: int) -> _Amounts | Refused:
-    size = _size_lots(terms, product)
+    size = _size_lots(terms.size, product)
     if isinstance(size, Refused):
         return size
     price = _price_ticks("price", terms.price, product)
@@ -133,9 +133,41 @@ def _read_amounts(terms: OrderTerms, product: Product, taker_ppm: int) -> _Amoun
     return _Amounts(size, price, stop_price, specified, funds)
 
 
-def refuse_size_above_max(order: Order, product: Product) -> Refused | None:
+def assess_amend(
+    order: Order, *, size: str, price: str, product: Product, market: MarketView
+) -> tuple[int, int] | Refused:
+    """The new total size in lots and the new price in ticks (0: as it is) that a live order may be given.
+
+    Refuses:  RISK_TRADING_DISABLED, REQUEST_FIELD_INVALID, RISK_SIZE_*, RISK_PRICE_*, RISK_PRICE_OUT_OF_BAND,
+              RISK_FUNDS_TOO_LARGE (in this order).
+    """
+    if product.status in {ProductStatus.HALTED, ProductStatus.CANCEL_ONLY}:
+        return Refused(Code.RISK_TRADING_DISABLED, f"{product.product_id} takes no amends now; cancels work")
+    if order.funds:
+        return Refused(Code.REQUEST_FIELD_INVALID, "size: an order by funds has no size to amend; cancel it")
+    if price and order.order_type is OrderType.MARKET:
+        return Refused(Code.REQUEST_FIELD_INVALID, "price: a market order takes no price; leave it out")
+    lots = _size_lots(size, product)
+    if isinstance(lots, Refused):
+        return lots
+    if lots <= order.filled_lots:
+        filled = product.format_size(order.filled_lots)
+        return Refused(Code.RISK_SIZE_TOO_SMALL, f"size is too small: {filled} is filled already; or cancel the order")
+    ticks = _price_ticks("price", price, product)
+    if isinstance(ticks, Refused):
+        return ticks
+    if ticks and order.status is not OrderStatus.ACTIVE and ticks != order.price_ticks:
+        refusal = _refuse_band(order.side, ticks, product, market)
+        if refusal:
+            return refusal
+    if max(ticks or order.price_ticks, order.cap_ticks, 1) * lots > VALUE_MAX:
+        return Refused(Code.RISK_FUNDS_TOO_LARGE, "the order's value would be too large for one order; split it")
+    return lots, ticks
+
+
+def refuse_size_above_max(size_lots: int, product: Product) -> Refused | None:
     """The last check: told only to those who could have paid."""
-    if order.size_lots > product.size_max_lots:
+    if size_lots > product.size_max_lots:
         limit = product.format_size(product.size_max_lots)
         return Refused(Code.RISK_SIZE_TOO_LARGE, f"size is too large: the most is {limit} {product.base.asset_id}")
     return None
@@ -177,14 +209,14 @@ def _refuse_status(terms: OrderTerms, product: Product) -> Refused | None:
     return None
 
 
-def _size_lots(terms: OrderTerms, product: Product) -> int | Refused:
-    if not terms.size:
+def _size_lots(text: str, product: Product) -> int | Refused:
+    if not text:
         return 0
     least = product.format_size(product.size_min_lots)
     try:
-        lots = product.parse_size(terms.size)
+        lots = product.parse_size(text)
     except DecimalTooPreciseError:
-        if _below(terms.size, product):
+        if _below(text, product):
             return Refused(Code.RISK_SIZE_TOO_SMALL, f"size is too small: the least is {least} {product.base.asset_id}")
         step = product.format_size(1)
         return Refused(

@@ -24,6 +24,7 @@ from exchange.ledger.model import (
 )
 from exchange.messages import (
     ChainCheck,
+    ChangeReason,
     CommandResult,
     DoneReason,
     Event,
@@ -35,7 +36,17 @@ from exchange.messages import (
     genesis_hash,
     reason_name,
 )
-from exchange.orders.model import Fill, Liquidity, Order, OrderStatus, end_order, fill_order, reduce_order
+from exchange.orders.model import (
+    Fill,
+    Liquidity,
+    Order,
+    OrderStatus,
+    apply_amend,
+    end_order,
+    fill_order,
+    reduce_order,
+    refuse_amend,
+)
 
 PART_ITEMS_MAX = 100
 # The most that one event can add to a part: a match touches 2 orders, 2 fills, 4 balances and the fee account.
@@ -55,7 +66,7 @@ class Commit(Enum):
     """What became of a part."""
 
     DONE = auto()
-    STALE = auto()  # the cursor is elsewhere: somebody settled this, or an earlier try of ours did
+    STALE = auto()  # the cursor is elsewhere (somebody settled this), or an order is (its owner asked for an amend)
     CONFLICT = auto()  # another transaction held one of the items; nothing happened
 
 
@@ -92,9 +103,14 @@ class Part:
     movements: Movements
 
     @property
+    def changed_orders(self) -> tuple[tuple[Order, Order], ...]:
+        """The orders that it changes."""
+        return tuple((before, after) for before, after in self.orders if before != after)
+
+    @property
     def items(self) -> int:
         """How many items the transaction has."""
-        return 1 + (self.batch is not None) + len(self.orders) + len(self.fills) + len(self.movements.moving())
+        return 1 + (self.batch is not None) + len(self.changed_orders) + len(self.fills) + len(self.movements.moving())
 
 
 def journal_partition(product_id: str) -> str:
@@ -203,12 +219,16 @@ class _Draft:
                 self._set_status(event, OrderStatus.OPEN)
             case EventType.ACTIVATE:
                 self._set_status(event, OrderStatus.ACTIVE)
+            case EventType.CHANGE if event.reason == ChangeReason.AMEND:
+                self._amended(result, event)
             case EventType.CHANGE:
                 self._change(event)
             case EventType.DONE:
                 self._done(event)
             case EventType.REJECTED if result.op in _PLACING and event.reason != RejectReason.DUPLICATE_ORDER_ID:
                 self._rejected(event)
+            case EventType.REJECTED if result.op == Op.AMEND and event.order_id in self._book:
+                self._amend_refused(result, event)
             case _:
                 pass  # received, triggered, phase, auction and refused cancels move no money
 
@@ -229,6 +249,9 @@ class _Draft:
                 entries=self._entries,
             )
             head = Head(batch.number, batch.hash())
+        for order_id, before in self._before.items():
+            if self._book[order_id] != before:
+                self._book[order_id] = replace(self._book[order_id], version=before.version + 1)
         part = Part(
             product_id=self.product.product_id,
             before=self.cursor,
@@ -252,9 +275,7 @@ class _Draft:
         self._book[before.order_id] = after
         movement = self._movements.of(customer_account(before.account_id), before.hold_asset(self.product))
         freed = before.hold_units - after.hold_units
-        require(
-            freed >= spent or before.hold_units < after.hold_units, f"order {before.order_id} cost more than its hold"
-        )
+        require(freed >= spent, f"order {before.order_id} cost more than its hold")
         movement.held -= freed
         movement.available += freed - spent
         movement.open_orders -= before.live and not after.live
@@ -273,6 +294,21 @@ class _Draft:
             price_ticks=event.new_price,
         )
         self._replace(order, changed)
+
+    def _amended(self, result: CommandResult, event: Event) -> None:
+        order = self._order(event.order_id)
+        amended = apply_amend(
+            order,
+            self.product,
+            result.command_id.hex(),
+            remaining_lots=event.new_size,
+            price_ticks=event.new_price,
+        )
+        self._replace(order, amended)
+
+    def _amend_refused(self, result: CommandResult, event: Event) -> None:
+        order = self._order(event.order_id)
+        self._replace(order, refuse_amend(order, self.product, result.command_id.hex(), reason_name(event)))
 
     def _done(self, event: Event) -> None:
         order = self._order(event.order_id)

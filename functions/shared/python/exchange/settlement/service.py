@@ -12,7 +12,8 @@ from exchange.orders.model import Order
 from exchange.settlement.model import Commit, Cursor, Part, fresh_results, order_ids, plan_parts
 
 CONFLICTS_MAX = 12
-REPLANS_MAX = 8
+# A part is planned anew for each amend that its orders' owners ask for meanwhile; each order may have few under way.
+REPLANS_MAX = 64
 ORDERS_PER_PLAN_MAX = 5_000
 
 
@@ -69,11 +70,11 @@ def settle(
         if all(_commit(part, done, store, pause) for part in parts):
             done.events += sum(len(result.events) for result in results)
             return done
-    raise UnavailableError(f"{product.product_id}: the cursor moved {REPLANS_MAX} times under us")
+    raise UnavailableError(f"{product.product_id}: cursor or orders moved {REPLANS_MAX} times under us")
 
 
 def _commit(part: Part, done: Settled, store: SettlementStore, pause: Callable[[int], None]) -> bool:
-    """Commit a part, waiting out conflicts; False where the cursor has moved and all must be planned anew."""
+    """Commit a part, waiting out conflicts; False where cursor or orders have moved and all must be planned anew."""
     for attempt in range(CONFLICTS_MAX):
         outcome = store.commit(part)
         if outcome is Commit.DONE:

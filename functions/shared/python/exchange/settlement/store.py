@@ -13,7 +13,7 @@ from exchange.kernel.errors import require
 from exchange.ledger.model import Head
 from exchange.ledger.store import append_batch, move_balances
 from exchange.orders.model import Order
-from exchange.orders.store import OrderItem, OrderStore, fill_item, order_changes
+from exchange.orders.store import OrderItem, OrderStore, fill_item, order_changes, still
 from exchange.settlement.model import Commit, Cursor, Part
 
 
@@ -100,16 +100,16 @@ def _step_cursor(transaction: TransactWrite, part: Part) -> None:
 
 
 def _change_orders(transaction: TransactWrite, part: Part) -> None:
-    for before, after in part.orders:
+    for before, after in part.changed_orders:
         actions = order_changes(before, after)
-        if actions:
-            item = OrderItem(before.order_id)
-            transaction.update(item, actions=actions, condition=OrderItem.order_id.exists())
+        transaction.update(OrderItem(before.order_id), actions=actions, condition=still(before))
 
 
 def _failed(part: Part, codes: Sequence[str]) -> Commit:
-    # PynamoDB sends puts first, in the order they were saved: the cursor is the first item.
-    if codes[0] == "ConditionalCheckFailed":
+    # PynamoDB sends puts first, in the order they were saved (cursor, journal, fills), then updates: orders, balances.
+    first_order = 1 + (part.batch is not None) + len(part.fills)
+    orders = codes[first_order : first_order + len(part.changed_orders)]
+    if "ConditionalCheckFailed" in {codes[0], *orders}:
         return Commit.STALE
     if any(code in {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"} for code in codes):
         return Commit.CONFLICT

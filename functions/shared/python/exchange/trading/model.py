@@ -2,29 +2,40 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
 from exchange.instruments.model import Product
 from exchange.kernel.clock import iso_utc
-from exchange.kernel.ids import command_id_for, from_uuid, is_uuid, order_id_for, to_uuid
+from exchange.kernel.errors import Refused
+from exchange.kernel.ids import command_id_for, from_uuid, hex_to_uuid, is_uuid, order_id_for, to_uuid
 from exchange.messages import Command, Op, OrderType, SelfTradePrevention, Side, StopKind
+from exchange.orders.amends import APPLIED, Amend
 from exchange.orders.model import Fill, Liquidity, Order, OrderStatus
 
 CLIENT_OID_PREFIX = "client:"
 
 
 class Acceptance(Enum):
-    """What became of the transaction that accepts an order."""
+    """What became of a transaction that accepts orders or an amend."""
 
     ACCEPTED = auto()
     ORDER_EXISTS = auto()
+    ORDER_MOVED = auto()  # it is not as it was read
     CUSTOMER_FROZEN = auto()
     KEY_REVOKED = auto()
     BALANCE_REFUSED = auto()  # too little available, or too many open orders
     CONFLICT = auto()  # somebody else's transaction held an item; nothing happened
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a transaction of orders, and which of them were there before."""
+
+    outcome: Acceptance
+    existing: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +90,19 @@ def place_command(order: Order) -> Command:
         stop_price=order.stop_price_ticks,
         cap_price=order.cap_ticks,
         expire_time_ns=order.expire_time_ns,
+    )
+
+
+def amend_command(order: Order, amend: Amend) -> Command:
+    """The command that amends an order: a function of what is stored, so the sweeper sends the very same."""
+    return Command(
+        op=Op.AMEND,
+        command_id=bytes.fromhex(amend.amend_id),
+        order_id=order.order_id,
+        account_id=order.account_id,
+        size=amend.size_lots,
+        price=amend.price_ticks,
+        expire_time_ns=amend.valid_until_ns,
     )
 
 
@@ -145,6 +169,23 @@ def order_json(order: Order, product: Product) -> dict[str, Any]:
     for name in ("done_reason", "cancel_reason", "reject_reason", "client_oid"):
         if getattr(order, name):
             shown[name] = getattr(order, name)
+    if order.amends:
+        shown["amends"] = [_amend_json(amend, product) for amend in order.amends]
+    return shown
+
+
+def _amend_json(amend: Amend, product: Product) -> dict[str, str]:
+    """One of the last amends of an order: what was asked, and what its market said."""
+    shown = {
+        "id": hex_to_uuid(amend.amend_id),
+        "created_at": iso_utc(amend.asked_at_ns),
+        "size": product.format_size(amend.size_lots),
+        "status": "pending" if amend.waits else "done" if amend.answer == APPLIED else "rejected",
+    }
+    if amend.price_ticks:
+        shown["price"] = product.format_price(amend.price_ticks)
+    if shown["status"] == "rejected":
+        shown["reject_reason"] = amend.answer
     return shown
 
 
@@ -164,6 +205,19 @@ def _asked_json(order: Order, product: Product) -> dict[str, Any]:
     return asked
 
 
+def refusal_json(refused: Refused, client_oid: str | None) -> dict[str, str]:
+    """An order of a batch that was refused. It stands in a 200, and so has no `message`."""
+    named = {"client_oid": client_oid} if client_oid else {}
+    return {**named, "status": "rejected", "reject_reason": refused.message, "code": refused.code.value}
+
+
+def trial_json(order: Order, product: Product) -> dict[str, Any]:
+    """What a dry run would have placed, and what it would hold."""
+    asset = product.quote if order.side is Side.BUY else product.base
+    shown = order_json(order, product)
+    return {**shown, "hold": asset.format(order.hold_units), "hold_currency": asset.asset_id}
+
+
 def fill_json(fill: Fill, product: Product) -> dict[str, Any]:
     """A fill as the trading API shows it: the account's own side of a trade."""
     return {
@@ -180,3 +234,12 @@ def fill_json(fill: Fill, product: Product) -> dict[str, Any]:
         "usd_volume": product.quote.format(fill.value_units) if product.quote.asset_id == "USD" else "",
         "created_at": iso_utc(fill.created_at_ns),
     }
+
+
+def holds_of(orders: Sequence[Order], product: Product) -> Mapping[str, tuple[int, int]]:
+    """What orders hold together and how many they are, by asset."""
+    sums: dict[str, tuple[int, int]] = {}
+    for order in orders:
+        units, count = sums.get(order.hold_asset(product), (0, 0))
+        sums[order.hold_asset(product)] = units + order.hold_units, count + 1
+    return sums

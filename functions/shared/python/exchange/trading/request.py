@@ -1,39 +1,50 @@
-"""The body of POST /orders, as stock clients send it."""
+"""The bodies of order entry, as stock clients send them, and our own."""
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from exchange.kernel.errors import Refused
+from exchange.kernel.errors import Code, Refused
 from exchange.messages import OrderType, SelfTradePrevention, Side, StopKind, TimeInForce
 from exchange.rest import ApiRequest, Body, read_body
 from exchange.risk.model import OrderTerms
 from exchange.trading.model import Intent, payload_hash
+from exchange.trading.placing import BATCH_ORDERS_MAX, Asked
 
 # Sent by clients and of no meaning here: the product decides the account, and there is no margin.
 TOLERATED = frozenset({"overdraft_enabled", "funding_amount", "profile_id"})
 _SECOND_NS = 1_000_000_000
 _LIFETIMES_NS = {"min": 60 * _SECOND_NS, "hour": 3_600 * _SECOND_NS, "day": 86_400 * _SECOND_NS}
 
+CANCELS_MAX = 100
+CLIENT_ID = r"^[A-Za-z0-9_.-]+$"
+
 Decimal = Annotated[str, Field(min_length=1, max_length=40)]
+ProductId = Annotated[str, Field(min_length=3, max_length=24)]
 
 
-class PlaceOrderBody(Body):
-    """POST /orders. Amounts are decimal text."""
+class BatchedOrderBody(Body):
+    """One order of a batch, whose product is the batch's. Amounts are decimal text."""
 
-    product_id: Annotated[str, Field(min_length=3, max_length=24)]
     side: Literal["buy", "sell"]
     type: Literal["limit", "market", "stop"] = "limit"
     price: Decimal | None = None
     size: Decimal | None = None
     funds: Decimal | None = None
-    client_oid: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")] | None = None
+    client_oid: Annotated[str, Field(min_length=1, max_length=64, pattern=CLIENT_ID)] | None = None
     stop: Literal["loss", "entry"] | None = None
     stop_price: Decimal | None = None
     time_in_force: Literal["GTC", "GTT", "IOC", "FOK"] = "GTC"
     cancel_after: Literal["min", "hour", "day"] | None = None
     post_only: bool = False
     stp: Literal["dc", "co", "cn", "cb"] = "dc"
+
+
+class PlaceOrderBody(BatchedOrderBody):
+    """POST /orders."""
+
+    product_id: ProductId
 
 
 def named(body: PlaceOrderBody) -> Intent:
@@ -46,23 +57,67 @@ def product_named(body: PlaceOrderBody) -> str:
     return body.product_id.replace("/", "-")
 
 
+class PlaceBatchBody(Body):
+    """POST /orders/batch: orders of one product."""
+
+    product_id: ProductId
+    orders: Annotated[list[BatchedOrderBody], Field(min_length=1, max_length=BATCH_ORDERS_MAX)]
+    all_or_none: bool = False
+
+
+def batch_asked(body: PlaceBatchBody) -> list[Asked]:
+    """The orders of a batch, each named and hashed as POST /orders would."""
+    alone = [PlaceOrderBody(**{"product_id": body.product_id, **order.model_dump()}) for order in body.orders]
+    return [(order_terms(order), named(order)) for order in alone]
+
+
+class AmendBody(Body):
+    """PUT /orders/{id}: the new total size, and the price where that changes."""
+
+    size: Decimal
+    price: Decimal | None = None
+    client_amend_id: Annotated[str, Field(min_length=1, max_length=64, pattern=CLIENT_ID)] | None = None
+
+
 class CancelBody(Body):
     """The body that stock clients sign with DELETE /orders; other fields mean nothing here."""
 
     model_config = ConfigDict(extra="ignore")
 
-    product_id: Annotated[str, Field(min_length=3, max_length=24)] | None = None
+    product_id: ProductId | None = None
+    order_ids: (
+        Annotated[list[Annotated[str, Field(max_length=80)]], Field(min_length=1, max_length=CANCELS_MAX)] | None
+    ) = None
+    side: Literal["buy", "sell"] | None = None
 
 
-def product_to_cancel(request: ApiRequest) -> str | Refused | None:
-    """The product that DELETE /orders names, in its query or its body; None for all of them."""
-    named_product = request.query("product_id")
-    if named_product is None and request.body:
-        body = read_body(CancelBody, request.body)
-        if isinstance(body, Refused):
-            return body
-        named_product = body.product_id
-    return named_product.replace("/", "-") if named_product else None
+@dataclass(frozen=True, slots=True)
+class ToCancel:
+    """What DELETE /orders names: single orders, or all of a product and a side (None: of every one)."""
+
+    order_ids: tuple[str, ...] = ()
+    product_id: str | None = None
+    side: Side | None = None
+
+
+def to_cancel(request: ApiRequest) -> ToCancel | Refused:
+    """What DELETE /orders names, in its query or its body.
+
+    Refuses:  what `read_body` refuses, REQUEST_FIELD_INVALID.
+    """
+    body = read_body(CancelBody, request.body) if request.body else CancelBody()
+    if isinstance(body, Refused):
+        return body
+    product_id, side = request.query("product_id") or body.product_id, request.query("side") or body.side
+    if side not in {None, "buy", "sell"}:
+        return Refused(Code.REQUEST_FIELD_INVALID, "side: give buy or sell, or leave it out for both")
+    if body.order_ids and side:
+        return Refused(Code.REQUEST_FIELD_INVALID, "side: it has no meaning beside order_ids; leave one of them out")
+    return ToCancel(
+        tuple(body.order_ids or ()),
+        product_id.replace("/", "-") if product_id else None,
+        Side[side.upper()] if side else None,
+    )
 
 
 def order_terms(body: PlaceOrderBody) -> OrderTerms:

@@ -1,27 +1,30 @@
-"""The use cases of order entry. An order is accepted when its item and its hold are written; the stream comes after.
+"""What the use cases of order entry share, and cancels. Placing is in `placing`, amending in `amending`.
+
+An order is accepted when its item and its hold are written; the stream comes after.
 
 A crash or a failed put between the two leaves the order `pending`; the sweeper sends the same command again. Nothing
 but an engine event ever releases a hold.
 """
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from exchange.fees.model import FeeSchedule
 from exchange.instruments.model import Product
 from exchange.kernel.clock import Clock
-from exchange.kernel.errors import Code, OutageError, Refused, UnavailableError
-from exchange.kernel.ids import order_id_for
+from exchange.kernel.errors import Code, Refused, UnavailableError
 from exchange.ledger.model import Balance
-from exchange.messages import Command
+from exchange.messages import Command, Side
 from exchange.orders.model import Fill, Order, OrderStatus, created_key
-from exchange.risk.model import MarketView, OrderTerms, Owner, assess, refuse_size_above_max
+from exchange.risk.model import MarketView
 from exchange.trading.model import (
     Acceptance,
-    Intent,
     Trader,
+    Verdict,
+    amend_command,
     cancel_all_command,
     cancel_commands,
     close_command,
@@ -40,8 +43,16 @@ CLOSED_WITH_ONE_CANCEL_MAX = 2_000
 class OrderEntry(Protocol):
     """Where orders are kept."""
 
-    def accept(self, order: Order, product: Product, trader: Trader) -> Acceptance:
-        """Write the order and its hold whole or not at all. Raises OutageError."""
+    def accept(self, orders: Sequence[Order], product: Product, trader: Trader) -> Verdict:
+        """Write orders of one product and their holds, all or none. Raises OutageError."""
+        ...
+
+    def amend(self, before: Order, after: Order, product: Product, trader: Trader) -> Acceptance:
+        """Write an order with one more amend and what it holds for that, or nothing. Raises OutageError."""
+        ...
+
+    def orders(self, order_ids: Iterable[int]) -> Sequence[Order]:
+        """Orders by id, read consistently; unknown ids are left out."""
         ...
 
     def order(self, order_id: int) -> Order | None:
@@ -52,6 +63,10 @@ class OrderEntry(Protocol):
         """One balance, read consistently."""
         ...
 
+    def balances_of(self, account_id: int) -> Sequence[Balance]:
+        """Every balance of an account, read consistently."""
+        ...
+
     def list_orders(
         self, account_id: int, *, live_only: bool, before_key: str | None, limit: int, after_key: str | None = None
     ) -> Sequence[Order]:
@@ -59,7 +74,7 @@ class OrderEntry(Protocol):
         ...
 
     def pending_since(self, before_ns: int, *, limit: int) -> Sequence[Order]:
-        """Orders that no engine event has answered since a time."""
+        """Orders accepted before a time of which something waits for an answer."""
         ...
 
 
@@ -84,80 +99,29 @@ class Desk:
     pause: Callable[[int], None]  # waits out the n-th conflict in a row
 
 
-def place_order(desk: Desk, trader: Trader, product_id: str, terms: OrderTerms, intent: Intent) -> Order | Refused:
-    """Check an order, hold the funds it may spend, and send it to its market.
+class Patience:
+    """Waits out other transactions on the same items, for as long as a customer may wait."""
 
-    The same client order id with the same payload answers with the first order.
-    Refuses:  PRODUCT_NOT_FOUND, what `risk.assess` refuses, RISK_INSUFFICIENT_FUNDS, RISK_SIZE_TOO_LARGE,
-              RISK_TOO_MANY_OPEN_ORDERS, ORDER_CLIENT_OID_REUSED, AUTH_INVALID, ACCOUNT_FROZEN.
-    Raises:   UnavailableError, and nothing has happened; OutcomeUnknownError, ask by client order id.
-    """
-    product = desk.products().get(product_id)
-    if product is None:
-        return Refused(Code.PRODUCT_NOT_FOUND, "Product not found")
-    fees = desk.fees(trader.account_id)
-    order_id = order_id_for(trader.account_id, intent.client_oid or uuid.uuid4().hex)
-    owner = Owner(trader.account_id, order_id, intent.client_oid, intent.payload_hash, fees.maker_ppm, fees.taker_ppm)
-    order = assess(terms, product, desk.market(product), owner, now_ns=desk.clock.now_ns())
-    if isinstance(order, Refused):
-        first = desk.entry.order(order_id) if intent.client_oid else None
-        return _first_order(first, intent.payload_hash) if first else order
-    too_large = refuse_size_above_max(order, product)
-    if too_large:
-        return _refuse_balance(desk, order, product) or too_large
-    accepted = _accept(desk, order, product, trader)
-    if accepted is order:
-        _send(desk, order)
-    return accepted
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._deadline_ns = desk.clock.now_ns() + CONFLICT_NS_MAX
+        self._conflicts = 0
+
+    def wait(self, reason: str) -> None:
+        """Wait before the next try. Raises UnavailableError, naming the reason, where the time is over."""
+        if self._conflicts >= CONFLICTS_MAX or self._desk.clock.now_ns() > self._deadline_ns:
+            raise UnavailableError(reason)
+        self._desk.pause(self._conflicts)
+        self._conflicts += 1
 
 
-def _accept(desk: Desk, order: Order, product: Product, trader: Trader) -> Order | Refused:
-    deadline_ns = desk.clock.now_ns() + CONFLICT_NS_MAX
-    for attempt in range(CONFLICTS_MAX):
-        outcome = desk.entry.accept(order, product, trader)
-        if outcome is not Acceptance.CONFLICT or desk.clock.now_ns() > deadline_ns:
-            break
-        desk.pause(attempt)
-    if outcome is Acceptance.ACCEPTED:
-        return order
-    if outcome is Acceptance.CONFLICT:
-        raise UnavailableError("the balance is busy with other orders")
-    if outcome is Acceptance.ORDER_EXISTS:
-        return _first_order(desk.entry.order(order.order_id), order.payload_hash)
+def refuse_caller(outcome: Acceptance) -> Refused | None:
+    """The refusal of one who may not trade any more; None where that was not the reason."""
     if outcome is Acceptance.KEY_REVOKED:
         return Refused(Code.AUTH_INVALID, "this API key has been revoked")
     if outcome is Acceptance.CUSTOMER_FROZEN:
         return Refused(Code.ACCOUNT_FROZEN, "this account is frozen; ask support")
-    refusal = _refuse_balance(desk, order, product)
-    if refusal:
-        return refusal
-    raise UnavailableError("the balance changed while the order was being placed")
-
-
-def _first_order(first: Order | None, payload_hash: str) -> Order | Refused:
-    if first is None:
-        raise UnavailableError("the first order under this client_oid can't be read now")
-    if first.payload_hash != payload_hash:
-        return Refused(Code.ORDER_CLIENT_OID_REUSED, "client_oid: another order has this id; choose a new one")
-    return first
-
-
-def _refuse_balance(desk: Desk, order: Order, product: Product) -> Refused | None:
-    balance = desk.entry.balance(order.account_id, order.hold_asset(product))
-    if balance.available < order.hold_units:
-        return Refused(Code.RISK_INSUFFICIENT_FUNDS, "Insufficient funds")
-    if balance.open_orders >= product.open_orders_max:
-        most = product.open_orders_max
-        return Refused(Code.RISK_TOO_MANY_OPEN_ORDERS, f"{most} orders are open on this balance; cancel some first")
     return None
-
-
-def _send(desk: Desk, order: Order) -> None:
-    """Publish an accepted order. A failure is no refusal: the order stands and the sweeper sends it."""
-    try:
-        desk.stream.send(order.product_id, [place_command(order)])
-    except OutageError:
-        return
 
 
 def find_order(desk: Desk, account_id: int, name: str) -> Order | Refused:
@@ -189,21 +153,65 @@ def cancel_order(desk: Desk, account_id: int, name: str) -> Order | Refused:
     return order
 
 
-def cancel_orders(desk: Desk, account_id: int, product_id: str | None) -> list[Order] | Refused:
+def cancel_named(desk: Desk, account_id: int, names: Sequence[str]) -> list[Order] | Refused:
+    """Ask the markets to cancel the named orders, a record each market; returns those that were seen live.
+
+    Refuses:  ORDER_ID_INVALID.
+    Raises:   OutageError: some of the cancels may have reached their markets; ask again.
+    """
+    order_ids = [order_id_named(account_id, name) for name in names]
+    if None in order_ids:
+        return Refused(Code.ORDER_ID_INVALID, "Invalid order id")
+    found = desk.entry.orders(dict.fromkeys(order_id for order_id in order_ids if order_id))
+    live = [order for order in found if order.account_id == account_id and order.live]
+    _send_cancels(desk, live)
+    return live
+
+
+def cancel_orders(
+    desk: Desk, account_id: int, product_id: str | None, side: Side | None = None
+) -> list[Order] | Refused:
     """Ask every market (or one) to cancel all that an account has there; returns what was seen live.
 
+    With a `side` only the orders of that side that were seen: others may be placed meanwhile.
     Refuses:  PRODUCT_NOT_FOUND.
     """
     if product_id is not None and product_id not in desk.products():
         return Refused(Code.PRODUCT_NOT_FOUND, "Product not found")
     live = all_live_orders(desk, account_id, product_id)
-    markets = [product_id] if product_id else sorted({order.product_id for order in live})
+    if side is not None:
+        of_side = [order for order in live if order.side is side]
+        _send_cancels(desk, of_side)
+        return of_side
     request_id = uuid.uuid4().hex
-    for market in markets:
+    for market in [product_id] if product_id else _markets(desk, account_id, live):
         unseen = [o for o in live if o.product_id == market and o.status is OrderStatus.PENDING]
         closing = [close_command(order, request_id) for order in unseen[:CLOSED_WITH_ONE_CANCEL_MAX]]
         desk.stream.send(market, [*closing, cancel_all_command(account_id, request_id)])
     return live
+
+
+def _send_cancels(desk: Desk, orders: Iterable[Order]) -> None:
+    request_id = uuid.uuid4().hex
+    by_product: dict[str, list[Command]] = {}
+    for order in orders:
+        by_product.setdefault(order.product_id, []).extend(cancel_commands(order, request_id))
+    for product_id, commands in sorted(by_product.items()):
+        for first in range(0, len(commands), CLOSED_WITH_ONE_CANCEL_MAX):
+            desk.stream.send(product_id, commands[first : first + CLOSED_WITH_ONE_CANCEL_MAX])
+
+
+def _markets(desk: Desk, account_id: int, live: Iterable[Order]) -> list[str]:
+    """Where an account has live orders. The list may be a moment old; the balances count without fail.
+
+    Where they count more than was listed, every market that can hold of that balance is one.
+    """
+    products = desk.products()
+    listed = Counter(order.hold_asset(products[order.product_id]) for order in live)
+    uncertain = {b.asset for b in desk.entry.balances_of(account_id) if b.open_orders != listed[b.asset]}
+    markets = {order.product_id for order in live}
+    markets |= {p.product_id for p in products.values() if uncertain & {p.base.asset_id, p.quote.asset_id}}
+    return sorted(markets)
 
 
 def all_live_orders(desk: Desk, account_id: int, product_id: str | None) -> list[Order]:
@@ -217,18 +225,22 @@ def all_live_orders(desk: Desk, account_id: int, product_id: str | None) -> list
 
 
 def sweep(entry: OrderEntry, stream: CommandStream, clock: Clock) -> int:
-    """Send again every order that has waited too long for its first event; returns how many.
+    """Send again every order and every amend that has waited too long for its answer; returns how many.
 
-    The command is the very same, so an engine that has seen it drops it.
+    The commands are the very same, so an engine that has seen them drops them.
     Raises:   OutageError; the next sweep sends the rest.
     """
     before_ns = clock.now_ns() - SWEEP_AGE_NS
     by_product: dict[str, list[Command]] = {}
     for order in entry.pending_since(before_ns, limit=SWEEP_ORDERS_MAX):
+        commands = by_product.setdefault(order.product_id, [])
         if order.status is OrderStatus.PENDING:
-            by_product.setdefault(order.product_id, []).append(place_command(order))
+            commands.append(place_command(order))
+        late = (amend for amend in order.amends if amend.waits and amend.asked_at_ns < before_ns)
+        commands += (amend_command(order, amend) for amend in late)
     for product_id, commands in sorted(by_product.items()):
-        stream.send(product_id, commands)
+        if commands:
+            stream.send(product_id, commands)
     return sum(len(commands) for commands in by_product.values())
 
 
