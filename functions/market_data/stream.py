@@ -1,4 +1,4 @@
-"""Executions stream -> book, ticker, trades, and the public WebSocket feed.
+"""Executions stream -> book, ticker, trades, and the WebSocket feed of each product, private `user` messages included.
 
 A batch that can't be folded whole raises, so that it comes again whole: what was committed is behind the cursor and
 costs nothing then.
@@ -11,13 +11,15 @@ from typing import Any
 
 from exchange.aws.dynamodb import bind, connection
 from exchange.aws.settings import EnvironmentSettings
-from exchange.feeds.sockets import Publisher
-from exchange.feeds.store import ConnectionStore, ManagementApi, bind_connections
+from exchange.feeds.gateway import ManagementApi
+from exchange.feeds.publishing import Publisher
+from exchange.feeds.store import ConnectionStore, bind_connections
 from exchange.instruments.catalogue import Catalogue
 from exchange.instruments.store import InstrumentItem, InstrumentStore
 from exchange.kernel.clock import SystemClock
 from exchange.market_data.service import MarketFold, StreamRecord
 from exchange.market_data.store import MarketDataWriter, bind_market_data
+from exchange.orders.store import OrderItem, OrderStore
 
 
 class Settings(EnvironmentSettings):
@@ -26,6 +28,7 @@ class Settings(EnvironmentSettings):
     instruments_table: str
     market_data_table: str
     connections_table: str
+    orders_table: str
     websocket_endpoint: str
 
 
@@ -36,8 +39,10 @@ def fold() -> MarketFold:
     bind(InstrumentItem, settings.instruments_table)
     bind_market_data(settings.market_data_table)
     bind_connections(settings.connections_table)
+    bind(OrderItem, settings.orders_table)
     catalogue = Catalogue(InstrumentStore(), SystemClock())
-    publisher = Publisher(ConnectionStore(), ManagementApi.at(settings.websocket_endpoint), catalogue)
+    pusher = ManagementApi.at(settings.websocket_endpoint)
+    publisher = Publisher(ConnectionStore(), pusher, catalogue, OrderStore())
     return MarketFold(MarketDataWriter(connection()), publisher)
 
 

@@ -180,6 +180,7 @@ class Laptop:
         parameters = {
             "Cloud": "local",
             "WebsocketEndpoint": websocket,
+            "ConnectionsPerAddress": "0",
             "BankWebhookUrl": f"{self.settings.rest_url}/v1/payments/bank/notifications",
             "OAuthCallbackUrls": f"{self.settings.rest_url}/app/callback",
             "PublicRequestsPerSecond": "0",  # Everybody here has one address.

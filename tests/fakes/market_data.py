@@ -1,11 +1,8 @@
 """A toy market that speaks the engine's events, and market data kept in memory."""
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-from exchange.feeds.model import Pushed, Subscription
 from exchange.instruments.model import Asset, Product, list_product
 from exchange.market_data.bars import MINUTES, Bar, Page, Scale, pages_held, pages_of_days
 from exchange.market_data.history import cut, decode_chunk, encode_chunk
@@ -250,7 +247,17 @@ class ToyMarket:
 
     def _say(self, event_type: EventType, **fields: int) -> None:
         self._sequence += 1
-        self._events.append(Event(event_type, self._sequence, self.now_ns, **fields))  # type: ignore[arg-type]
+        owners = {
+            name: self.owner(fields[order])
+            for name, order in (("account_id", "order_id"), ("maker_account_id", "maker_order_id"))
+            if order in fields
+        }
+        self._events.append(Event(event_type, self._sequence, self.now_ns, **fields, **owners))  # type: ignore[arg-type]
+
+    @staticmethod
+    def owner(order_id: int) -> int:
+        """Whose account an order is of: the odd ones are the first account's, the even ones the second's."""
+        return 1 if order_id % 2 else 2
 
     def _close(self, op: Op, order_id: int) -> None:
         command_id = self._sequence.to_bytes(16, "little")
@@ -401,59 +408,6 @@ class RecordingFeed:
     def publish(self, update: Update) -> None:
         """Remember it."""
         self.updates.append(update)
-
-
-class MemoryConnections:
-    """The connections table, in memory."""
-
-    def __init__(self) -> None:
-        self.rows: dict[str, set[Subscription]] = {}
-
-    def open(self, connection_id: str, now_ns: int) -> None:
-        """Remember a connection."""
-        self.rows[connection_id] = set()
-
-    def close(self, connection_id: str) -> None:
-        """Forget a connection and all its subscriptions."""
-        self.rows.pop(connection_id, None)
-
-    def subscriptions(self, connection_id: str) -> list[Subscription]:
-        """What a connection listens to."""
-        return sorted(self.rows.get(connection_id, ()), key=repr)
-
-    def subscribe(self, subscriptions: Sequence[Subscription]) -> None:
-        """Remember subscriptions."""
-        for subscription in subscriptions:
-            self.rows.setdefault(subscription.connection_id, set()).add(subscription)
-
-    def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
-        """Forget subscriptions."""
-        for subscription in subscriptions:
-            self.rows.get(subscription.connection_id, set()).discard(subscription)
-
-    def listeners(self, product_id: str) -> list[Subscription]:
-        """Every subscription to a product."""
-        return [one for name in self.rows for one in self.subscriptions(name) if one.product_id == product_id]
-
-
-class Inboxes:
-    """What connections were sent; those named in `gone` or `failing` take nothing."""
-
-    def __init__(self) -> None:
-        self.messages: dict[str, list[dict[str, Any]]] = {}
-        self.gone: set[str] = set()
-        self.failing: set[str] = set()
-
-    def push(self, messages: Mapping[str, Sequence[str]]) -> Pushed:
-        """Deliver, or not."""
-        for connection_id, texts in messages.items():
-            if connection_id not in self.gone | self.failing:
-                self.messages.setdefault(connection_id, []).extend(json.loads(text) for text in texts)
-        return Pushed(frozenset(self.gone & set(messages)), frozenset(self.failing & set(messages)))
-
-    def take(self, connection_id: str) -> list[dict[str, Any]]:
-        """The messages since last taken."""
-        return self.messages.pop(connection_id, [])
 
 
 class SteppingClock:

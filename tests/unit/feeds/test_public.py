@@ -5,6 +5,7 @@ from typing import Any
 from exchange.feeds.public import full_message, snapshot_message, ticker_message, update_messages
 from exchange.instruments.model import Product
 from exchange.kernel.ids import to_uuid
+from exchange.market_data.checksum import checksum
 from exchange.market_data.model import MarketState
 from exchange.market_data.ticker import Ticker
 from exchange.messages import Phase, Side
@@ -91,10 +92,15 @@ def test_snapshot_update_and_ticker(product: Product) -> None:
     assert snapshot_message(state, product) == head("snapshot", 11) | {
         "bids": [["99", "0.007"]],
         "asks": [["101", "0.004"]],
+        "checksum": checksum(state.book, product),
     }
     touched = {(Side.SELL, 10_100), (Side.BUY, 9_900), (Side.BUY, 9_800)}
     assert update_messages(state, touched, product) == [
-        head("l2update", 11) | {"changes": [["buy", "98", "0"], ["buy", "99", "0.007"], ["sell", "101", "0.004"]]}
+        head("l2update", 11)
+        | {
+            "changes": [["buy", "98", "0"], ["buy", "99", "0.007"], ["sell", "101", "0.004"]],
+            "checksum": checksum(state.book, product),
+        }
     ]
     assert ticker_message(Ticker.of(state), product) == head("ticker", 8) | {
         "price": "101",

@@ -5,15 +5,18 @@ from typing import Any
 import boto3
 import pytest
 from botocore.stub import Stubber
-from exchange.feeds.model import Subscription
-from exchange.feeds.sockets import Connections
-from exchange.feeds.store import ConnectionStore, ManagementApi
+from exchange.feeds.gateway import ManagementApi
+from exchange.feeds.model import Owner, Subscription
+from exchange.feeds.store import ConnectionStore
 
-from tests.fakes.market_data import EPOCH_NS, MemoryConnections
+from tests.fakes.feeds import MemoryConnections
+from tests.fakes.market_data import EPOCH_NS
+
+AnyConnections = MemoryConnections | ConnectionStore
 
 
 @pytest.fixture(params=["memory", "dynamodb"])
-def connections(request: pytest.FixtureRequest, tables: Any) -> Connections:
+def connections(request: pytest.FixtureRequest, tables: Any) -> AnyConnections:
     return MemoryConnections() if request.param == "memory" else ConnectionStore()
 
 
@@ -21,32 +24,116 @@ def one(channel: str, connection_id: str = "ann=", generation: str = "1") -> Sub
     return Subscription(connection_id, "ACME-USD", channel, generation)
 
 
-def test_subscriptions_are_found_by_connection_and_by_product(connections: Connections) -> None:
-    connections.open("ann=", EPOCH_NS)
-    connections.open("bob=", EPOCH_NS)
+def held(connections: AnyConnections) -> tuple[Subscription, ...]:
+    connection = connections.find("ann=")
+    assert connection is not None
+    assert connection.source_address == "203.0.113.9"
+    return connection.subscriptions
+
+
+def test_subscriptions_are_found_by_connection_and_by_product(connections: AnyConnections) -> None:
+    connections.open("ann=", "203.0.113.9", EPOCH_NS)
+    connections.open("bob=", "203.0.113.9", EPOCH_NS)
     connections.subscribe([one("full"), one("ticker")])
     connections.subscribe([one("full", "bob="), Subscription("bob=", "BTC-USD", "full", "2")])
-    assert set(connections.subscriptions("ann=")) == {one("full"), one("ticker")}
+    assert set(held(connections)) == {one("full"), one("ticker")}
     assert set(connections.listeners("ACME-USD")) == {one("full"), one("ticker"), one("full", "bob=")}
     assert connections.listeners("ETH-USD") == []
 
 
-def test_what_is_ended_is_no_longer_found(connections: Connections) -> None:
-    connections.open("ann=", EPOCH_NS)
+def test_what_is_ended_is_no_longer_found(connections: AnyConnections) -> None:
+    connections.open("ann=", "203.0.113.9", EPOCH_NS)
     connections.subscribe([one("full"), one("ticker")])
     connections.unsubscribe([one("full")])
     connections.unsubscribe([])
-    assert connections.subscriptions("ann=") == [one("ticker")]
+    assert held(connections) == (one("ticker"),)
     assert connections.listeners("ACME-USD") == [one("ticker")]
 
 
-def test_a_closed_connection_leaves_nothing_and_closing_again_is_harmless(connections: Connections) -> None:
-    connections.open("ann=", EPOCH_NS)
+def test_a_closed_connection_leaves_nothing_and_closing_again_is_harmless(connections: AnyConnections) -> None:
+    connections.open("ann=", "203.0.113.9", EPOCH_NS)
     connections.subscribe([one("full"), one("full", generation="2")])
     connections.close("ann=")
     connections.close("ann=")
-    assert connections.subscriptions("ann=") == []
+    assert connections.find("ann=") is None
     assert connections.listeners("ACME-USD") == []
+
+
+def test_topics_are_products_accounts_the_pulse_and_the_watch(connections: AnyConnections) -> None:
+    owner = Owner(7, "user-ann", "key", 5)
+    connections.open("ann=", "203.0.113.9", EPOCH_NS)
+    user = Subscription("ann=", "ACME-USD", "user", "1", owner)
+    balance = Subscription("ann=", "", "balance", "1", owner)
+    heartbeat, watch = one("heartbeat"), Subscription("ann=", "", "watch", "1", owner)
+    connections.subscribe([user, balance, heartbeat, watch])
+    assert connections.listeners("ACME-USD") == [user]
+    assert connections.listeners("@account:7") == [balance]
+    assert connections.listeners("@pulse") == [heartbeat]
+    assert connections.listeners("@watch") == [watch]
+
+
+def test_connections_of_an_address_are_counted_while_they_last(connections: AnyConnections) -> None:
+    for name in ("ann=", "bob=", "eve="):
+        connections.open(name, "203.0.113.9", EPOCH_NS)
+    connections.open("dan=", "203.0.113.10", EPOCH_NS)
+    assert connections.count_from("203.0.113.9", 2) == 2
+    connections.close("ann=")
+    assert connections.count_from("203.0.113.9", 9) == 2
+    assert connections.count_from("203.0.113.11", 9) == 0
+
+
+def test_of_two_frames_read_together_one_is_counted(connections: AnyConnections) -> None:
+    connections.open("ann=", "203.0.113.9", EPOCH_NS)
+    first = connections.find("ann=")
+    assert first is not None
+    assert connections.pace(first, EPOCH_NS + 1)
+    assert not connections.pace(first, EPOCH_NS + 1)
+    second = connections.find("ann=")
+    assert second is not None
+    assert connections.pace(second, EPOCH_NS + 2)
+
+
+def test_subscribing_on_a_connection_that_has_ended_leaves_nothing(connections: AnyConnections) -> None:
+    connections.open("ann=", "203.0.113.9", EPOCH_NS)
+    connections.close("ann=")
+    connections.subscribe([one("full")])
+    assert connections.find("ann=") is None
+    assert connections.listeners("ACME-USD") == []
+
+
+def test_the_pulse_that_began_last_goes_on(connections: AnyConnections) -> None:
+    assert connections.pulse() == ("", 0)
+    connections.start_pulse("first", EPOCH_NS)
+    connections.start_pulse("second", EPOCH_NS + 1_000_000_000)
+    connections.stop_pulse("first")
+    assert connections.pulse() == ("second", EPOCH_NS + 1_000_000_000)
+    connections.stop_pulse("second")
+    connections.stop_pulse("second")
+    assert connections.pulse() == ("", 0)
+
+
+def test_a_push_that_takes_too_long_leaves_the_rest_for_later_and_begins_elsewhere_next() -> None:
+    client = SlowClient()
+    api = ManagementApi(client, monotonic=client.now)
+    names = [f"c{number}" for number in range(40)]
+    pushed = api.push({name: ["1"] for name in names})
+    assert set(client.posted) | pushed.failed == set(names)
+    assert 0 < len(pushed.failed) < 40
+    assert not pushed.gone
+
+
+class SlowClient:
+    """Takes a second for every post."""
+
+    def __init__(self) -> None:
+        self.posted: list[str] = []
+
+    def now(self) -> float:
+        return float(len(self.posted))
+
+    def post_to_connection(self, *, ConnectionId: str, Data: bytes) -> None:  # noqa: N803 - boto3's names
+        assert Data == b"1"
+        self.posted.append(ConnectionId)
 
 
 @pytest.mark.parametrize(("code", "gone", "failed"), [("GoneException", 1, 0), ("LimitExceededException", 0, 1)])

@@ -4,21 +4,19 @@ import base64
 from typing import Any
 
 import pytest
-from exchange.feeds.store import ConnectionStore
 from exchange.instruments.model import Product
 from exchange.instruments.store import InstrumentStore
 from exchange.market_data.service import BatchError
 from exchange.market_data.store import MarketDataStore
 from exchange.messages import Side
 
-from functions.feeds import websocket
 from functions.market_data import stream
 from tests.fakes.market_data import ToyMarket
 
 
 @pytest.fixture(autouse=True)
 def _environment(tables: Any, product: Product, monkeypatch: pytest.MonkeyPatch) -> None:
-    for table in ("instruments", "market_data", "checkpoints", "connections"):
+    for table in ("instruments", "market_data", "checkpoints", "connections", "orders"):
         monkeypatch.setenv(f"{table.upper()}_TABLE", table)
     monkeypatch.setenv("WEBSOCKET_ENDPOINT", "https://sockets.example")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
@@ -26,7 +24,6 @@ def _environment(tables: Any, product: Product, monkeypatch: pytest.MonkeyPatch)
     InstrumentStore().save_asset(product.quote)
     InstrumentStore().save_product(product)
     stream.fold.cache_clear()
-    websocket.sockets.cache_clear()
 
 
 def kinesis(*datas: bytes) -> dict[str, Any]:
@@ -35,10 +32,6 @@ def kinesis(*datas: bytes) -> dict[str, Any]:
             {"kinesis": {"partitionKey": "ACME-USD", "data": base64.b64encode(data).decode()}} for data in datas
         ]
     }
-
-
-def socket(event_type: str, body: str | None = None) -> dict[str, Any]:
-    return {"requestContext": {"connectionId": "L0SM9cOFvHcCIhw=", "eventType": event_type}, "body": body}
 
 
 def test_a_batch_of_the_stream_ends_in_the_tables() -> None:
@@ -56,9 +49,3 @@ def test_a_gap_fails_the_invocation() -> None:
     with pytest.raises(BatchError, match="SequenceGapError"):
         stream.handler(kinesis(market.encoded(1)[1]), None)
     assert MarketDataStore().state("ACME-USD") is None
-
-
-def test_a_connection_comes_and_goes() -> None:
-    assert websocket.handler(socket("CONNECT"), None) == {"statusCode": 200}
-    assert ConnectionStore().subscriptions("L0SM9cOFvHcCIhw=") == []
-    assert websocket.handler(socket("DISCONNECT"), None) == {"statusCode": 200}

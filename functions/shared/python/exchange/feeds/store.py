@@ -1,32 +1,30 @@
-"""WebSocket connections in DynamoDB, and the way out to them through API Gateway's management API.
+"""WebSocket connections in DynamoDB.
 
-connection_id                                 channel     what
-{id}                                          -           a connection and the names of its subscriptions
-{id}#{product}#{channel}#{generation}         {product}   a subscription; by_channel finds a product's with one query
+connection_id                                 channel        what
+{id}                                          @address:{ip}  a connection and the names of its subscriptions
+{id}#{product}#{channel}#{generation}[#...]   {topic}        a subscription; by_channel finds a topic's with one query
+@pulse                                                       which run of the pulse goes on, and how long it means to
+
+What follows a generation is the owner of a private subscription: account, user, key, end.
 """
 
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from typing import Any, Final
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 from pynamodb.attributes import UnicodeAttribute, UnicodeSetAttribute
-from pynamodb.exceptions import DoesNotExist, PynamoDBException
+from pynamodb.exceptions import DoesNotExist, PynamoDBException, UpdateError
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 
-from exchange.aws.dynamodb import UnitsAttribute, bind, outage
-from exchange.feeds.model import Pushed, Subscription
+from exchange.aws.dynamodb import UnitsAttribute, bind, error_code, outage
+from exchange.feeds.model import PULSE_TOPIC, Connection, Owner, Subscription, address_topic
 
 CONNECTION_SECONDS_MAX: Final = 2 * 60 * 60  # API Gateway ends a connection after two hours.
-WORKERS_MAX: Final = 16
 _SECOND_NS: Final = 1_000_000_000
 
 
 class ByChannel(GlobalSecondaryIndex[Any]):
-    """Subscriptions by product."""
+    """Subscriptions by topic, and connections by address."""
 
     class Meta:
         index_name = "by_channel"
@@ -37,7 +35,7 @@ class ByChannel(GlobalSecondaryIndex[Any]):
 
 
 class ConnectionItem(Model):
-    """A connection, or one of its subscriptions."""
+    """A connection, one of its subscriptions, or the pulse."""
 
     class Meta:
         table_name = "connections"
@@ -46,7 +44,10 @@ class ConnectionItem(Model):
     channel = UnicodeAttribute(null=True)
     connected_at_ns = UnitsAttribute(null=True)
     expires_at = UnitsAttribute(null=True)
+    frames_until_ns = UnitsAttribute(null=True)
+    source_address = UnicodeAttribute(null=True)
     subscriptions = UnicodeSetAttribute(null=True)
+    run = UnicodeAttribute(null=True)
     by_channel = ByChannel()
 
 
@@ -58,9 +59,23 @@ def bind_connections(connections_table: str) -> None:
 class ConnectionStore:
     """Connections and their subscriptions, whose generation is a time in nanoseconds. Raises OutageError."""
 
-    def open(self, connection_id: str, now_ns: int) -> None:
+    def count_from(self, source_address: str, limit: int) -> int:
+        """How many connections an address has, counted up to `limit`."""
+        try:
+            found = ConnectionItem.by_channel.query(address_topic(source_address), limit=limit)
+            return sum(1 for _ in found)
+        except PynamoDBException as error:
+            raise outage(error) from error
+
+    def open(self, connection_id: str, source_address: str, now_ns: int) -> None:
         """Remember a connection."""
-        item = ConnectionItem(connection_id, connected_at_ns=now_ns, expires_at=_expiry(now_ns))
+        item = ConnectionItem(
+            connection_id,
+            channel=address_topic(source_address),
+            connected_at_ns=now_ns,
+            expires_at=_expiry(now_ns),
+            source_address=source_address,
+        )
         try:
             item.save()
         except PynamoDBException as error:
@@ -69,30 +84,60 @@ class ConnectionStore:
     def close(self, connection_id: str) -> None:
         """Forget a connection and all its subscriptions."""
         try:
-            for name in self._names(connection_id):
-                ConnectionItem(f"{connection_id}#{name}").delete()
-            ConnectionItem(connection_id).delete()
+            item = _item(connection_id)
+            with ConnectionItem.batch_write() as batch:
+                for name in sorted(item.subscriptions or ()) if item else ():
+                    batch.delete(ConnectionItem(f"{connection_id}#{name}"))
+                batch.delete(ConnectionItem(connection_id))
         except PynamoDBException as error:
             raise outage(error) from error
 
-    def subscriptions(self, connection_id: str) -> list[Subscription]:
-        """What a connection listens to, read consistently."""
+    def find(self, connection_id: str) -> Connection | None:
+        """A connection with all that it listens to, read consistently; None where it has ended."""
         try:
-            return [_subscription(f"{connection_id}#{name}") for name in self._names(connection_id)]
+            item = _item(connection_id)
         except PynamoDBException as error:
             raise outage(error) from error
+        if item is None:
+            return None
+        names = sorted(item.subscriptions or ())
+        return Connection(
+            connection_id,
+            item.source_address or "",
+            tuple(_subscription(f"{connection_id}#{name}") for name in names),
+            item.frames_until_ns or 0,
+        )
+
+    def pace(self, connection: Connection, frames_until_ns: int) -> bool:
+        """Count a frame; False where another frame of the same connection was counted since it was read."""
+        before = ConnectionItem.frames_until_ns == connection.frames_until_ns
+        condition = before if connection.frames_until_ns else ConnectionItem.frames_until_ns.does_not_exist()
+        try:
+            ConnectionItem(connection.connection_id).update(
+                actions=[ConnectionItem.frames_until_ns.set(frames_until_ns)],
+                condition=condition & ConnectionItem.connected_at_ns.exists(),
+            )
+        except UpdateError as error:
+            if error_code(error) == "ConditionalCheckFailedException":
+                return False
+            raise outage(error) from error
+        return True
 
     def subscribe(self, subscriptions: Sequence[Subscription]) -> None:
         """Remember subscriptions of one connection: first the names, so that closing it finds them all."""
         if not subscriptions:
             return
         try:
-            connection = ConnectionItem(subscriptions[0].connection_id)
-            connection.update(actions=[ConnectionItem.subscriptions.add({_name(one) for one in subscriptions})])
+            ConnectionItem(subscriptions[0].connection_id).update(
+                actions=[ConnectionItem.subscriptions.add({_name(one) for one in subscriptions})],
+                condition=ConnectionItem.connected_at_ns.exists(),
+            )
             with ConnectionItem.batch_write() as batch:
                 for one in subscriptions:
                     batch.save(_subscription_item(one))
         except PynamoDBException as error:
+            if error_code(error) == "ConditionalCheckFailedException":
+                return  # It has ended meanwhile.
             raise outage(error) from error
 
     def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
@@ -108,77 +153,68 @@ class ConnectionStore:
         except PynamoDBException as error:
             raise outage(error) from error
 
-    def listeners(self, product_id: str) -> list[Subscription]:
-        """Every subscription to a product."""
+    def listeners(self, topic: str) -> list[Subscription]:
+        """Every subscription to a topic."""
         try:
-            return [_subscription(item.connection_id) for item in ConnectionItem.by_channel.query(product_id)]
+            return [_subscription(item.connection_id) for item in ConnectionItem.by_channel.query(topic)]
         except PynamoDBException as error:
             raise outage(error) from error
 
-    @staticmethod
-    def _names(connection_id: str) -> list[str]:
+    def start_pulse(self, run: str, until_ns: int) -> None:
+        """Make a run of the pulse the one that goes on; whichever went before sees it and ends."""
         try:
-            item = ConnectionItem.get(connection_id, consistent_read=True)
-        except DoesNotExist:
-            return []
-        return sorted(item.subscriptions or ())
+            ConnectionItem(PULSE_TOPIC, run=run, expires_at=_seconds(until_ns)).save()
+        except PynamoDBException as error:
+            raise outage(error) from error
 
-
-class ManagementApi:
-    """Posts to connections, many at once and each connection's messages in order."""
-
-    def __init__(self, client: Any) -> None:
-        self._client = client
-
-    @classmethod
-    def at(cls, endpoint: str) -> "ManagementApi":
-        """The management API of the WebSocket API with this endpoint."""
-        config = Config(
-            connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1}, max_pool_connections=WORKERS_MAX
-        )
-        return cls(boto3.client("apigatewaymanagementapi", endpoint_url=endpoint, config=config))
-
-    def push(self, messages: Mapping[str, Sequence[str]]) -> Pushed:
-        """Send each connection its messages, in order; the first that fails ends a connection's."""
-        if len(messages) == 1:
-            outcomes = [self._push_one(*next(iter(messages.items())))]
-        else:
-            with ThreadPoolExecutor(WORKERS_MAX) as pool:
-                outcomes = list(pool.map(self._push_one, messages.keys(), messages.values()))
-        by_outcome = dict(zip(messages, outcomes, strict=True))
-        return Pushed(
-            gone=frozenset(name for name, outcome in by_outcome.items() if outcome == "gone"),
-            failed=frozenset(name for name, outcome in by_outcome.items() if outcome == "failed"),
-        )
-
-    def _push_one(self, connection_id: str, texts: Sequence[str]) -> str:
+    def stop_pulse(self, run: str) -> None:
+        """Say that this run has ended, unless another has begun."""
         try:
-            for text in texts:
-                self._client.post_to_connection(ConnectionId=connection_id, Data=text.encode())
-        except ClientError as error:
-            return "gone" if error.response.get("Error", {}).get("Code") == "GoneException" else "failed"
-        except BotoCoreError:
-            return "failed"
-        return "taken"
+            ConnectionItem(PULSE_TOPIC).delete(condition=ConnectionItem.run == run)
+        except PynamoDBException as error:
+            if error_code(error) != "ConditionalCheckFailedException":
+                raise outage(error) from error
+
+    def pulse(self) -> tuple[str, int]:
+        """The run that goes on and until when, in nanoseconds; empty and 0 where none does."""
+        try:
+            item = _item(PULSE_TOPIC)
+        except PynamoDBException as error:
+            raise outage(error) from error
+        return (item.run or "", (item.expires_at or 0) * _SECOND_NS) if item else ("", 0)
+
+
+def _item(connection_id: str) -> ConnectionItem | None:
+    try:
+        return ConnectionItem.get(connection_id, consistent_read=True)
+    except DoesNotExist:
+        return None
 
 
 def _expiry(begun_at_ns: int) -> int:
     """When DynamoDB may forget an item whose connection ended unseen: seconds since 1970."""
-    return begun_at_ns // _SECOND_NS + CONNECTION_SECONDS_MAX
+    return _seconds(begun_at_ns) + CONNECTION_SECONDS_MAX
+
+
+def _seconds(time_ns: int) -> int:
+    return time_ns // _SECOND_NS
 
 
 def _subscription_item(subscription: Subscription) -> ConnectionItem:
     return ConnectionItem(
         f"{subscription.connection_id}#{_name(subscription)}",
-        channel=subscription.product_id,
+        channel=subscription.topic,
         expires_at=_expiry(int(subscription.generation)),
     )
 
 
 def _name(subscription: Subscription) -> str:
-    return f"{subscription.product_id}#{subscription.channel}#{subscription.generation}"
+    name = f"{subscription.product_id}#{subscription.channel}#{subscription.generation}"
+    owner = subscription.owner
+    return f"{name}#{owner.account_id}#{owner.user_id}#{owner.key_id}#{owner.ends_at_ns}" if owner else name
 
 
 def _subscription(key: str) -> Subscription:
-    connection_id, product_id, channel, generation = key.split("#")
-    return Subscription(connection_id, product_id, channel, generation)
+    connection_id, product_id, channel, generation, *owned = key.split("#")
+    owner = Owner(int(owned[0]), owned[1], owned[2], int(owned[3])) if owned else None
+    return Subscription(connection_id, product_id, channel, generation, owner)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from exchange.kernel.errors import OutageError
 from exchange.market_data.model import Batch, FeedError, MarketState, PublicEvent, StaleStateError
-from exchange.messages import EventRecord, RecordError, Side, decode_events
+from exchange.messages import Event, EventRecord, RecordError, Side, decode_events
 
 
 class MarketWriter(Protocol):
@@ -26,11 +26,12 @@ class Update:
     """What a batch did to one market: the state after it, its events, the levels it touched.
 
     `is_continued` is false where the state before was read from the store, so that somebody else may have folded
-    what came before it.
+    what came before it. `said` are the same events as the engine said them: nothing of them is for the public.
     """
 
     state: MarketState
     events: Sequence[PublicEvent]
+    said: Sequence[Event]
     touched: frozenset[tuple[Side, int]]
     is_continued: bool
 
@@ -97,8 +98,19 @@ class MarketFold:
         events = [event for record in records for event in state.apply_record(record)]
         if state.sequence > begun_at:
             self._store.commit(Batch(state, begun_at, events, state.bars.take_pages()))
-            self._feed.publish(Update(state, events, state.book.take_touched(), is_continued))
+            said = _said(records, after=begun_at)
+            self._feed.publish(Update(state, events, said, state.book.take_touched(), is_continued))
         return state
+
+
+def _said(records: Sequence[EventRecord], *, after: int) -> list[Event]:
+    """Every event behind `after`, once, as the engine said it."""
+    said: list[Event] = []
+    for event in (event for record in records for result in record.results for event in result.events):
+        if event.sequence > after:
+            said.append(event)
+            after = event.sequence
+    return said
 
 
 def _by_product(records: Iterable[StreamRecord]) -> dict[str, list[bytes]]:

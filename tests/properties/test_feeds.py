@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 from itertools import count, islice
 from typing import Any
 
-from exchange.feeds.model import Subscription
-from exchange.feeds.sockets import Publisher, Sockets
+from exchange.feeds.model import Connection, Subscription
+from exchange.feeds.publishing import Publisher
+from exchange.feeds.sockets import Sockets
 from exchange.instruments.catalogue import Catalogue
 from exchange.market_data.model import MarketState
 from exchange.market_data.service import MarketFold, StreamRecord
@@ -14,15 +15,8 @@ from exchange.messages import Side
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.fakes.market_data import (
-    Inboxes,
-    Listing,
-    MemoryConnections,
-    MemoryMarkets,
-    SteppingClock,
-    ToyMarket,
-    acme,
-)
+from tests.fakes.feeds import CountingPulse, Inboxes, KnownKeys, MemoryBalances, MemoryConnections, MemoryOrders
+from tests.fakes.market_data import Listing, MemoryMarkets, SteppingClock, ToyMarket, acme
 
 SUBSCRIBE = json.dumps({"type": "subscribe", "product_ids": ["ACME-USD"], "channels": ["level2"]})
 ORDERS = st.lists(st.tuples(st.sampled_from(Side), st.integers(1, 6), st.integers(1, 9)), min_size=1, max_size=25)
@@ -53,17 +47,20 @@ class Interrupted:
         self._connections.unsubscribe(subscriptions)
         self._step()
 
-    def subscriptions(self, connection_id: str) -> list[Subscription]:
-        return self._connections.subscriptions(connection_id)
+    def find(self, connection_id: str) -> Connection | None:
+        return self._connections.find(connection_id)
 
-    def open(self, connection_id: str, now_ns: int) -> None:
-        self._connections.open(connection_id, now_ns)
+    def pace(self, connection: Connection, frames_until_ns: int) -> bool:
+        return self._connections.pace(connection, frames_until_ns)
+
+    def count_from(self, source_address: str, limit: int) -> int:
+        return self._connections.count_from(source_address, limit)
+
+    def open(self, connection_id: str, source_address: str, now_ns: int) -> None:
+        self._connections.open(connection_id, source_address, now_ns)
 
     def close(self, connection_id: str) -> None:
         self._connections.close(connection_id)
-
-    def listeners(self, product_id: str) -> list[Subscription]:
-        return self._connections.listeners(product_id)
 
 
 @settings(max_examples=150)
@@ -91,7 +88,7 @@ def check_follower(
         market.place(side, price, size)
     markets, connections, inboxes, clock = MemoryMarkets(), MemoryConnections(), Inboxes(), SteppingClock()
     catalogue = Catalogue(Listing(acme()), clock)
-    fold = MarketFold(markets, Publisher(connections, inboxes, catalogue))
+    fold = MarketFold(markets, Publisher(connections, inboxes, catalogue, MemoryOrders()))
     batches, steps = iter(market.encoded(1)), count()
 
     def fold_next() -> None:
@@ -100,7 +97,18 @@ def check_follower(
     for _ in range(batches_before):
         fold_next()
     between = Interrupted(markets, connections, lambda: fold_next() if is_interrupted(next(steps)) else None)
-    Sockets(between, inboxes, catalogue, between, clock).receive("ann", SUBSCRIBE)
+    connections.open("ann", "203.0.113.9", clock.now_ns())
+    sockets = Sockets(
+        connections=between,
+        pusher=inboxes,
+        catalogue=catalogue,
+        markets=between,
+        balances=MemoryBalances(),
+        credentials=KnownKeys(),
+        pulse=CountingPulse(),
+        clock=clock,
+    )
+    sockets.receive("ann", SUBSCRIBE)
     held = followed(inboxes.take("ann"))
     assert is_restless or held == displayed(markets.load("ACME-USD"))
     for data in batches:
