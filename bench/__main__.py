@@ -6,7 +6,7 @@ import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from bench import costs, laptop, load, machine
+from bench import costs, laptop, load, machine, market_data
 from bench.document import Measured, document
 
 CLIENTS = (1, 8, 16)
@@ -41,7 +41,8 @@ def main() -> None:
         phases = executor.submit(costs.count_apart, max(CLIENTS)).result()
     for phase in phases:
         print(f"a million times {phase.title}: {costs.dollars_a_million(phase):.2f} dollars", flush=True)
-    measured = Measured(described, runs, latencies, phases, options.orders, load.POLL_SECONDS)
+    rebuilt = market_data.measure()
+    measured = Measured(described, runs, latencies, phases, options.orders, load.POLL_SECONDS, rebuilt)
     options.output.write_text(document(measured), encoding="utf-8")
     print(f"Written: {options.output}")
 

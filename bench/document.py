@@ -6,6 +6,7 @@ from datetime import date
 
 from bench.costs import BILL, MILLION, Phase, dollars_a_million
 from bench.load import Run, median_of, percentile
+from bench.market_data import Rebuilt, section
 
 HEAD = """# Benchmarks
 
@@ -70,6 +71,7 @@ class Measured:
     phases: Sequence[Phase]
     orders: int
     poll_seconds: float
+    rebuilt: Rebuilt
 
 
 def document(measured: Measured) -> str:
@@ -80,6 +82,7 @@ def document(measured: Measured) -> str:
     parts.append(SPEED.format(runs=runs, orders=measured.orders, poll=poll))
     parts.append(_table(_speed(measured)))
     parts.append(_limits(measured))
+    parts.append(section(measured.rebuilt))
     parts.append(COST)
     parts.append(_table(_requests(measured.phases)))
     parts.append(CAPACITY)

@@ -5,6 +5,7 @@ import re
 from bench.costs import BILL, Phase, dollars_a_million
 from bench.document import Measured, document
 from bench.load import Run, percentile
+from bench.market_data import measure
 
 COUNTS = {
     "request ApiGateway.REST": 1.0,
@@ -32,8 +33,9 @@ def test_the_page_shows_medians_percentiles_and_a_bill_that_adds_up() -> None:
         Run(8, [0.010] * 9 + [0.100], [], 10 / rate, 10 / rate * 2, {"MiniStack": 0.9, "the edge": 0.1})
         for rate in (100, 150, 400)
     ]
-    page = document(Measured("a machine", {8: runs}, {8: [0.2] * 10}, PHASES, 10, 0.02))
+    page = document(Measured("a machine", {8: runs}, {8: [0.2] * 10}, PHASES, 10, 0.02, measure(commands=400)))
     assert "| 8 | 150 | 75 | 10 ms | 100 ms | 200 ms | 200 ms |" in page
+    assert re.search(r"\*\*[0-9,]+ events, [0-9,]+ trades and [0-9,]+ candles a second\*\*", page)
     assert "| write orders indexes | 3 | 3 | 3 | 3 |" in page
     assert "| **all write** | **13** |" in page
     lines = [float(text) for text in re.findall(r"^\| [A-Z][^|]+ \| [^|]+ \| \S+ = ([0-9.]+) \|", page, re.MULTILINE)]

@@ -192,6 +192,23 @@ def test_an_auction_shows_among_the_products(product: Product) -> None:
     assert questions.products() == [view]
 
 
+def test_the_best_prices_are_the_first_of_the_whole_book(product: Product) -> None:
+    market = ToyMarket(now_ns=MIDNIGHT_NS)
+    for price, size in ((9_900, 5), (9_900, 7), (9_800, 1)):
+        market.place(Side.BUY, price, size)
+    market.place(Side.SELL, 10_100, 3)
+    for phase in (Phase.CONTINUOUS, Phase.AUCTION):
+        market.enter(phase)
+        questions = asked(market, product, SettableClock(MIDNIGHT_NS))
+        top, whole = questions.book("ACME-USD", "1"), questions.book("ACME-USD", "2")
+        assert not isinstance(top, Refused)
+        assert not isinstance(whole, Refused)
+        assert (top["bids"], top["asks"]) == ([["99", "0.012", 2]], [["101", "0.003", 1]])
+        shared = ("sequence", "time", "auction_mode", "auction")
+        assert [top.get(name) for name in shared] == [whole.get(name) for name in shared]
+        assert (top["bids"], top["asks"]) == (whole["bids"][:1], whole["asks"][:1])
+
+
 def parsed(
     granularity: str | None = None, start: str | None = None, end: str | None = None, fill: str | None = None
 ) -> CandleQuery | Refused:

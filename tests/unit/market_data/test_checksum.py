@@ -57,9 +57,9 @@ def test_an_auction_clears_where_most_trades(
 def test_a_book_in_an_auction_tells_where_it_would_open(product: Product) -> None:
     state = MarketState.genesis("ACME-USD")
     state.book = book((Side.BUY, 10_200, 3_000), (Side.SELL, 10_000, 1_000))
-    assert "auction" not in book_view(state, product, depth=2, time_ns=0)
+    assert "auction" not in book_view(state, product, depth=3, time_ns=0)
     state.phase = Phase.AUCTION
-    view = book_view(state, product, depth=1, time_ns=0)
+    view = book_view(state, product, depth=2, time_ns=0)
     assert view["auction_mode"] is True
     assert view["auction"] == {
         "auction_state": "collection",
@@ -73,7 +73,7 @@ def test_a_book_in_an_auction_tells_where_it_would_open(product: Product) -> Non
         "timestamp": "1970-01-01T00:00:00.000000Z",
     }
     state.book = book((Side.BUY, 9_900, 3_000))
-    assert book_view(state, product, depth=1, time_ns=0)["auction"] == {
+    assert book_view(state, product, depth=2, time_ns=0)["auction"] == {
         "auction_state": "collection",
         "can_open": "no",
         "best_bid_price": "99",

@@ -53,7 +53,7 @@ def rows(client: Any) -> dict[str, Any]:
 
 
 def test_what_the_fold_wrote_is_what_the_log_says() -> None:
-    datas = busy().encoded(4)
+    datas = busy().encoded(9)
     fold_of(datas)
     outcome = compare(NAME, log_of(datas), MarketDataRewriter(connection()))
     assert outcome.differences == []
@@ -64,7 +64,7 @@ def test_what_the_fold_wrote_is_what_the_log_says() -> None:
 
 def test_a_rebuild_ends_in_equal_items_whatever_was_broken(tables: Any) -> None:
     market = busy()
-    datas, store = market.encoded(4), MarketDataRewriter(connection())
+    datas, store = market.encoded(9), MarketDataRewriter(connection())
     fold_of(datas)
     before, events = rows(tables), store.events(NAME, first=1, last=10**6)
     book = TickerItem.get(NAME, "ticker")
@@ -90,7 +90,7 @@ def test_a_rebuild_ends_in_equal_items_whatever_was_broken(tables: Any) -> None:
 
 
 def test_a_market_that_was_lost_is_found_missing_and_made_anew(tables: Any) -> None:
-    datas, store = busy().encoded(4), MarketDataRewriter(connection())
+    datas, store = busy().encoded(9), MarketDataRewriter(connection())
     fold_of(datas)
     before = rows(tables)
     for model in (TickerItem, BookItem):
@@ -102,7 +102,7 @@ def test_a_market_that_was_lost_is_found_missing_and_made_anew(tables: Any) -> N
 
 
 def test_a_fold_that_holds_a_state_from_before_the_rebuild_goes_on_from_after_it() -> None:
-    datas, store = busy().encoded(4), MarketDataRewriter(connection())
+    datas, store = busy().encoded(9), MarketDataRewriter(connection())
     half = len(datas) // 2
     fold = fold_of(datas[:half])
     rebuild(NAME, log_of(datas[:half]), store)
@@ -131,7 +131,7 @@ def test_a_rebuild_catches_up_with_trading_that_goes_on() -> None:
 
 
 def test_a_market_that_never_rests_is_not_compared() -> None:
-    datas, store = busy().encoded(4), MarketDataRewriter(connection())
+    datas, store = busy().encoded(8), MarketDataRewriter(connection())
     fold, position = fold_of(datas[:1]), iter(range(1, 100))
 
     def log() -> list[EventRecord]:
@@ -143,7 +143,7 @@ def test_a_market_that_never_rests_is_not_compared() -> None:
 
 
 def test_a_log_that_lost_its_beginning_rebuilds_nothing(tables: Any) -> None:
-    datas, store = busy().encoded(4), MarketDataRewriter(connection())
+    datas, store = busy().encoded(8), MarketDataRewriter(connection())
     fold_of(datas)
     before = rows(tables)
     with pytest.raises(SequenceGapError):

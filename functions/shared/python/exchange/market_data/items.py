@@ -57,8 +57,10 @@ class TickerItem(Model):
     phase = UnitsAttribute()
     bid = UnitsAttribute()
     bid_size = UnitsAttribute()
+    bid_orders = UnitsAttribute(default=0)
     ask = UnitsAttribute()
     ask_size = UnitsAttribute()
+    ask_orders = UnitsAttribute(default=0)
     trade_id = UnitsAttribute(default=0)
     trade_sequence = UnitsAttribute(default=0)
     trade_time_ns = UnitsAttribute(default=0)
@@ -184,8 +186,10 @@ def ticker_item(ticker: Ticker, product_id: str, edition: int) -> TickerItem:
         phase=int(ticker.phase),
         bid=ticker.bid,
         bid_size=ticker.bid_size,
+        bid_orders=ticker.bid_orders,
         ask=ticker.ask,
         ask_size=ticker.ask_size,
+        ask_orders=ticker.ask_orders,
     )
     trade, minute, hour = ticker.last_trade, ticker.bars.minutes.current, ticker.bars.hours.current
     if trade is not None and minute is not None and hour is not None:
@@ -221,8 +225,10 @@ def read_ticker(item: TickerItem) -> Ticker:
         phase=Phase(item.phase),
         bid=item.bid,
         bid_size=item.bid_size,
+        bid_orders=item.bid_orders,
         ask=item.ask,
         ask_size=item.ask_size,
+        ask_orders=item.ask_orders,
         last_trade=trade,
         bars=Bars(Series(MINUTES, current=minute), Series(HOURS, current=hour)),
     )

@@ -5,7 +5,7 @@ from typing import Final, Protocol
 
 from exchange.instruments.catalogue import Catalogue
 from exchange.instruments.model import Product
-from exchange.kernel.clock import Clock
+from exchange.kernel.clock import Clock, iso_utc
 from exchange.kernel.errors import Code, Refused
 from exchange.kernel.recent import Recent
 from exchange.market_data.bars import MINUTE_NS, SECOND_NS, Bar, Scale
@@ -25,6 +25,7 @@ from exchange.market_data.views import (
     stats_view,
     ticker_view,
     time_view,
+    top_view,
     trade_view,
     volume_view,
 )
@@ -132,6 +133,20 @@ class MarketQuestions:
         depth = DEPTHS.get(level)
         if depth is None:
             return Refused(Code.REQUEST_FIELD_INVALID, "level: must be 1, 2 or 3")
+        return self._top(product) if depth == 1 else self._book(product, depth)
+
+    def _top(self, product: Product) -> View:
+        """The best prices, from the ticker, which is small; an auction is told from the whole book."""
+        ticker = self._markets.tickers([product.product_id]).get(product.product_id)
+        top = top_view(ticker or Ticker.of(MarketState.genesis(product.product_id)), product)
+        if ticker is None:
+            return {**top, "time": iso_utc(self._clock.now_ns())}
+        if ticker.phase is not Phase.AUCTION:
+            return top
+        whole = self._book(product, 2)
+        return {**whole, "bids": whole["bids"][:1], "asks": whole["asks"][:1]}
+
+    def _book(self, product: Product, depth: int) -> View:
         state = self._markets.book(product.product_id)
         if state is None:
             nothing = MarketState.genesis(product.product_id)

@@ -164,13 +164,27 @@ def trade_view(trade: Trade, product: Product) -> View:
     }
 
 
+def top_view(ticker: Ticker, product: Product) -> View:
+    """The best prices of a book."""
+
+    def row(price: int, size: int, orders: int) -> list[Row]:
+        return [[product.format_price(price), product.format_size(size), orders]] if price else []
+
+    return {
+        "bids": row(ticker.bid, ticker.bid_size, ticker.bid_orders),
+        "asks": row(ticker.ask, ticker.ask_size, ticker.ask_orders),
+        "sequence": ticker.sequence,
+        "auction_mode": ticker.phase == Phase.AUCTION,
+        "time": iso_utc(ticker.time_ns),
+    }
+
+
 def book_view(state: MarketState, product: Product, *, depth: int, time_ns: int) -> View:
-    """The book at depth 1 (best prices), 2 (every price) or 3 (every order), with its checksum and its auction."""
+    """The book at depth 2 (every price) or 3 (every order), with its checksum and its auction."""
     rows = _orders if depth == 3 else _levels
-    levels_max = 1 if depth == 1 else None
     view = {
-        "bids": rows(state, product, Side.BUY, levels_max),
-        "asks": rows(state, product, Side.SELL, levels_max),
+        "bids": rows(state, product, Side.BUY),
+        "asks": rows(state, product, Side.SELL),
         "sequence": state.sequence,
         "checksum": checksum(state.book, product),
         "auction_mode": state.phase == Phase.AUCTION,
@@ -206,14 +220,14 @@ def level_size(level: Level) -> int:
     return sum(level.values())
 
 
-def _levels(state: MarketState, product: Product, side: Side, levels_max: int | None) -> list[list[Any]]:
-    levels = list(state.book.levels(side))[:levels_max]
+def _levels(state: MarketState, product: Product, side: Side) -> list[Row]:
     return [
-        [product.format_price(price), product.format_size(level_size(level)), len(level)] for price, level in levels
+        [product.format_price(price), product.format_size(level_size(level)), len(level)]
+        for price, level in state.book.levels(side)
     ]
 
 
-def _orders(state: MarketState, product: Product, side: Side, _levels_max: int | None) -> list[list[Any]]:
+def _orders(state: MarketState, product: Product, side: Side) -> list[Row]:
     return [
         [product.format_price(price), product.format_size(size), to_uuid(order_id)]
         for price, level in state.book.levels(side)
