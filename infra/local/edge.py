@@ -31,7 +31,7 @@ _HOP_BY_HOP = frozenset(
 )
 # Ours to set: what a client sends under these names is dropped.
 _EDGE_HEADERS = frozenset(
-    ("host", "content-length", "x-raw-query", "x-viewer-address", "x-origin-secret", "x-forwarded-for")
+    ("host", "content-length", "x-raw-path", "x-raw-query", "x-viewer-address", "x-origin-secret", "x-forwarded-for")
 )
 _WEBSOCKET_HANDSHAKE = frozenset(("upgrade", "sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions"))
 
@@ -160,6 +160,7 @@ class Edge:
         )
         peer = request.transport.get_extra_info("peername") if request.transport else None
         address = peer[0] if peer else "127.0.0.1"
+        headers["X-Raw-Path"] = request.raw_path.partition("?")[0]
         headers["X-Raw-Query"] = raw_query
         headers["X-Viewer-Address"] = address
         headers["X-Forwarded-For"] = address

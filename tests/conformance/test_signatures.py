@@ -18,6 +18,7 @@ from tests.fakes.users import (
     FakeKeys,
     FakeSecrets,
     FakeTokens,
+    FakeUses,
     StoppedClock,
 )
 
@@ -48,5 +49,5 @@ def test_ccxt_is_let_in(path: str, method: str, params: dict[str, Any]) -> None:
         body=(request["body"] or "").encode(),
     )
     clock = StoppedClock(time.time_ns())
-    guard = Authenticator(FakeKeys(), FakeSecrets(), FakeTokens(), FakeCustomers(), clock)
+    guard = Authenticator(FakeKeys(), FakeSecrets(), FakeTokens(), FakeCustomers(), clock, uses=FakeUses())
     assert isinstance(guard.authenticate(call, Scope.TRADE), Principal)

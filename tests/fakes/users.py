@@ -11,7 +11,7 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 from exchange.kernel.errors import Code, Refused, UnavailableError
-from exchange.users.model import ApiKey, Customer, Person, Scope, passphrase_hash
+from exchange.users.model import ApiKey, Credential, Customer, KeyStatus, Person, Scope, passphrase_hash
 
 NOW_NS = 1_800_000_000_250_000_000
 ISSUER = "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Pool12345"
@@ -44,6 +44,11 @@ def a_customer(**changes: Any) -> Customer:
     return replace(Customer(USER_ID, ACCOUNT_ID, "ann@example.com", "Ann", NOW_NS - 10**15), **changes)
 
 
+def a_credential(sealed: bytes = b"sealed:" + SECRET, *, key_id: str = KEY_ID) -> Credential:
+    """The secret of all tests, and its passphrase."""
+    return Credential(sealed, passphrase_hash(PASSPHRASE, secret=SECRET, key_id=key_id))
+
+
 def a_key(**changes: Any) -> ApiKey:
     """A key of Ann's with every scope."""
     key = ApiKey(
@@ -51,8 +56,7 @@ def a_key(**changes: Any) -> ApiKey:
         user_id=USER_ID,
         name="bot",
         scopes=frozenset(Scope),
-        sealed_secret=b"sealed:" + SECRET,
-        passphrase_hash=passphrase_hash(PASSPHRASE, secret=SECRET, key_id=KEY_ID),
+        credential=a_credential(),
         created_at_ns=NOW_NS - 10**15,
     )
     return replace(key, **changes)
@@ -76,6 +80,14 @@ class FakeKeys:
         if self.full or len(self.keys) >= keys_max:
             return False
         self.keys[key.key_id] = key
+        return True
+
+    def rotate(self, before: ApiKey, after: ApiKey) -> bool:
+        """Change an active key that is still what it was."""
+        key = self.keys.get(after.key_id)
+        if key is None or key.status is not KeyStatus.ACTIVE or key.credential != before.credential:
+            return False
+        self.keys[after.key_id] = after
         return True
 
     def revoke(self, user_id: str, key_id: str, *, revoked_at_ns: int) -> bool:
@@ -121,6 +133,17 @@ class FakeSecrets:
             raise UnavailableError("KMS is away")
         self.opened += 1
         return sealed.removeprefix(b"sealed:")
+
+
+@dataclass
+class FakeUses:
+    """Which keys were used, and when."""
+
+    uses: list[tuple[str, int]] = field(default_factory=list)
+
+    def note(self, key_id: str, now_ns: int) -> None:
+        """A key was used."""
+        self.uses.append((key_id, now_ns))
 
 
 @dataclass

@@ -13,7 +13,6 @@ from exchange.aws.dynamodb import bind, connection
 from exchange.fees.model import FeeSchedule
 from exchange.fees.store import FeeScheduleItem, FeeSchedules, save_schedule
 from exchange.kernel.errors import UnavailableError
-from exchange.users.model import passphrase_hash
 from exchange.users.sealing import KmsSecrets
 from exchange.users.store import ApiKeyItem, ApiKeyStore, CustomerItem, CustomerStore
 from moto import mock_aws
@@ -22,10 +21,10 @@ from tests.fakes.rest import call, proxy_event
 from tests.fakes.users import (
     ACCOUNT_ID,
     KEY_ID,
-    PASSPHRASE,
     SECRET,
     USER_ID,
     StoppedClock,
+    a_credential,
     a_customer,
     a_key,
     signed_headers,
@@ -55,8 +54,7 @@ def api(table: None, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     ApiKeyItem.create_table(billing_mode="PAY_PER_REQUEST")
     CustomerStore().create_once(a_customer())
     sealed = KmsSecrets(boto3.client("kms"), kms_key).seal(SECRET, key_id=KEY_ID, user_id=USER_ID)
-    hashed = passphrase_hash(PASSPHRASE, secret=SECRET, key_id=KEY_ID)
-    ApiKeyStore(connection()).create(a_key(sealed_secret=sealed, passphrase_hash=hashed), keys_max=1)
+    ApiKeyStore(connection()).create(a_key(credential=a_credential(sealed)), keys_max=1)
     variables = {
         "FEE_SCHEDULES_TABLE": "x-fee_schedules",
         "USERS_TABLE": "x-users",

@@ -14,7 +14,7 @@ from exchange.kernel.ids import to_uuid
 from exchange.ledger.store import BalanceItem, BalanceStore, JournalItem
 from exchange.transfers.store import BankMarkItem, TransferItem
 from exchange.usage.store import UsageItem
-from exchange.users.model import Profile, Scope, passphrase_hash
+from exchange.users.model import Profile, Scope
 from exchange.users.sealing import KmsSecrets
 from exchange.users.store import ApiKeyItem, ApiKeyStore, CustomerItem, CustomerStore, ProfileItem, ProfileStore
 from moto import mock_aws
@@ -22,7 +22,16 @@ from moto import mock_aws
 from tests.fakes.markets import ACME, USD
 from tests.fakes.rest import Answer, call, proxy_event
 from tests.fakes.tables import REGION, create_tables
-from tests.fakes.users import ACCOUNT_ID, KEY_ID, PASSPHRASE, SECRET, USER_ID, a_customer, a_key, signed_headers
+from tests.fakes.users import (
+    ACCOUNT_ID,
+    KEY_ID,
+    SECRET,
+    USER_ID,
+    a_credential,
+    a_customer,
+    a_key,
+    signed_headers,
+)
 
 BOT, OTHER = 11, 12
 SECOND_KEY, VIEW_KEY = "1" * 32, "2" * 32
@@ -71,13 +80,9 @@ def _ann(secrets: KmsSecrets) -> None:
         (VIEW_KEY, {"scopes": frozenset({Scope.VIEW})}),
     ):
         sealed = secrets.seal(SECRET, key_id=key_id, user_id=USER_ID)
-        assert keys.create(a_key(key_id=key_id, sealed_secret=sealed, **_hashed(key_id), **changes), keys_max=5)
+        assert keys.create(a_key(key_id=key_id, credential=a_credential(sealed, key_id=key_id), **changes), keys_max=5)
     InstrumentStore().save_asset(USD)
     InstrumentStore().save_asset(ACME)
-
-
-def _hashed(key_id: str) -> dict[str, bytes]:
-    return {"passphrase_hash": passphrase_hash(PASSPHRASE, secret=SECRET, key_id=key_id)}
 
 
 @pytest.fixture(autouse=True)

@@ -40,8 +40,8 @@ class Ann:
             path,
             body=text if text is not None else None if body is None else json.dumps(body),
             headers=self.bearer if headers is None else headers,
-            resource="/v1/api-keys/{key_id}" if by_id else None,
-            variables={"key_id": parts[-1]} if by_id else None,
+            resource="/".join([*parts[:3], "{key_id}", *parts[4:]]) if by_id else None,
+            variables={"key_id": parts[3]} if by_id else None,
         )
         return call(self._handler, event)
 
@@ -196,7 +196,35 @@ def test_a_key_signs_at_once_and_its_secret_is_shown_once(logged_in: Ann) -> Non
         "profile_id": logged_in.ask("GET", "/v1/users/self").json["profiles"][0]["id"],
     }
     shown = {name: value for name, value in key.items() if name not in {"secret", "passphrase"}}
-    assert logged_in.ask("GET", "/v1/api-keys").json == [shown]
+    (listed,) = logged_in.ask("GET", "/v1/api-keys").json
+    assert listed.pop("last_used_at") >= shown["created_at"]
+    assert listed == shown
+
+
+def test_a_key_is_rotated_and_both_secrets_sign_for_a_while(logged_in: Ann) -> None:
+    former = logged_in.make_key()
+    path = f"/v1/api-keys/{former['id']}/rotations"
+
+    def rotate(**terms: Any) -> Answer:
+        return logged_in.ask("POST", path, terms)
+
+    assert refused(rotate(overlap_hours=0), 400, "REQUEST_FIELD_INVALID")
+    assert refused(rotate(public_key="AAAA"), 400, "REQUEST_FIELD_INVALID")
+    rotated = rotate(overlap_hours=2)
+    assert rotated.status == 200
+    assert rotated.json["id"] == former["id"]
+    assert rotated.json["secret"] != former["secret"]
+    assert "previous_until" in rotated.json
+    for key in (former, rotated.json):
+        assert logged_in.by_key(key, "GET", "/users/self/verify").status == 200
+    assert refused(rotate(), 400, "API_KEY_ROTATING")
+
+
+def test_a_key_by_public_key_shows_no_secret(logged_in: Ann) -> None:
+    public_key = base64.b64encode(bytes(range(32))).decode()
+    key = logged_in.make_key(public_key=public_key)
+    assert (key["type"], key["public_key"]) == ("ed25519", public_key)
+    assert not {"secret", "passphrase"} & key.keys()
 
 
 def test_the_tables_hold_no_secret_in_the_clear(logged_in: Ann) -> None:

@@ -20,6 +20,7 @@ from tests.fakes.users import (
     FakeKeys,
     FakeSecrets,
     FakeTokens,
+    FakeUses,
     StoppedClock,
     a_customer,
     a_key,
@@ -36,9 +37,10 @@ class World:
     tokens: FakeTokens = field(default_factory=FakeTokens)
     customers: FakeCustomers = field(default_factory=FakeCustomers)
     clock: StoppedClock = field(default_factory=StoppedClock)
+    uses: FakeUses = field(default_factory=FakeUses)
 
     def __post_init__(self) -> None:
-        self.guard = Authenticator(self.keys, self.secrets, self.tokens, self.customers, self.clock)
+        self.guard = Authenticator(self.keys, self.secrets, self.tokens, self.customers, self.clock, uses=self.uses)
 
     def ask(self, call: Call, scope: Scope = Scope.VIEW, **how: Any) -> Principal | Refused:
         return self.guard.authenticate(call, scope, **how)

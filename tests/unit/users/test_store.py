@@ -8,7 +8,7 @@ import pytest
 from exchange.aws.dynamodb import bind, connection
 from exchange.kernel.errors import Code, InvariantError, Refused, UnavailableError
 from exchange.usage.model import RateLimitTier
-from exchange.users.model import KeyStatus, Scope
+from exchange.users.model import Credential, KeyStatus, Scope
 from exchange.users.sealing import KmsSecrets
 from exchange.users.store import ApiKeyItem, ApiKeyStore, CustomerItem, CustomerStore
 
@@ -105,7 +105,7 @@ def test_nobody_s_key_is_not_made() -> None:
 def test_a_key_is_never_overwritten() -> None:
     keys = with_customer()
     keys.create(a_key(), keys_max=25)
-    assert not keys.create(a_key(passphrase_hash=b"another"), keys_max=25)
+    assert not keys.create(a_key(credential=Credential(b"other")), keys_max=25)
     assert keys.find(KEY_ID) == a_key()
     assert count() == 1
 
@@ -144,3 +144,24 @@ def test_a_secret_opens_for_its_own_key_and_customer_only(cloud: str) -> None:
 def test_a_missing_kms_key_is_an_outage() -> None:
     with pytest.raises(UnavailableError):
         KmsSecrets(boto3.client("kms"), "11111111-1111-4111-8111-111111111111").seal(b"x", key_id="k", user_id="u")
+
+
+def test_a_rotation_reads_back_whole_and_happens_once() -> None:
+    store = with_customer()
+    store.create(a_key(), keys_max=5)
+    first = replace(
+        a_key(), credential=Credential(public_key=b"p" * 32), previous=a_key().credential, previous_until_ns=NOW_NS
+    )
+    assert store.rotate(a_key(), first)
+    assert store.find(KEY_ID) == first
+    assert not store.rotate(a_key(), first)
+    second = replace(first, credential=a_key().credential, previous=first.credential, previous_until_ns=NOW_NS + 1)
+    assert store.rotate(first, second)
+    assert store.find(KEY_ID) == second
+
+
+def test_a_revoked_key_is_not_rotated() -> None:
+    store = with_customer()
+    store.create(a_key(), keys_max=5)
+    store.revoke(USER_ID, KEY_ID, revoked_at_ns=NOW_NS)
+    assert not store.rotate(a_key(), replace(a_key(), credential=Credential(public_key=b"p" * 32)))

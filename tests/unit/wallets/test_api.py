@@ -29,7 +29,7 @@ from moto import mock_aws
 from tests.fakes.markets import ACME, USD, acme_usd
 from tests.fakes.rest import Answer, call, proxy_event
 from tests.fakes.tables import REGION, create_tables
-from tests.fakes.users import ACCOUNT_ID, KEY_ID, SECRET, USER_ID, a_customer, a_key, signed_headers
+from tests.fakes.users import ACCOUNT_ID, KEY_ID, SECRET, USER_ID, a_credential, a_customer, a_key, signed_headers
 from tests.fakes.wallets import a_deposit
 
 MODELS: dict[str, list[Any]] = {
@@ -126,7 +126,7 @@ def wallets(cloud: Wallets) -> Wallets:
 def _ann_and_the_market(secrets: KmsSecrets) -> None:
     CustomerStore().create_once(a_customer())
     sealed = secrets.seal(SECRET, key_id=KEY_ID, user_id=USER_ID)
-    key = a_key(sealed_secret=sealed, rate_limit_tier=RateLimitTier.MAKER)
+    key = a_key(credential=a_credential(sealed), rate_limit_tier=RateLimitTier.MAKER)
     assert ApiKeyStore(connection()).create(key, keys_max=5)
     store = InstrumentStore()
     store.save_asset(USD)

@@ -45,6 +45,5 @@ class AccessSettings(ApiSettings):
 
     def access(self) -> dict[str, str]:
         """The arguments of `exchange.users.access.authenticator`."""
-        return {
-            name: getattr(self, name) for name in AccessSettings.model_fields if name not in ApiSettings.model_fields
-        }
+        named = AccessSettings.model_fields.keys() - {"public_requests_per_second", "origin_secret"}
+        return {name: getattr(self, name) for name in named}

@@ -3,6 +3,7 @@
 import functools
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -10,6 +11,7 @@ from chalice.app import Chalice, Response
 
 from exchange.kernel.errors import Code, OutcomeUnknownError, Refused, UnavailableError
 from exchange.rest.admission import Guard, Verdict
+from exchange.rest.reading import Body, read_body
 from exchange.rest.request import ApiRequest, Reply
 
 View = Callable[..., Any]
@@ -41,6 +43,26 @@ STATUS: Mapping[Code, int] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """A view, and what it wants to know before it is called."""
+
+    view: View
+    caller: Caller | None
+    body: type[Body] | None
+    cancels: bool
+
+    def answer(self, request: ApiRequest, who: Any, variables: Mapping[str, str]) -> Any:
+        """Read what the view wants and call it."""
+        wanted: list[Any] = [request] if self.caller is None else [request, who]
+        if self.body is not None:
+            read = read_body(self.body, request.body)
+            if isinstance(read, Refused):
+                return read
+            wanted.append(read)
+        return self.view(*wanted, **variables)
+
+
 class Api(Chalice):
     """Routes of one service. `endpoint` is the only way to add one.
 
@@ -53,18 +75,25 @@ class Api(Chalice):
         self._guard = functools.cache(guard) if guard is not None else None
 
     def endpoint(
-        self, method: str, path: str, *, caller: Caller | None = None, cancels: bool = False
+        self,
+        method: str,
+        path: str,
+        *,
+        caller: Caller | None = None,
+        body: type[Body] | None = None,
+        cancels: bool = False,
     ) -> Callable[[View], View]:
         """Serve `method path` by `view(request, **path variables)`, which returns a value, a Reply or a Refused.
 
-        With `caller` the view is called as `view(request, principal, **path variables)`, once the caller is known.
+        With `caller` the principal comes after the request, once it is known; with `body` the model that was read comes
+        after that.
         `cancels` says that the route takes risk off the market and so has the budget that is kept for that.
         """
 
         def register(view: View) -> View:
             @functools.wraps(view)
             def served(**variables: str) -> Response:
-                return self._serve(view, caller, cancels, variables)
+                return self._serve(_Route(view, caller, body, cancels), variables)
 
             name = f"{method} {path}"
             self.route(path, methods=[method], content_types=["*/*"], name=name)(served)
@@ -78,20 +107,20 @@ class Api(Chalice):
             return None
         return self._guard().gate.judge(request, who, cancels=cancels, amount=amount).refusal
 
-    def _serve(self, view: View, caller: Caller | None, cancels: bool, variables: Mapping[str, str]) -> Response:
+    def _serve(self, route: "_Route", variables: Mapping[str, str]) -> Response:
         current: Any = self.current_request
         body: bytes = current.raw_body or b""
         secret = self._guard().origin_secret if self._guard is not None else ""
         request = ApiRequest.from_event(current.to_original_event(), body, origin_secret=secret)
         verdict = Verdict()
         try:
-            who = caller(request) if caller is not None else None
+            who = route.caller(request) if route.caller is not None else None
             if self._guard is not None:
-                verdict = self._guard().gate.judge(request, who, cancels=cancels)
+                verdict = self._guard().gate.judge(request, who, cancels=route.cancels)
             if verdict.refusal is not None or isinstance(who, Refused):
                 answer = verdict.refusal or who
             else:
-                answer = view(request, **variables) if caller is None else view(request, who, **variables)
+                answer = route.answer(request, who, variables)
         except UnavailableError as error:
             self.logger.warning("a dependency is unavailable", reason=str(error), request_id=request.request_id)
             answer = Refused(

@@ -1,30 +1,34 @@
 """Budgets in DynamoDB: one item for each, taken from by one conditional write."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from pynamodb.attributes import UnicodeAttribute
 from pynamodb.connection import Connection
+from pynamodb.exceptions import UpdateError
 from pynamodb.models import Model
 
-from exchange.aws.dynamodb import UnitsAttribute
+from exchange.aws.dynamodb import UnitsAttribute, error_code, reading
 from exchange.kernel.errors import UnavailableError
 from exchange.usage.limiter import Reading
 from exchange.usage.model import SECOND_NS, Budget
 
 KEPT_SECONDS = 3_600
 _REFUSED = "ConditionalCheckFailedException"
+_KEY = "key:"
 
 
 class UsageItem(Model):
-    """A budget. Beside what is named here it has an attribute for each of its buckets: when that is full again."""
+    """A budget, or when a key was last used, which never expires. Beside what is named here a budget has an attribute
+    for each of its buckets: when that is full again."""
 
     class Meta:
         table_name = "usage"
 
     owner = UnicodeAttribute(hash_key=True)
     expires_at = UnitsAttribute(null=True)
+    used_at_ns = UnitsAttribute(null=True)
 
 
 class UsageStore:
@@ -32,6 +36,22 @@ class UsageStore:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+    def note_use(self, key_id: str, now_ns: int, *, unless_after_ns: int) -> None:
+        """Write when a key was used, unless that is known well enough. Raises UnavailableError."""
+        item = UsageItem(_key_owner(key_id))
+        known = UsageItem.used_at_ns.does_not_exist() | (UsageItem.used_at_ns <= unless_after_ns)
+        try:
+            item.update(actions=[UsageItem.used_at_ns.set(now_ns)], condition=known)
+        except UpdateError as error:
+            if error_code(error) != _REFUSED:
+                raise UnavailableError(f"DynamoDB: {error.msg}") from error
+
+    def last_uses(self, key_ids: Iterable[str]) -> dict[str, int]:
+        """When each of these keys was last used, to the hour; keys that never were are absent."""
+        with reading():
+            found = list(UsageItem.batch_get([_key_owner(key_id) for key_id in key_ids]))
+        return {item.owner.removeprefix(_KEY): item.used_at_ns for item in found if item.used_at_ns is not None}
 
     def take(self, budget: Budget, amount: int, *, now_ns: int, idle: frozenset[str]) -> Reading:
         """Take from every bucket or from none. Raises UnavailableError."""
@@ -54,6 +74,10 @@ class UsageStore:
         except BotoCoreError as error:
             raise UnavailableError(f"DynamoDB: {type(error).__name__}") from error
         return Reading(written=True, full_at_ns=_moments(budget, answer["Attributes"]))
+
+
+def _key_owner(key_id: str) -> str:
+    return f"{_KEY}{key_id}"
 
 
 def _expressions(budget: Budget, amount: int, now_ns: int, idle: frozenset[str]) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from exchange.aws.clients import client
 from exchange.aws.dynamodb import bind, connection
 from exchange.kernel.clock import SystemClock
 from exchange.kernel.errors import UnavailableError
+from exchange.usage.last_uses import LastUses
+from exchange.usage.store import UsageItem, UsageStore
 from exchange.users.authentication import Authenticator
 from exchange.users.identity import CognitoIdentities
 from exchange.users.sealing import KmsSecrets
@@ -19,11 +21,18 @@ FETCH_SECONDS_MAX = 3
 
 
 def authenticator(
-    *, api_keys_table: str, users_table: str, secrets_key_id: str, user_pool_id: str, user_pool_client_id: str
+    *,
+    api_keys_table: str,
+    users_table: str,
+    usage_table: str,
+    secrets_key_id: str,
+    user_pool_id: str,
+    user_pool_client_id: str,
 ) -> Authenticator:
     """Bind the tables of customers and keys and make the authenticator of this process."""
     bind(ApiKeyItem, api_keys_table)
     bind(CustomerItem, users_table)
+    bind(UsageItem, usage_table)
     customers, keys, secrets = stores(secrets_key_id)
     return Authenticator(
         keys=keys,
@@ -31,6 +40,7 @@ def authenticator(
         tokens=_pool_tokens(user_pool_id, user_pool_client_id),
         customers=customers,
         clock=SystemClock(),
+        uses=LastUses(UsageStore(connection())),
     )
 
 

@@ -8,6 +8,7 @@ from exchange.kernel.errors import Code, Refused
 from exchange.kernel.recent import Recent
 from exchange.users.model import (
     ApiKey,
+    Credential,
     Customer,
     CustomerStatus,
     KeyStatus,
@@ -16,7 +17,16 @@ from exchange.users.model import (
     Scope,
     passphrase_hash,
 )
-from exchange.users.signature import Signature, SignedRequest, is_signed, read_signature, signature_matches
+from exchange.users.signature import (
+    PASSPHRASE_HEADER,
+    Signature,
+    SignedRequest,
+    ed25519_matches,
+    header_missing,
+    is_signed,
+    read_signature,
+    signature_matches,
+)
 
 __all__ = ["Authenticator", "Principal", "SignedRequest"]
 
@@ -58,6 +68,14 @@ class AccessTokens(Protocol):
         ...
 
 
+class Uses(Protocol):
+    """Who keeps when keys were last used."""
+
+    def note(self, key_id: str, now_ns: int) -> None:
+        """A key was used. Never raises an outage: nobody is turned away for it."""
+        ...
+
+
 class Authenticator:
     """Proves who sent a request and that they may do what `scope` says.
 
@@ -66,8 +84,16 @@ class Authenticator:
     """
 
     def __init__(
-        self, keys: ApiKeys, secrets: Secrets, tokens: AccessTokens, customers: Customers, clock: Clock
+        self,
+        keys: ApiKeys,
+        secrets: Secrets,
+        tokens: AccessTokens,
+        customers: Customers,
+        clock: Clock,
+        *,
+        uses: Uses,
     ) -> None:
+        self._uses = uses
         self._keys = keys
         self._secrets = secrets
         self._tokens = tokens
@@ -117,7 +143,12 @@ class Authenticator:
         key = self._key(signature.key_id, rechecked)
         if key is None or key.status is not KeyStatus.ACTIVE:
             return Refused(Code.AUTH_INVALID, "Invalid API Key")
-        refusal = self._refuse_key(key, signature, request, now_ns)
+        refusal = self._refuse_signature(key, signature, request, now_ns)
+        if refusal and rechecked:
+            # It may have been rotated since it was remembered.
+            key = self._key(signature.key_id, rechecked=False) or key
+            refusal = self._refuse_signature(key, signature, request, now_ns)
+        refusal = refusal or _refuse_use(key, request, now_ns)
         if refusal:
             return refusal
         customer = self._customer(key.user_id, rechecked)
@@ -125,20 +156,36 @@ class Authenticator:
             return Refused(Code.AUTH_INVALID, "Invalid API Key")
         if customer.status is not CustomerStatus.ACTIVE:
             return _frozen()
+        self._uses.note(key.key_id, now_ns)
         account_id = customer.account_id if key.account_id is None else key.account_id
         return Principal(key.user_id, account_id, key.key_id, key.scopes, key.rate_limit_tier)
 
-    def _refuse_key(self, key: ApiKey, signature: Signature, request: SignedRequest, now_ns: int) -> Refused | None:
-        secret = self._secret(key)
+    def _refuse_signature(
+        self, key: ApiKey, signature: Signature, request: SignedRequest, now_ns: int
+    ) -> Refused | None:
+        """None where one of the key's credentials proves the request; else what the newest one says."""
+        refusals = []
+        for credential in key.credentials(now_ns):
+            refusal = self._refuse_credential(key, credential, signature, request)
+            if refusal is None:
+                return None
+            refusals.append(refusal)
+        return refusals[0]
+
+    def _refuse_credential(
+        self, key: ApiKey, credential: Credential, signature: Signature, request: SignedRequest
+    ) -> Refused | None:
+        if credential.public_key:
+            matches = ed25519_matches(signature, credential.public_key, request)
+            return None if matches else Refused(Code.AUTH_INVALID, "invalid signature")
+        if not signature.passphrase:
+            return header_missing(PASSPHRASE_HEADER)
+        secret = self._secret(key, credential)
         if not signature_matches(signature, secret, request):
             return Refused(Code.AUTH_INVALID, "invalid signature")
         given = passphrase_hash(signature.passphrase, secret=secret, key_id=key.key_id)
-        if not hmac.compare_digest(given, key.passphrase_hash):
+        if not hmac.compare_digest(given, credential.passphrase_hash):
             return Refused(Code.AUTH_INVALID, "Invalid Passphrase")
-        if key.expired(now_ns):
-            return Refused(Code.AUTH_EXPIRED, "this API key has expired; create another")
-        if not key.allows(request.source_address):
-            return Refused(Code.AUTH_ADDRESS, "this API key may not be used from your address")
         return None
 
     def _by_token(self, request: SignedRequest, rechecked: bool) -> Principal | Refused:
@@ -171,13 +218,21 @@ class Authenticator:
                 self._recent_customers.put(user_id, customer)
         return customer
 
-    def _secret(self, key: ApiKey) -> bytes:
-        name = (key.key_id, key.sealed_secret)
+    def _secret(self, key: ApiKey, credential: Credential) -> bytes:
+        name = (key.key_id, credential.sealed_secret)
         secret = self._recent_secrets.get(name)
         if secret is None:
-            secret = self._secrets.open(key.sealed_secret, key_id=key.key_id, user_id=key.user_id)
+            secret = self._secrets.open(credential.sealed_secret, key_id=key.key_id, user_id=key.user_id)
             self._recent_secrets.put(name, secret)
         return secret
+
+
+def _refuse_use(key: ApiKey, request: SignedRequest, now_ns: int) -> Refused | None:
+    if key.expired(now_ns):
+        return Refused(Code.AUTH_EXPIRED, "this API key has expired; create another")
+    if not key.allows(request.source_address):
+        return Refused(Code.AUTH_ADDRESS, "this API key may not be used from your address")
+    return None
 
 
 def _frozen() -> Refused:

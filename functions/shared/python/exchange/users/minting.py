@@ -23,10 +23,10 @@ class KeyMaterial:
         return {"secret": base64.b64encode(self.secret).decode(), "passphrase": self.passphrase}
 
 
-def mint(passphrase: str | None = None) -> KeyMaterial:
-    """Fresh material; the passphrase is the customer's own where they gave one."""
+def mint(passphrase: str | None = None, *, key_id: str | None = None) -> KeyMaterial:
+    """Fresh material; the passphrase is the customer's own where they gave one, the name that of a key to rotate."""
     return KeyMaterial(
-        key_id=uuid.uuid4().hex,
+        key_id=key_id or uuid.uuid4().hex,
         secret=secrets.token_bytes(SECRET_BYTES),
         passphrase=passphrase or secrets.token_urlsafe(PASSPHRASE_BYTES),
     )

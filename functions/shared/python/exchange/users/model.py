@@ -1,5 +1,6 @@
 """Customers and API keys, and what a request's author may do."""
 
+import base64
 import hashlib
 import hmac
 import ipaddress
@@ -64,21 +65,38 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True)
+class Credential:
+    """What signatures of a key are checked by: a secret sealed by KMS with its passphrase's keyed hash, or else a
+    public key of Ed25519, of which the other half never was here."""
+
+    sealed_secret: bytes = b""
+    passphrase_hash: bytes = b""
+    public_key: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A credential for programs. Its secret is sealed by KMS; its passphrase is kept as a keyed hash only."""
+    """A name for programs to sign by. After a rotation the previous credential serves for a while beside the new."""
 
     key_id: str
     user_id: str
     name: str
     scopes: frozenset[Scope]
-    sealed_secret: bytes
-    passphrase_hash: bytes
+    credential: Credential
     created_at_ns: int
     rate_limit_tier: RateLimitTier = RateLimitTier.STANDARD
     status: KeyStatus = KeyStatus.ACTIVE
     expires_at_ns: int | None = None
     account_id: int | None = None  # the profile it acts for; None: the default one
     allowed_addresses: tuple[str, ...] = ()  # addresses and networks; empty: from anywhere
+    previous: Credential | None = None
+    previous_until_ns: int = 0
+
+    def credentials(self, now_ns: int) -> tuple[Credential, ...]:
+        """What it can be signed by now, the newest first."""
+        if self.previous is None or now_ns >= self.previous_until_ns:
+            return (self.credential,)
+        return (self.credential, self.previous)
 
     def expired(self, now_ns: int) -> bool:
         """Whether its time is over."""
@@ -167,15 +185,23 @@ def customer_json(customer: Customer, profiles: Sequence[Profile] = ()) -> dict[
     }
 
 
-def api_key_json(key: ApiKey) -> dict[str, Any]:
+def api_key_json(key: ApiKey, last_used_at_ns: int | None = None) -> dict[str, Any]:
     """A key as shown to its owner: never its secret or passphrase; what doesn't apply is absent."""
+    public_key = key.credential.public_key
     shown: dict[str, Any] = {
         "id": key.key_id,
         "name": key.name,
         "scopes": [scope.value for scope in Scope if scope in key.scopes],
         "rate_limit_tier": key.rate_limit_tier.value,
+        "type": "ed25519" if public_key else "hmac",
         "created_at": iso_utc(key.created_at_ns),
     }
+    if public_key:
+        shown["public_key"] = base64.b64encode(public_key).decode()
+    if last_used_at_ns is not None:
+        shown["last_used_at"] = iso_utc(last_used_at_ns)
+    if key.previous is not None:
+        shown["previous_until"] = iso_utc(key.previous_until_ns)
     if key.expires_at_ns is not None:
         shown["expires_at"] = iso_utc(key.expires_at_ns)
     if key.account_id is not None:

@@ -1,5 +1,6 @@
 """What customers send about themselves and their keys, read strictly."""
 
+import base64
 import datetime as dt
 import ipaddress
 import re
@@ -9,9 +10,11 @@ from pydantic import AfterValidator, Field
 
 from exchange.rest import Body
 from exchange.users.model import Scope
-from exchange.users.service import KeyTerms, Login
+from exchange.users.service import KeyTerms, Login, RotationTerms
 
 ADDRESSES_MAX = 20
+PUBLIC_KEY_BYTES = 32
+OVERLAP_HOURS_MAX = 168
 _EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,189}")
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _YEAR_MAX = 2200
@@ -127,6 +130,31 @@ class ProfileBody(Body):
     name: Name
 
 
+def _public_key(text: str) -> str:
+    try:
+        if len(base64.b64decode(text, validate=True)) == PUBLIC_KEY_BYTES:
+            return text
+    except ValueError:
+        pass
+    raise ValueError(f"write the {PUBLIC_KEY_BYTES} bytes of an Ed25519 public key as base64")
+
+
+PublicKey = Annotated[str, Field(max_length=64), AfterValidator(_public_key)]
+
+
+class RotateKeyBody(Body):
+    """POST /v1/api-keys/{key_id}/rotations."""
+
+    overlap_hours: Annotated[int, Field(ge=1, le=OVERLAP_HOURS_MAX)] = 24
+    passphrase: Annotated[str, AfterValidator(_header_text)] | None = None
+    public_key: PublicKey | None = None
+
+    def terms(self) -> RotationTerms:
+        """The same as the use case asks for it."""
+        overlap_ns = self.overlap_hours * 3_600 * 1_000_000_000
+        return RotationTerms(overlap_ns, base64.b64decode(self.public_key or ""))
+
+
 class CreateKeyBody(Body):
     """POST /v1/api-keys."""
 
@@ -137,6 +165,7 @@ class CreateKeyBody(Body):
     allowed_addresses: Annotated[list[Address], Field(max_length=ADDRESSES_MAX), AfterValidator(_no_repeats)] | None = (
         None
     )
+    public_key: PublicKey | None = None
 
     profile_id: Annotated[str, Field(min_length=1, max_length=36)] | None = None
 
@@ -147,6 +176,7 @@ class CreateKeyBody(Body):
             scopes=frozenset(Scope(scope) for scope in self.scopes),
             expires_at_ns=None if self.expires_at is None else _nanoseconds(self.expires_at),
             allowed_addresses=tuple(sorted(self.allowed_addresses or ())),
+            public_key=base64.b64decode(self.public_key or ""),
         )
 
 

@@ -3,14 +3,16 @@
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from exchange.kernel.clock import Clock
+from exchange.kernel.clock import Clock, iso_utc
 from exchange.kernel.errors import Code, Refused
 from exchange.kernel.ids import from_uuid, random_id
 from exchange.users.minting import KeyMaterial
 from exchange.users.model import (
     ApiKey,
+    Credential,
     Customer,
     CustomerStatus,
+    KeyStatus,
     Person,
     Principal,
     Profile,
@@ -23,6 +25,7 @@ from exchange.users.model import (
 
 KEYS_MAX = 25
 PROFILES_MAX = 25
+_NO_KEY = Refused(Code.API_KEY_NOT_FOUND, "no active API key of yours has this id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,15 @@ class KeyTerms:
     scopes: frozenset[Scope]
     expires_at_ns: int | None = None
     allowed_addresses: tuple[str, ...] = ()
+    public_key: bytes = b""  # empty: a secret of ours
+
+
+@dataclass(frozen=True, slots=True)
+class RotationTerms:
+    """What a customer asks of a key's new credential."""
+
+    overlap_ns: int
+    public_key: bytes = b""
 
 
 class Identities(Protocol):
@@ -69,6 +81,14 @@ class ApiKeys(Protocol):
 
     def create(self, key: ApiKey, *, keys_max: int) -> bool:
         """Store a new key; False where its owner is frozen or has `keys_max` already."""
+        ...
+
+    def find(self, key_id: str) -> ApiKey | None:
+        """A key by id, revoked ones too."""
+        ...
+
+    def rotate(self, before: ApiKey, after: ApiKey) -> bool:
+        """Change a key's credentials; False where it is not active or not any more as it was `before`."""
         ...
 
     def revoke(self, user_id: str, key_id: str, *, revoked_at_ns: int) -> bool:
@@ -197,8 +217,7 @@ def create_api_key(
         user_id=owner.user_id,
         name=terms.name,
         scopes=terms.scopes,
-        sealed_secret=sealer.seal(material.secret, key_id=material.key_id, user_id=owner.user_id),
-        passphrase_hash=passphrase_hash(material.passphrase, secret=material.secret, key_id=material.key_id),
+        credential=_credential(sealer, terms.public_key, material, owner.user_id),
         created_at_ns=now_ns,
         rate_limit_tier=owner.rate_limit_tier,
         expires_at_ns=terms.expires_at_ns,
@@ -210,6 +229,41 @@ def create_api_key(
     return key
 
 
+def rotate_api_key(
+    keys: ApiKeys, sealer: Sealer, clock: Clock, *, user_id: str, terms: RotationTerms, material: KeyMaterial
+) -> ApiKey | Refused:
+    """Give an own key a new credential; the one that it has serves on until the overlap is over.
+
+    Refuses:  API_KEY_NOT_FOUND, API_KEY_ROTATING.
+    Raises:   UnavailableError; OutcomeUnknownError: it may be rotated already, with a secret that nobody has seen.
+    """
+    now_ns = clock.now_ns()
+    before = keys.find(material.key_id) if is_key_id(material.key_id) else None
+    if before is None or before.user_id != user_id or before.status is not KeyStatus.ACTIVE:
+        return _NO_KEY
+    if len(before.credentials(now_ns)) > 1:
+        until = iso_utc(before.previous_until_ns)
+        return Refused(Code.API_KEY_ROTATING, f"the key's former secret still works until {until}; or revoke the key")
+    after = replace(
+        before,
+        credential=_credential(sealer, terms.public_key, material, user_id),
+        previous=before.credential,
+        previous_until_ns=now_ns + terms.overlap_ns,
+    )
+    if not keys.rotate(before, after):
+        return Refused(Code.API_KEY_ROTATING, "the key was changed at the same moment; look at it and try again")
+    return after
+
+
+def _credential(sealer: Sealer, public_key: bytes, material: KeyMaterial, user_id: str) -> Credential:
+    if public_key:
+        return Credential(public_key=public_key)
+    return Credential(
+        sealed_secret=sealer.seal(material.secret, key_id=material.key_id, user_id=user_id),
+        passphrase_hash=passphrase_hash(material.passphrase, secret=material.secret, key_id=material.key_id),
+    )
+
+
 def revoke_api_key(keys: ApiKeys, clock: Clock, *, user_id: str, key_id: str) -> str | Refused:
     """Close an own key at once and for good. A foreign key is as absent as a missing one.
 
@@ -218,7 +272,7 @@ def revoke_api_key(keys: ApiKeys, clock: Clock, *, user_id: str, key_id: str) ->
     """
     if is_key_id(key_id) and keys.revoke(user_id, key_id, revoked_at_ns=clock.now_ns()):
         return key_id
-    return Refused(Code.API_KEY_NOT_FOUND, "no active API key of yours has this id")
+    return _NO_KEY
 
 
 def _new_customer(person: Person, now_ns: int) -> Customer:

@@ -1,6 +1,7 @@
 """Signatures of requests, exactly as clients of the trading API make them.
 
-CB-ACCESS-SIGN = base64(HMAC-SHA256(secret, timestamp + METHOD + path with query + body))
+CB-ACCESS-SIGN = base64(HMAC-SHA256(secret, timestamp + METHOD + path with query + body)), or base64 of the Ed25519
+signature of the same text, for keys of which we have only the public half.
 """
 
 import base64
@@ -12,7 +13,10 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import parse_qsl, quote, quote_plus
+from urllib.parse import parse_qsl, quote, quote_plus, unquote
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from exchange.kernel.errors import Code, Refused
 from exchange.users.model import is_key_id
@@ -20,9 +24,14 @@ from exchange.users.model import is_key_id
 # The name of the REST API's stage. Clients that were given the stage's own URL sign it as a part of the path.
 STAGE = "live"
 RAW_QUERY_HEADER = "x-raw-query"
+RAW_PATH_HEADER = "x-raw-path"
 GUESSED_PARAMETERS_MAX = 5
+# An Ed25519 check costs about as much as thirty HMACs, so fewer spellings are tried.
+ED25519_SPELLINGS_MAX = 64
 _TIMESTAMP = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,18}))?", re.ASCII)
-_NAMES = ("cb-access-key", "cb-access-sign", "cb-access-timestamp", "cb-access-passphrase")
+PASSPHRASE_HEADER = "cb-access-passphrase"  # noqa: S105 - a header, not a password
+_ALWAYS = ("cb-access-key", "cb-access-sign", "cb-access-timestamp")
+_NAMES = (*_ALWAYS, PASSPHRASE_HEADER)
 
 
 class SignedRequest(Protocol):
@@ -42,13 +51,13 @@ class SignedRequest(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """The four headers of a signed request, read but not yet believed."""
+    """The headers of a signed request, read but not yet believed."""
 
     key_id: str
     timestamp: str  # as sent, since that text is what was signed
     timestamp_ns: int
     digest: bytes
-    passphrase: str
+    passphrase: str  # empty where none was sent: Ed25519 keys have none
 
 
 def is_signed(headers: Mapping[str, str]) -> bool:
@@ -57,13 +66,13 @@ def is_signed(headers: Mapping[str, str]) -> bool:
 
 
 def read_signature(headers: Mapping[str, str]) -> Signature | Refused:
-    """Read the four headers.
+    """Read the headers.
 
     Refuses:  AUTH_MISSING, AUTH_INVALID (in this order).
     """
-    missing = [name.upper() for name in _NAMES if not headers.get(name)]
+    missing = [name for name in _ALWAYS if not headers.get(name)]
     if missing:
-        return Refused(Code.AUTH_MISSING, f"send the header {missing[0]} too; a signed request has {len(_NAMES)}")
+        return header_missing(missing[0])
     moment = _TIMESTAMP.fullmatch(headers["cb-access-timestamp"])
     if moment is None:
         return Refused(Code.AUTH_INVALID, "invalid timestamp: CB-ACCESS-TIMESTAMP counts seconds since 1970")
@@ -79,8 +88,26 @@ def read_signature(headers: Mapping[str, str]) -> Signature | Refused:
         timestamp=headers["cb-access-timestamp"],
         timestamp_ns=int(seconds) * 1_000_000_000 + int((fraction or "")[:9].ljust(9, "0")),
         digest=digest,
-        passphrase=headers["cb-access-passphrase"],
+        passphrase=headers.get(PASSPHRASE_HEADER, ""),
     )
+
+
+def header_missing(name: str) -> Refused:
+    """What to say of a header that a signed request must have."""
+    return Refused(Code.AUTH_MISSING, f"send the header {name.upper()} too; a signed request has {len(_NAMES)}")
+
+
+def ed25519_matches(signature: Signature, public_key: bytes, request: SignedRequest) -> bool:
+    """Whether the holder of a public key's other half signed this very request."""
+    key = Ed25519PublicKey.from_public_bytes(public_key)
+    start = f"{signature.timestamp}{request.method.upper()}".encode()
+    for path in itertools.islice(_signed_paths(request), ED25519_SPELLINGS_MAX):
+        try:
+            key.verify(signature.digest, start + path.encode("utf-8", "replace") + request.body)
+        except InvalidSignature:
+            continue
+        return True
+    return False
 
 
 def signature_matches(signature: Signature, secret: bytes, request: SignedRequest) -> bool:
@@ -96,17 +123,26 @@ def signature_matches(signature: Signature, secret: bytes, request: SignedReques
 
 
 def _signed_paths(request: SignedRequest) -> Iterator[str]:
-    """Every text that a client may have signed for this path: with the stage or without, and, where the edge has not
-    carried the raw query, its parameters in any order and any usual encoding."""
-    for path in _query_spellings(request):
-        yield path
-        yield f"/{STAGE}{path}"
+    """Every text that a client may have signed for this request: with the stage or without, the path in its usual
+    encodings, and, where the edge has not carried the raw query, its parameters in any order and encoding."""
+    shown, _, query = request.path_with_query.partition("?")
+    for path in _path_spellings(shown, request.headers.get(RAW_PATH_HEADER, "")):
+        for spelling in _query_spellings(path, query, raw=RAW_QUERY_HEADER in request.headers):
+            yield spelling
+            yield f"/{STAGE}{spelling}"
 
 
-def _query_spellings(request: SignedRequest) -> Iterator[str]:
-    yield request.path_with_query
-    path, _, query = request.path_with_query.partition("?")
-    if not query or RAW_QUERY_HEADER in request.headers:
+def _path_spellings(shown: str, raw: str) -> list[str]:
+    """API Gateway shows a path decoded. The edge carries it as it was sent; anybody can write that header, so it counts
+    only where it names the same resource."""
+    same = unquote(raw).rstrip("/") == unquote(shown).rstrip("/")
+    spellings = [raw] if raw and same else []
+    return list(dict.fromkeys([*spellings, shown, quote(shown, safe="/:"), quote(shown, safe="/")]))
+
+
+def _query_spellings(path: str, query: str, *, raw: bool) -> Iterator[str]:
+    yield f"{path}?{query}" if query else path
+    if not query or raw:
         return
     pairs = parse_qsl(query, keep_blank_values=True)
     if len(pairs) > GUESSED_PARAMETERS_MAX:

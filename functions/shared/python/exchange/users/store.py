@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from pynamodb.attributes import BinaryAttribute, UnicodeAttribute, UnicodeSetAttribute
 from pynamodb.connection import Connection
 from pynamodb.exceptions import DoesNotExist, PutError, PynamoDBException, TransactWriteError, UpdateError
+from pynamodb.expressions.update import Action
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
@@ -14,9 +16,10 @@ from exchange.aws.dynamodb import UnitsAttribute, cancellation_codes, error_code
 from exchange.kernel.clock import iso_utc
 from exchange.kernel.errors import Code, Refused, UnavailableError
 from exchange.usage.model import RateLimitTier
-from exchange.users.model import ApiKey, Customer, CustomerStatus, KeyStatus, Profile, Scope
+from exchange.users.model import ApiKey, Credential, Customer, CustomerStatus, KeyStatus, Profile, Scope
 
 _REFUSED = "ConditionalCheckFailedException"
+_CREDENTIAL = ("sealed_secret", "passphrase_hash", "public_key")
 
 
 class CustomerItem(Model):
@@ -62,8 +65,13 @@ class ApiKeyItem(Model):
     scopes = UnicodeSetAttribute()
     status = UnicodeAttribute()
     rate_limit_tier = UnicodeAttribute()
-    sealed_secret = BinaryAttribute(legacy_encoding=False)
-    passphrase_hash = BinaryAttribute(legacy_encoding=False)
+    sealed_secret = BinaryAttribute(legacy_encoding=False, null=True)
+    passphrase_hash = BinaryAttribute(legacy_encoding=False, null=True)
+    public_key = BinaryAttribute(legacy_encoding=False, null=True)
+    previous_sealed_secret = BinaryAttribute(legacy_encoding=False, null=True)
+    previous_passphrase_hash = BinaryAttribute(legacy_encoding=False, null=True)
+    previous_public_key = BinaryAttribute(legacy_encoding=False, null=True)
+    previous_until_ns = UnitsAttribute(null=True)
     expires_at_ns = UnitsAttribute(null=True)
     account_id = UnitsAttribute(null=True)
     allowed_addresses = UnicodeSetAttribute(null=True)
@@ -170,6 +178,32 @@ class ApiKeyStore:
             return _refused(error)
         return True
 
+    def rotate(self, before: ApiKey, after: ApiKey) -> bool:
+        """Change a key's credentials; False where it is not active or not any more as it was `before`.
+
+        Raises:   UnavailableError, OutcomeUnknownError.
+        """
+        old = before.credential
+        same = (
+            ApiKeyItem.public_key == old.public_key if old.public_key else ApiKeyItem.sealed_secret == old.sealed_secret
+        )
+        item = _item(after)
+        named = (*_CREDENTIAL, *(f"previous_{name}" for name in _CREDENTIAL), "previous_until_ns")
+        attributes = ApiKeyItem.get_attributes()
+        actions: list[Action] = [
+            attributes[name].remove() if getattr(item, name) is None else attributes[name].set(getattr(item, name))
+            for name in named
+        ]
+        try:
+            ApiKeyItem(after.key_id).update(
+                actions=actions, condition=(ApiKeyItem.status == KeyStatus.ACTIVE.value) & same
+            )
+        except UpdateError as error:
+            if error_code(error) == _REFUSED:
+                return False
+            raise outage(error) from error
+        return True
+
     def revoke(self, user_id: str, key_id: str, *, revoked_at_ns: int) -> bool:
         """Close a key for good; False where this customer has no such active key.
 
@@ -271,6 +305,9 @@ def _customer(item: CustomerItem) -> Customer:
 
 
 def _item(key: ApiKey) -> ApiKeyItem:
+    previous = key.previous or Credential()
+    held: dict[str, Any] = {name: getattr(key.credential, name) or None for name in _CREDENTIAL}
+    held |= {f"previous_{name}": getattr(previous, name) or None for name in _CREDENTIAL}
     return ApiKeyItem(
         key_id=key.key_id,
         user_id=key.user_id,
@@ -280,8 +317,8 @@ def _item(key: ApiKey) -> ApiKeyItem:
         scopes={scope.value for scope in key.scopes},
         status=key.status.value,
         rate_limit_tier=key.rate_limit_tier.value,
-        sealed_secret=key.sealed_secret,
-        passphrase_hash=key.passphrase_hash,
+        **held,
+        previous_until_ns=key.previous_until_ns if key.previous is not None else None,
         expires_at_ns=key.expires_at_ns,
         account_id=key.account_id,
         allowed_addresses=set(key.allowed_addresses) or None,
@@ -294,12 +331,15 @@ def _api_key(item: ApiKeyItem) -> ApiKey:
         user_id=item.user_id,
         name=item.name,
         scopes=frozenset(Scope(scope) for scope in item.scopes),
-        sealed_secret=item.sealed_secret,
-        passphrase_hash=item.passphrase_hash,
+        credential=Credential(**{name: getattr(item, name) or b"" for name in _CREDENTIAL}),
         created_at_ns=item.created_at_ns,
         rate_limit_tier=RateLimitTier(item.rate_limit_tier),
         status=KeyStatus(item.status),
         expires_at_ns=item.expires_at_ns,
         account_id=item.account_id,
         allowed_addresses=tuple(sorted(item.allowed_addresses or ())),
+        previous=None
+        if item.previous_until_ns is None
+        else Credential(**{name: getattr(item, f"previous_{name}") or b"" for name in _CREDENTIAL}),
+        previous_until_ns=item.previous_until_ns or 0,
     )
