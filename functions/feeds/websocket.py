@@ -30,6 +30,7 @@ class Settings(EnvironmentSettings):
     balances_table: str
     api_keys_table: str
     users_table: str
+    usage_table: str
     secrets_key_id: str
     user_pool_id: str
     user_pool_client_id: str
@@ -51,7 +52,7 @@ def sockets() -> Sockets:
     bind_market_data(settings().market_data_table)
     bind_connections(settings().connections_table)
     clock, connections = SystemClock(), ConnectionStore()
-    access = {"api_keys_table", "users_table", "secrets_key_id", "user_pool_id", "user_pool_client_id"}
+    access = {"api_keys_table", "users_table", "usage_table", "secrets_key_id", "user_pool_id", "user_pool_client_id"}
     return Sockets(
         connections=connections,
         pusher=ManagementApi.at(settings().websocket_endpoint),

@@ -7,7 +7,7 @@ from exchange.feeds.gateway import LambdaPulse
 from exchange.feeds.model import Owner, Subscription
 from exchange.feeds.pulse import RUN_SECONDS_MAX, Pulse, Sweep
 from exchange.messages import Side
-from exchange.users.model import ApiKey, Customer, CustomerStatus, KeyStatus, Scope
+from exchange.users.model import ApiKey, Credential, Customer, CustomerStatus, KeyStatus, Scope
 
 from tests.unit.feeds.house import SIGNED, House, kinds
 
@@ -144,7 +144,7 @@ class Known:
 
 def key(status: KeyStatus = KeyStatus.ACTIVE, expires_at_ns: int | None = None) -> ApiKey:
     return ApiKey(
-        "ann", "user-ann", "k", frozenset({Scope.VIEW}), b"", b"", 1, status=status, expires_at_ns=expires_at_ns
+        "ann", "user-ann", "k", frozenset({Scope.VIEW}), Credential(), 1, status=status, expires_at_ns=expires_at_ns
     )
 
 
