@@ -14,7 +14,7 @@ CONNECTION = "L0SM9cOFvHcCIhw="
 
 @pytest.fixture(autouse=True)
 def _environment(tables: Any, product: Product, monkeypatch: pytest.MonkeyPatch) -> None:
-    for table in ("instruments", "market_data", "connections", "balances", "api_keys", "users"):
+    for table in ("instruments", "market_data", "connections", "balances", "api_keys", "users", "usage"):
         monkeypatch.setenv(f"{table.upper()}_TABLE", table)
     for name in ("SECRETS_KEY_ID", "USER_POOL_CLIENT_ID", "PULSE_FUNCTION"):
         monkeypatch.setenv(name, "x")
