@@ -14,7 +14,8 @@ MONEY = {
     "amount", "available", "balance", "base_increment", "base_max_size", "base_min_size", "executed_value", "fee",
     "fill_fees", "filled_size", "funds", "hold", "maker_fee_rate", "max_precision", "min_market_funds", "min_size",
     "price", "quote_increment", "reference_price", "remaining_size", "size", "specified_funds", "stop_price",
-    "taker_fee_rate", "volume", "volume_30day", "bid", "ask", "open", "high", "low", "last", "open_price", "open_size",
+    "taker_fee_rate", "trail_amount", "volume", "volume_30day", "bid", "ask", "open", "high", "low", "last",
+    "open_price", "open_size",
 }  # fmt: skip
 
 

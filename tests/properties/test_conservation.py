@@ -1,5 +1,7 @@
 """Whatever orders arrive, in whatever order and however often their records are delivered: nothing is made or lost."""
 
+from dataclasses import replace
+
 from exchange.audit import check
 from exchange.fees.model import FeeSchedule
 from exchange.kernel.errors import Refused
@@ -75,10 +77,20 @@ class TradingDay(RuleBasedStateMachine):
         terms = OrderTerms(Side.BUY, OrderType.MARKET, funds=f"{cents // 100}.{cents % 100:02d}")
         self._keep(self.venue.place(account, terms))
 
-    @rule(account=accounts, side=sides, price=prices, stop_price=prices, size=sizes)
-    def stop(self, account: int, side: Side, price: str, stop_price: str, size: str) -> None:
+    @rule(
+        account=accounts, side=sides, price=prices, stop_price=prices, size=sizes,
+        trail=st.sampled_from(["", "", "0.5", "2"]), partner=st.none() | st.integers(1, 4),
+    )  # fmt: skip
+    def stop(
+        self, account: int, side: Side, price: str, stop_price: str, size: str, trail: str, partner: int | None
+    ) -> None:
+        """A stop, perhaps trailing, perhaps one of two with an order placed lately."""
         kind = StopKind.ENTRY if side is Side.BUY else StopKind.LOSS
-        self._keep(self.venue.place(account, OrderTerms(side, OrderType.LIMIT, price, size, "", kind, stop_price)))
+        terms = OrderTerms(side, OrderType.LIMIT, price, size, "", kind, stop_price, trail_amount=trail)
+        own = [order for order in self.orders if order.account_id == account]
+        if partner is not None and len(own) >= partner:
+            terms = replace(terms, oco_order=to_uuid(own[-partner].order_id))
+        self._keep(self.venue.place(account, terms))
 
     @rule(account=accounts, whole=st.booleans(), orders=st.lists(st.tuples(sides, prices, sizes, names), max_size=6))
     def batch(self, account: int, whole: bool, orders: list[tuple[Side, str, str, str]]) -> None:

@@ -14,6 +14,7 @@ from tests.fakes.markets import acme_usd
 OWNER = Owner(account_id=7, order_id=1, client_oid="", payload_hash="", maker_ppm=4_000, taker_ppm=6_000)
 LIMIT = OrderTerms(side=Side.BUY, order_type=OrderType.LIMIT, price="100", size="1")
 MARKET = OrderTerms(side=Side.BUY, order_type=OrderType.MARKET, size="1")
+STOP = {"stop": StopKind.LOSS, "stop_price": "95"}
 VIEW = MarketView(best_bid_ticks=9_990, best_ask_ticks=10_010, last_ticks=10_000)
 
 
@@ -40,6 +41,11 @@ def ask(terms: OrderTerms, market: MarketView = VIEW, price_band: str | None = "
         ({"time_in_force": TimeInForce.GTT}, Code.REQUEST_FIELD_INVALID, "cancel_after"),
         ({"post_only": True, "time_in_force": TimeInForce.IOC}, Code.REQUEST_FIELD_INVALID, "post_only"),
         ({"stop": StopKind.LOSS}, Code.REQUEST_FIELD_INVALID, "stop_price"),
+        ({"trail_amount": "1"}, Code.REQUEST_FIELD_INVALID, "trail_amount: only a stop"),
+        (STOP | {"trail_amount": "0"}, Code.RISK_PRICE_TOO_SMALL, "trail_amount: price too small"),
+        (STOP | {"trail_amount": "0.001"}, Code.RISK_PRICE_TOO_PRECISE, "trail_amount: price too precise"),
+        (STOP | {"trail_amount": "95"}, Code.RISK_PRICE_TOO_LARGE, "below stop_price"),
+        ({"oco_order": "x", "time_in_force": TimeInForce.IOC}, Code.REQUEST_FIELD_INVALID, "oco_order_id"),
     ],
 )
 def test_a_limit_order_is_refused_with_the_field_and_the_remedy(

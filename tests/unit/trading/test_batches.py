@@ -3,8 +3,8 @@
 import pytest
 from exchange.fees.model import FeeSchedule
 from exchange.kernel.errors import Code, Refused
-from exchange.kernel.ids import to_uuid
-from exchange.messages import Op, OrderType, Side, decode_commands
+from exchange.kernel.ids import order_id_for, to_uuid
+from exchange.messages import Op, OrderType, Side, StopKind, decode_commands
 from exchange.orders.model import Order
 from exchange.risk.model import OrderTerms
 from exchange.trading.model import Intent, Trader
@@ -166,3 +166,24 @@ def test_a_mass_cancel_reaches_orders_that_the_list_does_not_show_yet(venue: Ven
     venue.match()
     venue.settle()
     assert not venue.tables.stored[placed.order_id].live
+
+
+def test_two_of_one_batch_may_be_a_pair(venue: Venue) -> None:
+    stop = OrderTerms(Side.SELL, OrderType.MARKET, "", "2", stop=StopKind.LOSS, stop_price="95", oco_order="client:a")
+    placed = venue.place_batch(1, [(sell("2"), "a"), (stop, "b")])
+    assert codes(placed) == [None, None]
+    venue.match()
+    venue.cancel(1, "client:a")
+    venue.match()
+    venue.settle()
+    ended = venue.tables.order(order_id_for(1, "b"))
+    assert ended is not None
+    assert ended.cancel_reason == "oco"
+    assert venue.tables.balance(1, "ACME").held == 0
+
+
+def test_a_pair_whose_first_is_refused_has_no_second(venue: Venue) -> None:
+    stop = OrderTerms(Side.SELL, OrderType.MARKET, "", "2", stop=StopKind.LOSS, stop_price="95", oco_order="client:a")
+    placed = venue.place_batch(1, [(sell("0.0001"), "a"), (stop, "b")])
+    assert codes(placed) == [Code.RISK_SIZE_TOO_SMALL, Code.REQUEST_FIELD_INVALID]
+    assert venue.tables.balance(1, "ACME").held == 0

@@ -55,6 +55,13 @@ def test_a_stop_price_alone_means_entry_for_a_buy_and_loss_for_a_sell() -> None:
         assert (terms.stop, terms.order_type) == (kind, OrderType.MARKET)
 
 
+def test_a_trail_and_a_partner_are_terms_like_others_and_part_of_the_request() -> None:
+    plain = '{"product_id":"ACME-USD","side":"sell","type":"stop","size":"1","stop_price":"90","client_oid":"a"'
+    body = placed(f'{plain},"trail_amount":"2","oco_order_id":"client:b"}}')
+    assert (order_terms(body).trail_amount, order_terms(body).oco_order) == ("2", "client:b")
+    assert named(body) != named(placed(f"{plain}}}"))
+
+
 def test_a_stop_order_without_its_price_is_refused_and_does_not_trade_at_once() -> None:
     terms = order_terms(placed('{"product_id":"ACME-USD","side":"buy","type":"stop","size":"1"}'))
     owner = Owner(1, 1, "", "", 0, 0)

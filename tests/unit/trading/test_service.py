@@ -1,13 +1,16 @@
 """Order entry as customers meet it."""
 
+from dataclasses import replace
+
 import pytest
 from exchange.audit import check
 from exchange.fees.model import FeeSchedule
 from exchange.kernel.errors import Code, Refused, UnavailableError
 from exchange.kernel.ids import order_id_for, to_uuid
-from exchange.messages import OrderType, Side, decode_commands
+from exchange.messages import OrderType, Side, StopKind, decode_commands
 from exchange.orders.model import Fill, Order, OrderStatus
 from exchange.risk.model import OrderTerms
+from exchange.trading.model import order_json
 from exchange.trading.service import cancel_orders, find_order, order_fills, sweep
 
 from tests.fakes.markets import acme_usd
@@ -15,6 +18,7 @@ from tests.fakes.venue import Venue
 
 BUY = OrderTerms(Side.BUY, OrderType.LIMIT, "100", "1")
 SELL = OrderTerms(Side.SELL, OrderType.LIMIT, "100", "1")
+STOP_LOSS = OrderTerms(Side.SELL, OrderType.MARKET, "", "1", stop=StopKind.LOSS, stop_price="95")
 
 
 @pytest.fixture
@@ -141,6 +145,83 @@ def test_a_done_order_can_not_be_canceled(venue: Venue) -> None:
     venue.match()
     venue.settle()
     assert refusal(venue.cancel(1, to_uuid(order.order_id))) is Code.ORDER_DONE
+
+
+def _settled(venue: Venue, order: Order | Refused) -> Order:
+    venue.match()
+    venue.settle()
+    assert isinstance(order, Order)
+    stored = venue.tables.order(order.order_id)
+    assert stored is not None
+    return stored
+
+
+def test_the_first_of_two_to_trade_cancels_the_other_and_frees_its_hold(venue: Venue) -> None:
+    target = venue.place(1, replace(SELL, price="105"), "target")
+    stop = venue.place(1, replace(STOP_LOSS, oco_order="client:target"))
+    assert _settled(venue, stop).status is OrderStatus.ACTIVE
+    assert venue.tables.balance(1, "ACME").held == 20_000
+    venue.place(2, replace(BUY, price="105", size="0.1"))
+    ended, kept = _settled(venue, stop), _settled(venue, target)
+    assert (ended.status, ended.cancel_reason, ended.hold_units) == (OrderStatus.DONE, "oco", 0)
+    assert (kept.status, kept.remaining_lots) == (OrderStatus.OPEN, 900)
+    assert venue.tables.balance(1, "ACME").held == 9_000
+    assert [breach for finding in check(venue.world()) for breach in finding.breaches] == []
+
+
+def test_a_trailing_stop_follows_the_trades_and_shows_what_was_asked(venue: Venue) -> None:
+    stop = venue.place(1, replace(STOP_LOSS, trail_amount="2"))
+    venue.place(2, replace(SELL, price="103", size="0.1"))
+    venue.place(1, replace(BUY, price="103", size="0.1"))
+    asked = order_json(_settled(venue, stop), venue.product)
+    assert (asked["status"], asked["stop_price"], asked["trail_amount"]) == ("active", "95", "2")
+    venue.place(2, replace(BUY, price="101", size="0.2"))
+    venue.place(1, replace(SELL, size="0.1"))
+    assert _settled(venue, stop).filled_lots == 100
+    assert [breach for finding in check(venue.world()) for breach in finding.breaches] == []
+
+
+def test_an_order_that_can_not_be_one_of_two_is_refused_by_name_and_remedy(venue: Venue) -> None:
+    venue.place(1, BUY, "resting")
+    venue.place(2, BUY, "foreign")
+    done = venue.place(1, BUY, "done")
+    venue.match()
+    assert isinstance(done, Order)
+    venue.cancel(1, to_uuid(done.order_id))
+    venue.match()
+    venue.settle()
+    for terms, words in (
+        (replace(STOP_LOSS, oco_order="client:foreign"), "name a live order"),
+        (replace(STOP_LOSS, oco_order="nonsense"), "name a live order"),
+        (replace(STOP_LOSS, oco_order="client:done"), "is done"),
+        (replace(SELL, price="105", oco_order="client:resting"), "must be a stop"),
+    ):
+        answer = venue.place(1, terms)
+        assert refusal(answer) is Code.REQUEST_FIELD_INVALID
+        assert isinstance(answer, Refused)
+        assert answer.message.startswith("oco_order_id: ")
+        assert words in answer.message
+    assert venue.tables.balance(1, "ACME").held == 0
+
+
+def test_the_engine_refuses_a_pair_that_the_gateway_could_not_know_of(venue: Venue) -> None:
+    target = venue.place(1, replace(SELL, price="105"), "target")
+    venue.place(2, replace(BUY, price="105", size="0.1"))
+    stop = venue.place(1, replace(STOP_LOSS, oco_order="client:target"))
+    late = _settled(venue, stop)
+    assert (late.status, late.reject_reason) == (OrderStatus.REJECTED, "oco")
+    assert _settled(venue, target).status is OrderStatus.OPEN
+    assert venue.tables.balance(1, "ACME").held == 9_000
+
+
+def test_a_repeat_under_a_client_oid_is_answered_though_its_partner_is_done(venue: Venue) -> None:
+    venue.place(1, replace(SELL, price="105"), "target")
+    terms = replace(STOP_LOSS, oco_order="client:target")
+    first = venue.place(1, terms, "stop")
+    venue.match()
+    venue.cancel(1, "client:target")
+    ended = _settled(venue, first)
+    assert venue.place(1, terms, "stop") == ended
 
 
 class Fills:

@@ -65,6 +65,8 @@ class Order:
     stop: StopKind = StopKind.NONE
     stop_price_ticks: int = 0
     cap_ticks: int = 0
+    trail_ticks: int = 0
+    oco_order_id: int = 0  # the order it was paired with when it was placed
     self_trade_prevention: SelfTradePrevention = SelfTradePrevention.DC
     status: OrderStatus = OrderStatus.PENDING
     remaining_lots: int = 0

@@ -84,6 +84,8 @@ class OrderItem(Model):
     stop = UnitsAttribute(null=True)
     stop_price_ticks = UnitsAttribute(null=True)
     cap_ticks = UnitsAttribute(null=True)
+    trail_ticks = UnitsAttribute(null=True)
+    oco_order_id = UnitsAttribute(null=True)
     self_trade_prevention = UnitsAttribute()
     status = UnicodeAttribute()
     remaining_lots = UnitsAttribute(null=True)

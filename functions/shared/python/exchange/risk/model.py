@@ -1,7 +1,7 @@
 """The checks an order passes before its funds are held. Pure: the market's state and the time are arguments.
 
 Checked in this order, so the same bad request always earns the same code: what the product admits now; size; price;
-stop price; funds; the price band; the value's upper limit. `base_max_size` comes after the funds (see trading).
+stop price; trail; funds; the price band; the value's upper limit. `base_max_size` comes after the funds (see trading).
 """
 
 from dataclasses import dataclass
@@ -36,6 +36,8 @@ class OrderTerms:
     funds: str = ""
     stop: StopKind = StopKind.NONE
     stop_price: str = ""
+    trail_amount: str = ""
+    oco_order: str = ""  # the live order to be paired with, as its owner names it
     stop_wanted: bool = False  # asked for as a stop order, whatever else was given
     time_in_force: TimeInForce = TimeInForce.GTC
     lifetime_ns: int = 0
@@ -95,6 +97,7 @@ def assess(terms: OrderTerms, product: Product, market: MarketView, owner: Owner
         post_only=terms.post_only,
         stop=terms.stop,
         stop_price_ticks=stop_price,
+        trail_ticks=amounts.trail_ticks,
         cap_ticks=cap,
         self_trade_prevention=terms.self_trade_prevention,
     )
@@ -108,6 +111,7 @@ class _Amounts:
     size_lots: int
     price_ticks: int
     stop_price_ticks: int
+    trail_ticks: int
     specified_units: int
     funds: int
 
@@ -116,12 +120,19 @@ def _read_amounts(terms: OrderTerms, product: Product, taker_ppm: int) -> _Amoun
     size = _size_lots(terms.size, product)
     if isinstance(size, Refused):
         return size
-    price = _price_ticks("price", terms.price, product)
-    if isinstance(price, Refused):
-        return price
-    stop_price = _price_ticks("stop_price", terms.stop_price, product)
-    if isinstance(stop_price, Refused):
-        return stop_price
+    prices = []
+    for name, text in (
+        ("price", terms.price),
+        ("stop_price", terms.stop_price),
+        ("trail_amount", terms.trail_amount),
+    ):
+        ticks = _price_ticks(name, text, product)
+        if isinstance(ticks, Refused):
+            return ticks
+        prices.append(ticks)
+    price, stop_price, trail = prices
+    if trail and trail >= stop_price:
+        return Refused(Code.RISK_PRICE_TOO_LARGE, "trail_amount: price too large, it must be below stop_price")
     specified = _funds_units(terms, product)
     if isinstance(specified, Refused):
         return specified
@@ -130,7 +141,7 @@ def _read_amounts(terms: OrderTerms, product: Product, taker_ppm: int) -> _Amoun
         return Refused(
             Code.RISK_FUNDS_TOO_SMALL, f"funds is too small: the least is {_min_funds(product)} after the fee"
         )
-    return _Amounts(size, price, stop_price, specified, funds)
+    return _Amounts(size, price, stop_price, trail, specified, funds)
 
 
 def assess_amend(
@@ -185,6 +196,11 @@ def _refuse_combination(terms: OrderTerms) -> Refused | None:
         (not market and not terms.size, "size: a limit order needs a size"),
         ((bool(terms.stop) or terms.stop_wanted) and not terms.stop_price, "stop_price: a stop order needs stop_price"),
         (bool(terms.stop_price) and not terms.stop, "stop: say loss or entry with stop_price"),
+        (bool(terms.trail_amount) and not terms.stop, "trail_amount: only a stop order trails; give stop_price too"),
+        (
+            bool(terms.oco_order) and not terms.stop and (market or not resting),
+            "oco_order_id: only a stop order or a limit order that may rest can be one of two",
+        ),
         (terms.post_only and (market or not resting), "post_only: only a limit order that may rest can be post only"),
         (terms.post_only and bool(terms.stop), "post_only: a stop order can't be post only"),
         (

@@ -90,6 +90,8 @@ def place_command(order: Order) -> Command:
         stop_price=order.stop_price_ticks,
         cap_price=order.cap_ticks,
         expire_time_ns=order.expire_time_ns,
+        oco_order_id=order.oco_order_id,
+        trail_amount=order.trail_ticks,
     )
 
 
@@ -202,6 +204,10 @@ def _asked_json(order: Order, product: Product) -> dict[str, Any]:
     if order.stop is not StopKind.NONE:
         asked["stop"] = order.stop.name.lower()
         asked["stop_price"] = product.format_price(order.stop_price_ticks)
+    if order.trail_ticks:
+        asked["trail_amount"] = product.format_price(order.trail_ticks)
+    if order.oco_order_id:
+        asked["oco_order_id"] = to_uuid(order.oco_order_id)
     return asked
 
 

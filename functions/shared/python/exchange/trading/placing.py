@@ -14,8 +14,8 @@ from exchange.kernel.ids import order_id_for
 from exchange.ledger.model import Balance
 from exchange.orders.model import Order
 from exchange.risk.model import OrderTerms, Owner, assess, refuse_size_above_max
-from exchange.trading.model import Acceptance, Intent, Trader, place_command
-from exchange.trading.service import Desk, Patience, refuse_caller
+from exchange.trading.model import Acceptance, Intent, Trader, order_id_named, place_command
+from exchange.trading.service import Desk, Patience, find_order, refuse_caller
 
 BATCH_ORDERS_MAX = 40
 Asked = tuple[OrderTerms, Intent]
@@ -126,6 +126,8 @@ def _assess_all(desk: Desk, trader: Trader, product: Product, asked: Sequence[As
         )
         # A nanosecond apart, so that lists keep the order asked.
         order = assess(terms, product, market, owner, now_ns=now_ns + position)
+        if isinstance(order, Order) and terms.oco_order:
+            order = _paired(desk, basket, order, terms.oco_order)
         if isinstance(order, Refused):
             basket.settled[position] = order
             if intent.client_oid:
@@ -133,6 +135,26 @@ def _assess_all(desk: Desk, trader: Trader, product: Product, asked: Sequence[As
         else:
             basket.orders.append(order)
     return basket
+
+
+def _paired(desk: Desk, basket: _Basket, order: Order, name: str) -> Order | Refused:
+    """The order with the one it is to be paired with, which may stand before it in the same batch.
+
+    The engine has the last word: it knows what has traded.
+    """
+    order_id = order_id_named(order.account_id, name)
+    other = next((earlier for earlier in basket.orders if earlier.order_id == order_id), None)
+    found = other or find_order(desk, order.account_id, name)
+    if isinstance(found, Refused):
+        return Refused(Code.REQUEST_FIELD_INVALID, f"oco_order_id: {found.message}; name a live order of yours")
+    for broken, message in (
+        (not found.live, "that order is done; name a live one"),
+        (found.product_id != order.product_id, "that order is of another product; both must be of one"),
+        (not (order.stop or found.stop), "one of the two must be a stop order"),
+    ):
+        if broken:
+            return Refused(Code.REQUEST_FIELD_INVALID, f"oco_order_id: {message}")
+    return replace(order, oco_order_id=found.order_id)
 
 
 def _answer_twin(basket: _Basket, position: int, order_id: int, intent: Intent) -> None:

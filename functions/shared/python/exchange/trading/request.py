@@ -35,6 +35,8 @@ class BatchedOrderBody(Body):
     client_oid: Annotated[str, Field(min_length=1, max_length=64, pattern=CLIENT_ID)] | None = None
     stop: Literal["loss", "entry"] | None = None
     stop_price: Decimal | None = None
+    trail_amount: Decimal | None = None
+    oco_order_id: Annotated[str, Field(min_length=1, max_length=80)] | None = None
     time_in_force: Literal["GTC", "GTT", "IOC", "FOK"] = "GTC"
     cancel_after: Literal["min", "hour", "day"] | None = None
     post_only: bool = False
@@ -135,6 +137,8 @@ def order_terms(body: PlaceOrderBody) -> OrderTerms:
         funds=body.funds or "",
         stop=stop,
         stop_price=body.stop_price or "",
+        trail_amount=body.trail_amount or "",
+        oco_order=body.oco_order_id or "",
         stop_wanted=body.type == "stop",
         time_in_force=TimeInForce[body.time_in_force],
         lifetime_ns=_LIFETIMES_NS[body.cancel_after] if body.cancel_after else 0,
