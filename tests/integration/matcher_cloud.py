@@ -64,8 +64,13 @@ class Cloud:
         return Follower(kinesis, answer["ShardIterator"])
 
     def stream_records(self, stream: str) -> Iterator[dict[str, Any]]:
-        """Every record of a stream's one shard."""
-        return self.follow(stream).read()
+        """Every record of a stream, one shard after the other."""
+        kinesis, name = self.client("kinesis"), f"{PREFIX}-{stream}"
+        for shard in kinesis.list_shards(StreamName=name)["Shards"]:
+            answer = kinesis.get_shard_iterator(
+                StreamName=name, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+            )
+            yield from Follower(kinesis, answer["ShardIterator"]).read()
 
     def lease(self) -> dict[str, Any]:
         """The lease of the orders stream's one shard."""
@@ -83,13 +88,13 @@ class Follower:
     """Reads on where it stopped."""
 
     kinesis: Any
-    iterator: str
+    iterator: str | None
 
     def read(self) -> Iterator[dict[str, Any]]:
         """Every record that has come since."""
-        while True:
+        while self.iterator is not None:
             answer = self.kinesis.get_records(ShardIterator=self.iterator, Limit=10_000)
-            self.iterator = answer["NextShardIterator"]
+            self.iterator = answer.get("NextShardIterator")
             if not answer["Records"]:
                 return
             yield from answer["Records"]
@@ -162,8 +167,8 @@ class Matcher:
         return self.health().get("role") == "standby"
 
 
-def start_cloud(home: Path) -> Cloud:
-    """Start a cloud on a free port, with everything that a matcher needs."""
+def start_cloud(home: Path, *, shards: int = 1) -> Cloud:
+    """Start a cloud on a free port, with everything that a matcher needs; `shards` are those of the orders stream."""
     port = free_port()
     environment = {
         **os.environ,
@@ -180,7 +185,7 @@ def start_cloud(home: Path) -> Cloud:
     cloud = Cloud(process, environment)
     try:
         wait_for(lambda: _answers(cloud), "the cloud does not answer")
-        _furnish(cloud)
+        _furnish(cloud, shards)
     except BaseException:
         process.kill()
         raise
@@ -195,9 +200,9 @@ def _answers(cloud: Cloud) -> bool:
         return False
 
 
-def _furnish(cloud: Cloud) -> None:
-    for stream in ("orders", "executions"):
-        cloud.client("kinesis").create_stream(StreamName=f"{PREFIX}-{stream}", ShardCount=1)
+def _furnish(cloud: Cloud, shards: int) -> None:
+    for stream, count in {"orders": shards, "executions": 1}.items():
+        cloud.client("kinesis").create_stream(StreamName=f"{PREFIX}-{stream}", ShardCount=count)
     for bucket in ("snapshots", "quarantine"):
         cloud.client("s3").create_bucket(Bucket=f"{PREFIX}-{bucket}")
     for table, keys in {"leases": ("shard",), "instruments": ("kind", "id")}.items():

@@ -28,9 +28,9 @@ PRODUCTS = ("ACME-USD", "BETA-USD")
 
 
 @pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[Cloud]:
-    """A cloud of the test's own: what is killed here must not disturb others."""
-    cloud = start_cloud(tmp_path)
+def cloud(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cloud]:
+    """A cloud of the test's own: what is killed here must not disturb others. Its parameter is how many shards."""
+    cloud = start_cloud(tmp_path, shards=getattr(request, "param", 1))
     yield cloud
     cloud.stop()
 
@@ -254,3 +254,30 @@ def test_an_order_expires_by_the_tick_though_nobody_trades(cloud: Cloud, matcher
     last = published(cloud).events["ACME-USD"][-1]
     assert last.reason == CancelReason.EXPIRED
     assert last.time_ns >= expire_time_ns
+
+
+
+@pytest.mark.parametrize("cloud", [2], indirect=True)
+def test_each_process_leads_a_shard_and_follows_the_other_s(cloud: Cloud, matchers: list[Matcher]) -> None:
+    for matcher in matchers:
+        matcher.settings = {"LEASE_SECONDS": "0.6", "FOLLOW_SECONDS": "0.1"}
+        matcher.start()
+    dead, heir = matchers
+    with Flow(cloud):
+        wait_for(lambda: all(roles(matcher) == ["leader", "standby"] for matcher in matchers), "shares are not fair")
+        wait_for(lambda: all(is_warm(matcher) for matcher in matchers), "the other's shard is not followed")
+        wait_for(lambda: len(published(cloud).events) == len(PRODUCTS), "nothing is published")
+        dead.kill()
+        wait_for(lambda: roles(heir) == ["leader", "leader"], "the dead one's shard is not led")
+    assert_nothing_lost_or_doubled(cloud)
+    assert heir.log.read_text().count('"warm":true') == 1
+
+
+def roles(matcher: Matcher) -> list[str]:
+    """What a matcher is to each shard."""
+    return sorted(shard["role"] for shard in matcher.shards().values())
+
+
+def is_warm(matcher: Matcher) -> bool:
+    """Whether a matcher has read what the other leads."""
+    return any(shard["role"] == "standby" and shard.get("position") for shard in matcher.shards().values())
