@@ -24,6 +24,7 @@ MODULES = (
     "order_pool",
     "price_queues",
     "recent_ids",
+    "records",
     "saving",
 )
 LINES = ("json_commands", "json_events")

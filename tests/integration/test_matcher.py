@@ -256,7 +256,6 @@ def test_an_order_expires_by_the_tick_though_nobody_trades(cloud: Cloud, matcher
     assert last.time_ns >= expire_time_ns
 
 
-
 @pytest.mark.parametrize("cloud", [2], indirect=True)
 def test_each_process_leads_a_shard_and_follows_the_other_s(cloud: Cloud, matchers: list[Matcher]) -> None:
     for matcher in matchers:

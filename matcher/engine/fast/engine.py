@@ -17,6 +17,7 @@ from exchange.messages.commands import COMMAND_HEADER, PARAMETERS_STRUCT, check_
 from matcher.engine import snapshot
 from matcher.engine.batch import Batch
 from matcher.engine.fast.core import IS_COMPILED, Core
+from matcher.engine.fast.records import has_strange_bits
 from matcher.engine.fast.saving import OrderPages
 from matcher.engine.product import ProductSpec
 
@@ -150,7 +151,7 @@ class Engine:
 
         Raises:   UnknownVersionError, MalformedRecordError before anything was done; UnknownRulesError.
         """
-        product_id, count = check_record(record)
+        product_id, count = check_record(record, has_strange_bits)
         if product_id != self.product.product_id:
             raise MalformedRecordError(f"a record of {product_id} came to the engine of {self.product.product_id}")
         return self._run(record, _HEADER_WORDS, count, -1 if arrival_ns is None else arrival_ns)

@@ -26,6 +26,7 @@ from exchange.messages.events import RESULT_STRUCT, CommandResult, chain_hash, e
 # Of a result's head: first_sequence, number of events, first_index, count.
 _NUMBERS: Final = Struct("<40xqI4xII")
 _CUT: Final = Struct("<II")
+Packed = memoryview | bytes
 _BODY_LENGTH_MAX: Final = EVENT_RECORD_LENGTH_MAX - RECORD_HEADER.size - RECORD_POINT.size
 
 
@@ -95,7 +96,7 @@ class _RecordWriter:
         self._open()
 
     def _open(self) -> None:
-        self._slices: list[memoryview | bytes] = []
+        self._slices: list[Packed] = []
         self._points: list[bytes] = []
         self._parts = 0
         self._length = 0
@@ -104,14 +105,25 @@ class _RecordWriter:
 
     def add(self, group: PackedGroup) -> None:
         """Take one group, completing records as they fill up."""
-        data, ends = memoryview(group.data), group.ends
+        ends = group.ends
+        if ends and self._length + ends[-1] <= _BODY_LENGTH_MAX:
+            self._put(group.data, len(ends), last=(group.data, ends[-2] if len(ends) > 1 else 0))
+        else:
+            self._divide(memoryview(group.data), ends)
+        if ends:
+            self._points.append(RECORD_POINT.pack(self._parts, group.hash_after))
+            self._length += RECORD_POINT.size
+            self._chain, self._is_within = group.hash_after, False
+
+    def _divide(self, data: memoryview, ends: Sequence[int]) -> None:
+        """Take a group that does not fit into the record begun."""
         start = index = 0
         while index < len(ends):
             until = bisect_right(ends, start + _BODY_LENGTH_MAX - self._length, index)
             if until > index:
                 end = ends[until - 1]
                 last = ends[until - 2] if until - 1 > index else start
-                self._put(data[start:end], until - index, last=data[last:end])
+                self._put(data[start:end], until - index, last=(data, last))
             elif self._parts:
                 self.close()
                 continue
@@ -119,17 +131,13 @@ class _RecordWriter:
                 until, end = index + 1, ends[index]
                 self._cut(data[start:end])
             start, index = end, until
-        if ends:
-            self._points.append(RECORD_POINT.pack(self._parts, group.hash_after))
-            self._length += RECORD_POINT.size
-            self._chain, self._is_within = group.hash_after, False
 
     def close(self) -> None:
         """Complete the record begun, if any."""
         if not self._parts:
             return
         first_sequence, _, first_index, _ = _NUMBERS.unpack_from(self._slices[0])
-        last_sequence, _, last_index, count = _NUMBERS.unpack_from(self._last)
+        last_sequence, _, last_index, count = _NUMBERS.unpack_from(*self._last)
         try:
             header = RECORD_HEADER.pack(
                 EVENTS_MAGIC,
@@ -148,7 +156,8 @@ class _RecordWriter:
         self.records.append(b"".join((header, *self._slices, *self._points)))
         self._open()
 
-    def _put(self, data: "memoryview | bytes", parts: int, *, last: "memoryview | bytes") -> None:
+    def _put(self, data: Packed, parts: int, *, last: tuple[Packed, int]) -> None:
+        """Add whole parts; `last` is where the last of them begins."""
         self._slices.append(data)
         self._last = last
         self._parts += parts
@@ -163,7 +172,7 @@ class _RecordWriter:
         while index < total:
             end, count = _fit(result, offset, total - index, _BODY_LENGTH_MAX - RESULT_STRUCT.size)
             part = head + _CUT.pack(index, count) + result[offset:end]
-            self._put(part, 1, last=part)
+            self._put(part, 1, last=(part, 0))
             offset, index = end, index + count
             if index < total:
                 self.close()
