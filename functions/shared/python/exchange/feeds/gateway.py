@@ -22,26 +22,31 @@ _LOG = logging.getLogger(__name__)
 class ManagementApi:
     """Posts to connections, many at once and each connection's messages in order.
 
-    A push ends after PUSH_SECONDS_MAX: whom it has not come to has failed, and the next push begins with others.
+    A push ends after `seconds_max`: whom it has not come to has failed, and the next push begins with others.
     """
 
-    def __init__(self, client: Any, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, client: Any, monotonic: Callable[[], float] = time.monotonic, *, seconds_max: float = PUSH_SECONDS_MAX
+    ) -> None:
         self._client = client
+        self._seconds_max = seconds_max
         self._monotonic = monotonic
         self._pool = ThreadPoolExecutor(WORKERS_MAX)
         self._turn = itertools.count()
 
     @classmethod
-    def at(cls, endpoint: str) -> "ManagementApi":
+    def at(cls, endpoint: str, *, seconds_max: float = PUSH_SECONDS_MAX) -> "ManagementApi":
         """The management API of the WebSocket API with this endpoint."""
         config = Config(
             connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1}, max_pool_connections=WORKERS_MAX
         )
-        return cls(boto3.client("apigatewaymanagementapi", endpoint_url=endpoint, config=config))
+        return cls(
+            boto3.client("apigatewaymanagementapi", endpoint_url=endpoint, config=config), seconds_max=seconds_max
+        )
 
     def push(self, messages: Mapping[str, Sequence[str]]) -> Pushed:
         """Send each connection its messages, in order; the first that fails ends a connection's."""
-        deadline = self._monotonic() + PUSH_SECONDS_MAX
+        deadline = self._monotonic() + self._seconds_max
         names = _from_another(list(messages), next(self._turn))
         if len(names) == 1:
             outcomes = [self._push_one(names[0], messages[names[0]], deadline)]
