@@ -10,9 +10,11 @@ SAM_CLI_VERSION := 1.170.0
 UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 BIN := .venv/bin
 STAMP := .venv/.ready
+CHECKED := build/checked-tree
+ENGINE_PROPERTIES := $(patsubst %,tests/properties/test_%.py,engine engine_auction engine_machine engines_agree record_fuzz)
 ENGINE_SOURCES := $(wildcard setup.py matcher/json_*.py matcher/json_*.pxd matcher/engine/fast/*.py matcher/engine/fast/*.pxd)
 
-.PHONY: candles help setup up down status demo audit lint test check format bench deploy clean
+.PHONY: candles help setup up down status demo audit lint test test-checked check format bench deploy clean
 
 help: ## What there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[36mmake %-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +51,15 @@ test: $(STAMP) ## Every test: rules, properties, contracts, the laptop cloud
 
 candles: $(STAMP) ## The candles of a million random trades against a plain second implementation
 	CANDLE_TRADES=1000000 $(BIN)/pytest -q tests/properties/test_candles.py
+
+# In a copy, for a checked engine is slow and must not take the place of the one in use.
+test-checked: $(STAMP) ## The engine's tests on an engine built with bounds checks, under the address sanitizer
+	rm -rf $(CHECKED)
+	mkdir -p $(CHECKED)
+	tar -c --exclude='*.so' matcher functions/shared tests setup.py pyproject.toml README.md | tar -x -C $(CHECKED)
+	cd $(CHECKED) && ENGINE_REQUIRED=1 ENGINE_CHECKS=1 $(CURDIR)/$(BIN)/python setup.py -q build_ext --inplace -j 2
+	cd $(CHECKED) && LD_PRELOAD=$$(gcc -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
+		$(CURDIR)/$(BIN)/pytest -q -p no:cacheprovider -n 2 tests/unit/engine $(ENGINE_PROPERTIES)
 
 lint: $(STAMP) ## Every check that is no test: format, style, types, imports, templates
 	$(BIN)/ruff format --check

@@ -1,18 +1,19 @@
 """Memory for the flat buffers.
 
-A million remembered ids are spread over tens of megabytes and touched at random: with pages of 4 KiB nearly every
-touch misses the processor's page table cache too. Large blocks therefore ask the kernel for huge pages, and they grow
-by having their pages moved, not copied: no command waits for megabytes.
+Large blocks grow by having their pages moved, not copied, and new ones come from the kernel as they are touched, 4 KiB
+at a time: no command waits for megabytes. (Huge pages gave a twentieth more commands a second, and single calls of
+several milliseconds wherever the kernel had two megabytes to clear.)
 """
 
 import ctypes
 import mmap
+import sys
 from array import array
 from typing import Any
 
-_MAPPED_FROM_BYTES = 2 * 1024 * 1024
+_MAPPED_FROM_BYTES = 1024 * 1024
 _LINE_BYTES = 64
-_CAN_MAP = hasattr(mmap, "MADV_HUGEPAGE")
+_CAN_MOVE_PAGES = sys.platform == "linux"
 
 
 class Block:
@@ -30,8 +31,7 @@ class Block:
     def _take(self, count: int) -> None:
         self.count = count
         self._pages: mmap.mmap | None = None
-        if _CAN_MAP and 8 * count >= _MAPPED_FROM_BYTES:
-            # Private: shared memory, which is the default, is given huge pages by another switch that is mostly off.
+        if _CAN_MOVE_PAGES and 8 * count >= _MAPPED_FROM_BYTES:
             self._pages = mmap.mmap(-1, 8 * count, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
             self._look(self._pages)
             return
@@ -43,7 +43,6 @@ class Block:
         self.words = memoryview(store)[skipped // 8 : skipped // 8 + count]
 
     def _look(self, pages: mmap.mmap) -> None:
-        pages.madvise(mmap.MADV_HUGEPAGE)
         self.words = memoryview(pages).cast("q")
         self.address = ctypes.addressof(ctypes.c_char.from_buffer(pages))
 

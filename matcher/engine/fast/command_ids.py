@@ -1,6 +1,4 @@
-# cython: language_level=3, annotation_typing=False, infer_types=True
 # mypy: always-false=compiled
-# cython: boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 """The last command ids (see matcher.engine.memory.CommandIds)."""
 
 import cython

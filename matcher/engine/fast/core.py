@@ -1,6 +1,4 @@
-# cython: language_level=3, annotation_typing=False, infer_types=True
 # mypy: always-false=compiled
-# cython: boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 """What each command does: matcher.engine.checks and reference once more, on a flat buffer of packed commands.
 
 A command is its offset in the buffer. The checks are made in the order that the contract gives the reasons in.
@@ -52,7 +50,6 @@ if not cython.compiled:
         OP_RULES_VERSION,
         OP_TICK,
         ORDER_ID,
-        ORDER_WORDS,
         PAIRED,
         PARAMETERS_WORDS,
         PHASE_AUCTION,
@@ -216,10 +213,10 @@ class Core:
             return 0
         market.now_ns = max(market.now_ns, time_ns)
         if market.expiries.count:
-            order = market.expiries.take(market.now_ns)
+            order = market.expiries.due(market.now_ns)
             while order:
                 market.cancel(order, CANCEL_EXPIRED)
-                order = market.expiries.take(market.now_ns)
+                order = market.expiries.due(market.now_ns)
         market.set_edges()
         op = commands[at] & 255
         if op == OP_PLACE:
@@ -317,6 +314,7 @@ class Core:
         is_capped = order_type == TYPE_MARKET and side == SIDE_BUY and not funds
         words[order + CAP] = commands[at + COMMAND_CAP] if is_capped else 0
         words[order + RANK] = market.ids.place(order_id, order)
+        market.accounts.add(order)
         return order
 
     def refusal_of_place(self, at: int) -> int:
@@ -456,20 +454,19 @@ class Core:
 
     def cancel_all(self, account_id: int) -> int:
         """End every order of an account, by the order received."""
-        pool = self.market.pool
-        words = pool.words
+        market = self.market
+        words = market.pool.words
         found = []
-        order = ORDER_WORDS
-        while order < pool.end:
-            if words[order + ACCOUNT] == account_id and words[order + ORDER_ID]:
-                found.append((words[order + RANK], order))
-                if words[order + FLAGS] & PAIRED:
-                    # Each ends by its owner's word, none by its partner's end.
-                    self.market.part(order)
-            order += ORDER_WORDS
+        order = market.accounts.youngest(account_id)
+        while order:
+            found.append((words[order + RANK], order))
+            if words[order + FLAGS] & PAIRED:
+                # Each ends by its owner's word, none by its partner's end.
+                market.part(order)
+            order = market.accounts.older(order)
         found.sort()
         for _, order in found:
-            self.market.cancel(order, CANCEL_MASS)
+            market.cancel(order, CANCEL_MASS)
         return 0
 
     def cancel_if_unseen(self, at: int) -> int:

@@ -1,6 +1,4 @@
-# cython: language_level=3, annotation_typing=False, infer_types=True
 # mypy: always-false=compiled
-# cython: boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 """The events of a whole batch of commands, written as the packed bytes that the stream carries.
 
 Every packed event is a head of 8 bytes and words behind it (see exchange.messages.events), so it is written in words.

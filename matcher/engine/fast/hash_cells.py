@@ -1,6 +1,4 @@
-# cython: language_level=3, annotation_typing=False, infer_types=True
 # mypy: always-false=compiled
-# cython: boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 """A hash table that knows no keys: it finds numbers by the hash of what they stand for, eight to a cache line.
 
 Whoever owns the table says what a number stands for (an order, a price level, an account) and compares there. So a

@@ -1,5 +1,6 @@
 cimport cython
 from matcher.engine.fast.layout cimport *
+from matcher.engine.fast.accounts cimport Accounts
 from matcher.engine.fast.event_buffer cimport EventBuffer
 from matcher.engine.fast.expiries cimport Expiries
 from matcher.engine.fast.order_ids cimport OrderIds
@@ -15,6 +16,7 @@ cdef class Matching:
     cdef PriceQueues losses
     cdef PriceQueues entries
     cdef Expiries expiries
+    cdef Accounts accounts
     cdef readonly EventBuffer out
     cdef list fired
     cdef readonly object ties

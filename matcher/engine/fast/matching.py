@@ -1,6 +1,4 @@
-# cython: language_level=3, annotation_typing=False, infer_types=True
 # mypy: always-false=compiled
-# cython: boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 """How orders meet: matcher.engine.state, matching, stops and auction once more, on flat buffers.
 
 Read the reference engine for what the rules are; here is the same, shaped for the machine. An order is its handle.
@@ -11,6 +9,7 @@ from fractions import Fraction
 import cython
 
 if not cython.compiled:
+    from matcher.engine.fast.accounts import Accounts
     from matcher.engine.fast.event_buffer import EventBuffer
     from matcher.engine.fast.expiries import Expiries
     from matcher.engine.fast.layout import (
@@ -25,6 +24,7 @@ if not cython.compiled:
         CANCEL_STP,
         CAP,
         DISPLAY,
+        EXPIRY,
         FIRED,
         FLAGS,
         LEVEL_HEAD,
@@ -78,7 +78,8 @@ class Matching:
         self.asks = PriceQueues(self.pool, -1)
         self.losses = PriceQueues(self.pool, 1)
         self.entries = PriceQueues(self.pool, -1)
-        self.expiries = Expiries(self.pool)
+        self.expiries = Expiries()
+        self.accounts = Accounts(self.pool)
         self.out = EventBuffer(self.pool)
         self.fired: list[int] = []
         self.ties = Ties()
@@ -221,6 +222,9 @@ class Matching:
         words = self.pool.words
         self.out.done(order, cancel_reason)
         self.ids.retire(words[order + ORDER_ID], order, words[order + RANK])
+        self.accounts.remove(order)
+        if words[order + EXPIRY]:
+            self.expiries.remove(order)
         self.pool.release(order)
         if words[order + FLAGS] & PAIRED:
             return self.cancel_partner(order)

@@ -1,6 +1,4 @@
-# cython: language_level=3, annotation_typing=False, infer_types=True
 # mypy: always-false=compiled
-# cython: boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 """Which order ids have been seen (see matcher.engine.memory.OrderIds, which this does in flat buffers).
 
 The live ones have a small table of their own, so a cancel or a fill never touches the memory of a million.

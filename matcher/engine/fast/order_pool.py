@@ -1,6 +1,4 @@
-# cython: language_level=3, annotation_typing=False, infer_types=True
 # mypy: always-false=compiled
-# cython: boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 """The live orders, each in its 16 words."""
 
 from array import array

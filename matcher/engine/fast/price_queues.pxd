@@ -37,5 +37,9 @@ cdef class PriceQueues:
     cdef long long _index_in(self, long long chunk, long long key) noexcept
     cdef int _insert_key(self, long long key) except -1
     cdef int _remove_key(self, long long key) except -1
+    @cython.locals(index=cython.longlong, count=cython.longlong)
+    cdef int _join_chunk(self, long long position) except -1
+    @cython.locals(place=cython.longlong)
+    cdef int _drop_chunk(self, long long position) except -1
     cdef int _split_chunk(self, long long position) except -1
     cdef int _grow_chunks(self) except -1

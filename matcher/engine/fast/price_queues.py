@@ -1,6 +1,4 @@
-# cython: language_level=3, annotation_typing=False, infer_types=True
 # mypy: always-false=compiled
-# cython: boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 """Queues of orders at prices, in order of the prices: a side of the book, or the stops that wait on one side.
 
 A level (one price and its queue) is found by a hash map. The prices stand sorted by *key*, which grows with priority,
@@ -8,11 +6,13 @@ so the best is always last. Keys are kept in chunks of at most CHUNK_KEYS in one
 chunk's keys, and now and then, when a chunk is split, the list of chunks. The best costs nothing to find or take away.
 """
 
-from array import array
-
 import cython
 
+from matcher.engine.fast.blocks import Block
+
 if not cython.compiled:
+    from array import array
+
     from matcher.engine.fast.hash_cells import HashCells
     from matcher.engine.fast.layout import (
         CHUNK_KEYS,
@@ -42,30 +42,30 @@ class PriceQueues:
         self.cells = HashCells()
         self.best_price = 0
         self.best_level = 0
-        self._level_store = array("q", bytes(8 * LEVEL_WORDS * 64))
+        self._level_store = Block(LEVEL_WORDS * 64)
         self._level_end = LEVEL_WORDS
         self._level_free = 0
         self._chunk_capacity = 4
-        self._key_store = array("q", bytes(8 * CHUNK_KEYS * 4))
-        self._order_store = array("q", bytes(8 * 4))
-        self._count_store = array("q", bytes(8 * 4))
+        self._key_store = Block(CHUNK_KEYS * 4)
+        self._order_store = Block(4)
+        self._count_store = Block(4)
         # `order` lists the chunks in use by their keys, and behind them those that are free.
         self.chunks = 0
         for chunk in range(4):
-            self._order_store[chunk] = chunk
+            self._order_store.words[chunk] = chunk
         self._attach()
 
     def _attach(self) -> int:
         if cython.compiled:
-            self.levels = cython.cast(cython.p_longlong, cython.cast(cython.size_t, self._level_store.buffer_info()[0]))
-            self.keys = cython.cast(cython.p_longlong, cython.cast(cython.size_t, self._key_store.buffer_info()[0]))
-            self.order = cython.cast(cython.p_longlong, cython.cast(cython.size_t, self._order_store.buffer_info()[0]))
-            self.counts = cython.cast(cython.p_longlong, cython.cast(cython.size_t, self._count_store.buffer_info()[0]))
+            self.levels = cython.cast(cython.p_longlong, cython.cast(cython.size_t, self._level_store.address))
+            self.keys = cython.cast(cython.p_longlong, cython.cast(cython.size_t, self._key_store.address))
+            self.order = cython.cast(cython.p_longlong, cython.cast(cython.size_t, self._order_store.address))
+            self.counts = cython.cast(cython.p_longlong, cython.cast(cython.size_t, self._count_store.address))
         else:
-            self.levels = self._level_store
-            self.keys = self._key_store
-            self.order = self._order_store
-            self.counts = self._count_store
+            self.levels = self._level_store.words
+            self.keys = self._key_store.words
+            self.order = self._order_store.words
+            self.counts = self._count_store.words
         return 0
 
     # Orders.
@@ -167,8 +167,8 @@ class PriceQueues:
         if level:
             self._level_free = self.levels[level + LEVEL_HEAD]
         else:
-            if self._level_end == len(self._level_store):
-                self._level_store.extend(array("q", bytes(8 * self._level_end)))
+            if self._level_end == self._level_store.count:
+                self._level_store.grow(2 * self._level_end)
                 self._attach()
             level = self._level_end
             self._level_end = level + LEVEL_WORDS
@@ -264,10 +264,28 @@ class PriceQueues:
             carried = moved
         self.counts[chunk] -= 1
         if not self.counts[chunk]:
-            self.chunks -= 1
-            for place in range(position, self.chunks):
-                self.order[place] = self.order[place + 1]
-            self.order[self.chunks] = chunk
+            self._drop_chunk(position)
+        elif position and 4 * self.counts[chunk] < CHUNK_KEYS:
+            self._join_chunk(position)
+        return 0
+
+    def _join_chunk(self, position: int) -> int:
+        """Give a chunk's few keys to the one before it, where they leave room for others: no chunk is kept for one."""
+        chunk, before = self.order[position], self.order[position - 1]
+        count, taken = self.counts[chunk], self.counts[before]
+        if 4 * (count + taken) > 3 * CHUNK_KEYS:
+            return 0
+        for index in range(count):
+            self.keys[before * CHUNK_KEYS + taken + index] = self.keys[chunk * CHUNK_KEYS + index]
+        self.counts[before] = taken + count
+        return self._drop_chunk(position)
+
+    def _drop_chunk(self, position: int) -> int:
+        chunk = self.order[position]
+        self.chunks -= 1
+        for place in range(position, self.chunks):
+            self.order[place] = self.order[place + 1]
+        self.order[self.chunks] = chunk
         return 0
 
     def _split_chunk(self, position: int) -> int:
@@ -291,9 +309,11 @@ class PriceQueues:
 
     def _grow_chunks(self) -> int:
         old = self._chunk_capacity
-        self._key_store.extend(array("q", bytes(8 * CHUNK_KEYS * old)))
-        self._count_store.extend(array("q", bytes(8 * old)))
-        self._order_store.extend(array("q", range(old, 2 * old)))
+        self._key_store.grow(2 * CHUNK_KEYS * old)
+        self._count_store.grow(2 * old)
+        self._order_store.grow(2 * old)
         self._chunk_capacity = 2 * old
         self._attach()
+        for chunk in range(old, 2 * old):
+            self.order[chunk] = chunk
         return 0

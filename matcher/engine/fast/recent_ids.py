@@ -1,6 +1,4 @@
-# cython: language_level=3, annotation_typing=False, infer_types=True
 # mypy: always-false=compiled
-# cython: boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 """The ids of the recent past: who has been seen, by rank, at one cache line of eight megabytes for a million of them.
 
 Each id taken in has a rank, the number of ids before it. The ids stand by rank on pages that are used again; a table of

@@ -1,6 +1,4 @@
-# cython: language_level=3, annotation_typing=False, infer_types=True
 # mypy: always-false=compiled
-# cython: boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 """The live orders to a snapshot's words and back (see ORDER in matcher.engine.snapshot: 14 words an order)."""
 
 from array import array
@@ -191,6 +189,7 @@ class OrderPages:
         words[order + STOP_PRICE] = page[at + 4]
         words[order + CAP] = page[at + 5]
         market.ids.revive(page[at + 1], page[at + 12], order)
+        market.accounts.add(order)
         if page[at + 6]:
             market.expiries.add(page[at + 6], page[at + 12], order)
         return order
