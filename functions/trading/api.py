@@ -45,7 +45,7 @@ def place(request: ApiRequest, who: Principal) -> Any:
 @app.endpoint("POST", "/orders/batch", caller=placer)
 def place_batch(request: ApiRequest, who: Principal) -> Any:
     """Place many orders of one product."""
-    return entry.place_batch(desk, _owner(who), request)
+    return entry.place_batch(desk, _owner(who), request, partial(app.charge, request, who))
 
 
 @app.endpoint("POST", "/orders/test", caller=trader)

@@ -1,225 +1,179 @@
 """Hostile requests through the real API: each is refused with 4xx, a message and a code, and nothing changes."""
 
-import base64
-import hashlib
-import hmac
 import json
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import socket
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import urllib3
 
+from infra.cli.audit import audit_stack
+from infra.local.clients import environment
+from tests.contract.test_access import ACCESS, PERSON
 from tests.integration.conftest import RunningLaptop
+from tests.integration.hostile import (
+    JSON,
+    Attack,
+    attacks_on_bodies,
+    attacks_on_credentials,
+    attacks_on_ids,
+    attacks_on_queries,
+    operations,
+    signed,
+)
 
 pytestmark = pytest.mark.cloud
-
-GOOD: dict[str, Any] = {"product_id": "ACME-USD", "side": "buy", "type": "limit", "price": "90", "size": "1"}
-NUMBERS = (
-    "0", "-1", "1e5", "1E-5", "NaN", "Infinity", "-0", "+1", " 1", "1 ", "1,0", "0x10", "\u0661", "1" * 19, "1" * 40,
-    ".5", "1.", "1.0000000000000000001", "", "null", "1/2", "\uff11",
-)  # fmt: skip
-NOT_TEXT: tuple[Any, ...] = (1, 1.5, True, None, [], {}, ["1"], {"amount": "1"})
-_TYPES: tuple[Any, ...] = ("LIMIT", "iceberg", "", 0, {})
-BODIES = (
-    b"", b"{", b"[]", b'"text"', b"null", b"NaN", b"{}", b'{"a":1,}', b"{'side':'buy'}", b"[" * 5000,
-    b'{"side":"buy","side":"sell"}', b'{"size":NaN}', b"x" * 20_000, b'{"a":' * 40 + b"1" + b"}" * 40,
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Attack:
-    """One request that must be refused."""
-
-    method: str
-    path: str
-    body: bytes = b""
-    headers: dict[str, str] | None = None  # None: signed as the demo customer would
-    statuses: frozenset[int] = frozenset({400, 404})
-    name: str = field(default="")
-
-    def __str__(self) -> str:
-        """What it tries."""
-        return self.name or f"{self.method} {self.path} {self.body[:60]!r}"
+ATTACKS_MIN = 1_500
+AT_ONCE = 6
+GOOD_ORDER = {"product_id": "ACME-USD", "side": "buy", "type": "limit", "price": "90", "size": "1"}
+SEEN = (
+    "/accounts",
+    "/orders?status=all",
+    "/transfers",
+    "/profiles",
+    "/payment-methods",
+    "/v1/users/self",
+    "/v1/api-keys",
+)
 
 
-def signed(user: dict[str, str], method: str, path: str, body: bytes, **changes: str) -> dict[str, str]:
-    """The headers of a signed request; `changes` replaces the timestamp, passphrase, key or signature."""
-    timestamp = changes.get("timestamp", str(int(time.time())))
-    text = timestamp.encode() + method.encode() + path.encode() + body
-    mac = hmac.new(base64.b64decode(user["secret"]), text, hashlib.sha256).digest()
-    return {
-        "CB-ACCESS-KEY": changes.get("key", user["api_key"]),
-        "CB-ACCESS-TIMESTAMP": timestamp,
-        "CB-ACCESS-PASSPHRASE": changes.get("passphrase", user["passphrase"]),
-        "CB-ACCESS-SIGN": changes.get("signature", base64.b64encode(mac).decode()),
-        "Content-Type": "application/json",
-    }
+class Enemy:
+    """A customer who means harm, with a key and a login."""
+
+    def __init__(self, laptop: RunningLaptop, user: dict[str, str]) -> None:
+        self.url = laptop.stack["rest_url"]
+        self.user = user
+        self.pool = urllib3.PoolManager(maxsize=AT_ONCE, timeout=60, retries=False)
+        body = json.dumps({name: user[name] for name in ("email", "password")})
+        session = self.pool.request("POST", f"{self.url}/v1/sessions", body=body, headers=JSON).json()
+        self.login = {**JSON, "Authorization": f"Bearer {session['access_token']}"}
+
+    def send(self, attack: Attack) -> tuple[int, Any]:
+        """The status and the body as JSON (or its bytes, where it is none)."""
+        headers = attack.headers
+        if headers is None:
+            own = self.login if attack.person else signed(self.user, attack.method, attack.path, attack.body)
+            headers = own
+        # No encoding of urllib3's own: what is sent is what was signed.
+        answer = self.pool.urlopen(
+            attack.method, self.url + attack.path, body=attack.body or None, headers=headers, assert_same_host=False
+        )
+        try:
+            return answer.status, json.loads(answer.data)
+        except ValueError:
+            return answer.status, answer.data
+
+    def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        """One honest request by the login."""
+        return self.send(Attack(method, path, b"" if body is None else json.dumps(body).encode(), self.login))
+
+    def sees(self) -> dict[str, Any]:
+        """All that this customer has, but for when their key was used."""
+        found = {path: self.ask("GET", path)[1] for path in SEEN}
+        for key in found["/v1/api-keys"]:
+            key.pop("last_used_at", None)
+        return found
 
 
-def ask(url: str, method: str, headers: dict[str, str], body: bytes) -> tuple[int, Any]:
-    """Send a request; the status and the body as JSON (or its bytes, where it is none)."""
-    request = urllib.request.Request(url, data=body or None, method=method, headers=headers)
-    try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            status, text = answer.status, answer.read()
-    except urllib.error.HTTPError as error:
-        status, text = error.code, error.read()
-    try:
-        return status, json.loads(text)
-    except ValueError:
-        return status, text
+def wrongs(enemy: Enemy, attacks: Iterable[Attack]) -> list[str]:
+    """The attacks that were not refused in our shape."""
 
+    def judge(attack: Attack) -> str:
+        status, answer = enemy.send(attack)
+        shaped = isinstance(answer, dict) and all(
+            isinstance(answer.get(key), str) and answer[key] for key in ("message", "code", "request_id")
+        )
+        return "" if status in attack.statuses and shaped else f"{attack}: {status} {str(answer)[:200]}"
 
-def orders_of_nonsense() -> Iterator[Attack]:
-    """Bodies of POST /orders that are wrong in one thing."""
-    changed: list[dict[str, Any]] = [{name: value} for name in ("price", "size") for value in (*NUMBERS, *NOT_TEXT)]
-    changed += [{"type": "market", "price": None, "size": None, "funds": value} for value in (*NUMBERS, *NOT_TEXT)]
-    changed += [{"side": value} for value in ("BUY", "hold", "", 1, None, ["buy"])]
-    changed += [{"type": value} for value in _TYPES]
-    changed += [
-        {"product_id": value} for value in ("", "ACME", "ACME_USD", "NO-PE", "A" * 200, 7, None, "../x", "acme-usd")
-    ]
-    changed += [{"time_in_force": value} for value in ("gtc", "GFD", 1, "GTT")]
-    changed += [
-        {"stp": "none"},
-        {"post_only": "true"},
-        {"post_only": 1},
-        {"stop": "loss"},
-        {"stop": "up"},
-        {"type": "stop"},
-        {"type": "stop", "stop": "entry"},
-    ]
-    changed += [{"cancel_after": "min"}, {"cancel_after": "week"}, {"client_oid": ""}, {"client_oid": "a" * 65}]
-    changed += [{"client_oid": value} for value in ("a b", "a/b", "ü", 7, "a\n")]
-    changed += [
-        {name: "1"} for name in ("status", "account_id", "taker_ppm", "hold_units", "fee", "user_id", "__class__")
-    ]
-    changed += [{"funds": "10"}, {"stop_price": "0"}, {"stop_price": "x"}, {"post_only": True, "time_in_force": "FOK"}]
-    changed += [{"size": "99999999999999999"}, {"price": "99999999999999999"}]
-    for change in changed:
-        body = {name: value for name, value in {**GOOD, **change}.items() if value is not None or name not in GOOD}
-        if body != GOOD:
-            yield Attack("POST", "/orders", json.dumps(body).encode(), name=f"order with {change}")
-    for raw in BODIES:
-        yield Attack("POST", "/orders", raw)
-    yield Attack("POST", "/orders", b"\xff\xfe", statuses=frozenset({401}))  # no text reaches the function as signed
-
-
-def paths_of_nonsense() -> Iterator[Attack]:
-    """Ids and queries that name nothing."""
-    for name in (
-        "x",
-        "client:",
-        "0",
-        "-1",
-        "0" * 32,
-        "client:unknown",
-        "518100e6-fe0d-e300-8000-000000000002",
-    ):
-        for method in ("GET", "DELETE"):
-            yield Attack(method, f"/orders/{name}")
-    for name in ("%00", "..%2f"):  # what was signed is not what API Gateway shows
-        for method in ("GET", "DELETE"):
-            yield Attack(method, f"/orders/{name}", statuses=frozenset({401}))
-    queries = (
-        "status=maybe",
-        "limit=0",
-        "limit=-1",
-        "limit=x",
-        "limit=1e2",
-        "after=x",
-        "product_id=NO-PE",
-        "after=%27--",
-    )
-    for query in queries:
-        yield Attack("GET", f"/orders?{query}")
-        yield Attack("GET", f"/fills?{query}")
-    yield Attack("GET", "/fills")
-    for path in (
-        "/products/NO-PE",
-        "/products/NO-PE/book",
-        "/products/ACME-USD/book?level=9",
-        "/currencies/NOPE",
-        "/nothing",
-    ):
-        yield Attack("GET", path)
-    for path in ("/accounts/x", "/accounts/00000000-0000-4000-8000-000000000000", "/transfers/x", "/transfers/-"):
-        yield Attack("GET", path)
-    for amount in (*NUMBERS, *NOT_TEXT):
-        body = {"amount": amount, "currency": "USD", "payment_method_id": "x"}
-        yield Attack("POST", "/deposits/payment-method", json.dumps(body).encode())
-
-
-def credentials_of_nobody(user: dict[str, str], other: dict[str, str]) -> Iterator[Attack]:
-    """Signatures and tokens that prove nothing: 401, never 403."""
-    refused = frozenset({401})
-    body = json.dumps(GOOD).encode()
-    good = signed(user, "POST", "/orders", body)
-    header = base64.urlsafe_b64encode(b'{"alg":"none"}').rstrip(b"=").decode()
-    claims = base64.urlsafe_b64encode(b'{"sub":"x","token_use":"access"}').rstrip(b"=").decode()
-    attempts = {
-        "nothing at all": {"Content-Type": "application/json"},
-        "an old timestamp": signed(user, "POST", "/orders", body, timestamp=str(int(time.time()) - 60)),
-        "a future timestamp": signed(user, "POST", "/orders", body, timestamp=str(int(time.time()) + 60)),
-        "a timestamp of words": signed(user, "POST", "/orders", body, timestamp="now"),
-        "another passphrase": signed(user, "POST", "/orders", body, passphrase="guess"),
-        "an unknown key": signed(user, "POST", "/orders", body, key="guess"),
-        "somebody else's key": signed(user, "POST", "/orders", body, key=other["api_key"]),
-        "an empty signature": signed(user, "POST", "/orders", body, signature=""),
-        "a signature of no base64": signed(user, "POST", "/orders", body, signature="***"),
-        "a signature of another path": signed(user, "POST", "/order", body),
-        "a signature of another method": signed(user, "PUT", "/orders", body),
-        "a signature of another body": signed(user, "POST", "/orders", body + b" "),
-        "no passphrase": {name: value for name, value in good.items() if name != "CB-ACCESS-PASSPHRASE"},
-        "an unsigned token": {"Authorization": f"Bearer {header}.{claims}."},
-        "a token of words": {"Authorization": "Bearer token"},
-        "basic credentials": {"Authorization": "Basic dXNlcjpwYXNz"},
-    }
-    for name, headers in attempts.items():
-        yield Attack("POST", "/orders", body, headers, refused, name)
-
-
-def money_of(laptop: RunningLaptop, user: dict[str, str]) -> list[tuple[str, str, str]]:
-    """A customer's balances."""
-    status, accounts = ask(f"{laptop.stack['rest_url']}/accounts", "GET", signed(user, "GET", "/accounts", b""), b"")
-    assert status == 200
-    return [(row["currency"], row["available"], row["hold"]) for row in accounts]
+    with ThreadPoolExecutor(AT_ONCE) as executor:
+        return [wrong for wrong in executor.map(judge, attacks) if wrong]
 
 
 def test_every_hostile_request_is_refused_in_words_and_changes_nothing(laptop: RunningLaptop) -> None:
     users = laptop.stack["demo_users"]
-    user, other = users[0], users[1]
-    before = money_of(laptop, user)
-    attacks = [*orders_of_nonsense(), *paths_of_nonsense(), *credentials_of_nobody(user, other)]
-    assert len(attacks) > 200
-    wrong: list[str] = []
-    for attack in attacks:
-        headers = attack.headers or signed(user, attack.method, attack.path, attack.body)
-        status, answer = ask(f"{laptop.stack['rest_url']}{attack.path}", attack.method, headers, attack.body)
-        shaped = isinstance(answer, dict) and all(isinstance(answer.get(key), str) for key in ("message", "code"))
-        if status not in attack.statuses or not shaped:
-            wrong.append(f"{attack}: {status} {answer!r}")
-    assert not wrong, "\n".join(wrong)
-    assert money_of(laptop, user) == before
-    status, live = ask(f"{laptop.stack['rest_url']}/orders", "GET", signed(user, "GET", "/orders", b""), b"")
-    assert (status, live) == (200, [])
+    enemies = [Enemy(laptop, user) for user in users[:2]]
+    before = [enemy.sees() for enemy in enemies]
+    persons = {
+        operation["operationId"] for method, path, operation in operations() if ACCESS[f"{method} {path}"] == PERSON
+    }
+    attacks = [
+        *attacks_on_bodies(frozenset(persons)),
+        *attacks_on_queries(),
+        *attacks_on_ids(),
+        *attacks_on_credentials(users[0], users[1]),
+    ]
+    assert len(attacks) >= ATTACKS_MIN
+    wrong = wrongs(enemies[0], attacks)
+    assert not wrong, f"{len(wrong)} of {len(attacks)}\n" + "\n".join(wrong)
+    assert [enemy.sees() for enemy in enemies] == before
+    verdict = audit_stack(laptop.stack, environment(laptop.settings), wait_seconds=60)
+    assert verdict.holds, verdict
 
 
-def test_nobody_reads_or_cancels_another_customers_order(laptop: RunningLaptop) -> None:
-    users = laptop.stack["demo_users"]
-    body = json.dumps(GOOD).encode()
-    status, order = ask(f"{laptop.stack['rest_url']}/orders", "POST", signed(users[0], "POST", "/orders", body), body)
-    assert status == 200
-    path = f"/orders/{order['id']}"
-    missing = "/orders/518100e6-fe0d-e300-8000-000000000001"
-    for method in ("GET", "DELETE"):
-        foreign = ask(f"{laptop.stack['rest_url']}{path}", method, signed(users[1], method, path, b""), b"")
-        absent = ask(f"{laptop.stack['rest_url']}{missing}", method, signed(users[1], method, missing, b""), b"")
-        assert foreign[0] == absent[0] == 404
-        assert foreign[1]["message"] == absent[1]["message"]
-    status, own = ask(f"{laptop.stack['rest_url']}{path}", "DELETE", signed(users[0], "DELETE", path, b""), b"")
-    assert (status, own) == (200, order["id"])
+def test_nobody_reaches_anything_of_another_customer(laptop: RunningLaptop) -> None:
+    owner, enemy = (Enemy(laptop, user) for user in laptop.stack["demo_users"][:2])
+    order = owner.ask("POST", "/orders", {**GOOD_ORDER, "client_oid": "mine-alone"})[1]
+    ids = {
+        "/orders/{order_id}": [order["id"], "client:mine-alone"],
+        "/accounts/{id}": [account["id"] for account in owner.ask("GET", "/accounts")[1][:2]],
+        "/transfers/{id}": [owner.ask("GET", "/transfers")[1][0]["id"]],
+        "/profiles/{id}": [owner.ask("GET", "/profiles")[1][0]["id"]],
+        "/v1/api-keys/{key_id}": [owner.ask("GET", "/v1/api-keys")[1][0]["id"]],
+    }
+    tried = 0
+    for method, path, operation in operations():
+        stem = next((stem for stem in ids if path.startswith(stem)), None)
+        if stem is None:
+            continue
+        body = b"" if "requestBody" not in operation else b'{"name":"stolen"}' if "profiles" in path else b"{}"
+        person = ACCESS[f"{method} {path}"] == PERSON
+        for name in ids[stem]:
+            missing = f"{name[:-1]}{'0' if name[-1] != '0' else '1'}"
+            foreign, absent = (
+                enemy.send(Attack(method, stem.split("{")[0] + each + path[len(stem) :], body, person=person))
+                for each in (name, missing)
+            )
+            assert foreign[0] == absent[0] in {400, 404}, f"{method} {path}: {foreign}, {absent}"
+            assert (foreign[1]["code"], foreign[1]["message"]) == (absent[1]["code"], absent[1]["message"]), path
+            tried += 1
+    assert tried >= 12
+    assert owner.ask("DELETE", f"/orders/{order['id']}") == (200, order["id"])
+
+
+POST = b"POST /orders HTTP/1.1\r\nHost: x\r\n"
+RAW = {
+    "no request": b"\r\n\r\n",
+    "a binary greeting": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+    "a nul in the path": b"GET /time\x00 HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a nul in a header": b"GET /fees HTTP/1.1\r\nHost: x\r\nCB-ACCESS-KEY: a\x00b\r\n\r\n",
+    "two lengths": b"POST /orders HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+    "a length of words": b"POST /orders HTTP/1.1\r\nHost: x\r\nContent-Length: two\r\n\r\n{}",
+    "a negative length": b"POST /orders HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n{}",
+    "length and chunks": POST + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "a chunk of words": POST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
+    "a huge header": b"GET /fees HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 100_000 + b"\r\n\r\n",
+    "many headers": b"GET /fees HTTP/1.1\r\nHost: x\r\n" + b"".join(b"X-%d: 1\r\n" % n for n in range(5_000)) + b"\r\n",
+    "a huge query": b"GET /orders?a=" + b"b" * 60_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a folded header": b"GET /fees HTTP/1.1\r\nHost: x\r\nX: a\r\n b\r\n\r\n",
+    "a header without a name": b"GET /fees HTTP/1.1\r\nHost: x\r\n: a\r\n\r\n",
+    "a version of tomorrow": b"GET /fees HTTP/9.9\r\nHost: x\r\n\r\n",
+    "a method of nobody": b"FROB /orders HTTP/1.1\r\nHost: x\r\n\r\n",
+    "two keys": b"GET /fees HTTP/1.1\r\nHost: x\r\nCB-ACCESS-KEY: a\r\nCB-ACCESS-KEY: b\r\n\r\n",
+    "latin letters": b"GET /orders/\xe9 HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a broken escape": b"GET /orders/%zz HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a climb": b"GET /../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a climb in the pages": b"GET /app/..%2f..%2f..%2fetc/passwd HTTP/1.1\r\nHost: x\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("name", RAW)
+def test_bytes_that_are_no_request_are_refused_or_hung_up_on(laptop: RunningLaptop, name: str) -> None:
+    with socket.create_connection(("127.0.0.1", laptop.settings.port), timeout=20) as connection:
+        connection.sendall(RAW[name])
+        connection.shutdown(socket.SHUT_WR)
+        answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+    for line in answer.split(b"HTTP/1.1 ")[1:]:
+        assert line[:1] == b"4" or (b"/app/" in RAW[name] and line[:3] == b"200" and b"root:" not in answer), answer
+    assert Enemy(laptop, laptop.stack["demo_users"][0]).ask("GET", "/fees")[0] == 200

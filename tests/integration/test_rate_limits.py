@@ -13,7 +13,7 @@ from exchange.usage.limiter import LEASE_NS
 from exchange.usage.model import SECOND_NS, TIERS, RateLimitTier
 
 from tests.integration.conftest import RunningLaptop
-from tests.integration.test_bad_input import signed
+from tests.integration.hostile import signed
 
 pytestmark = pytest.mark.cloud
 STANDARD = TIERS[RateLimitTier.STANDARD]
@@ -98,6 +98,14 @@ def test_all_functions_take_from_one_budget(dave: Person) -> None:
     answers, seconds = flood(ask_each, 30)
     admitted = [status for each in answers for status in each].count(200)
     assert admitted <= most(seconds)
+
+
+def test_a_batch_counts_as_many_as_it_has_orders(dave: Person) -> None:
+    order = {"side": "buy", "type": "limit", "price": "60", "size": "0"}  # too small: refused one by one
+    body = json.dumps({"product_id": "ACME-USD", "orders": [order] * 20}).encode()
+    first, second = (dave.ask("POST", "/orders/batch", body) for _ in range(2))
+    assert first.status == 200
+    assert (second.status, second.json()["code"]) == (429, "RATE_LIMITED")
 
 
 def test_headers_tell_what_is_left(dave: Person) -> None:

@@ -67,13 +67,13 @@ def parse_candles(
         return _refused("fill: give flat, or leave it out")
     seconds = int(granularity or GRANULARITIES[0])
     now = now_ns // SECOND_NS
-    if start is None or end is None:
-        last = now // seconds * seconds
-        return CandleQuery(seconds, last - (CANDLES_MAX - 1) * seconds, last, fill is not None)
-    moments = {"start": _moment(start), "end": _moment(end)}
+    moments = {name: _moment(text) for name, text in (("start", start), ("end", end)) if text is not None}
     for name, moment in moments.items():
         if moment is None:
             return _refused(f"{name}: give an ISO time like 2026-01-31T12:00:00Z, or seconds since 1970")
+    if len(moments) < 2:
+        last = now // seconds * seconds
+        return CandleQuery(seconds, last - (CANDLES_MAX - 1) * seconds, last, fill is not None)
     first, last = moments["start"] or 0, moments["end"] or 0
     if first > last:
         return _refused("start: must not be after end")

@@ -1,5 +1,6 @@
 """Requests of order entry, from body to reply."""
 
+from collections.abc import Callable
 from typing import Any
 
 from exchange.kernel.errors import Refused
@@ -31,11 +32,15 @@ def place(desk: Desk, trader: Trader, request: ApiRequest) -> Any:
     return _shown(desk, place_order(desk, trader, product_named(body), order_terms(body), named(body)))
 
 
-def place_batch(desk: Desk, trader: Trader, request: ApiRequest) -> Any:
-    """POST /orders/batch: one transaction, one record; each order is answered for itself."""
+def place_batch(desk: Desk, trader: Trader, request: ApiRequest, charge: Callable[[int], Refused | None]) -> Any:
+    """POST /orders/batch: one transaction, one record; each order is answered for itself, and each counts as a request
+    of its own: `charge` takes what they are worth beyond the first."""
     body = read_body(PlaceBatchBody, request.body, tolerate=TOLERATED, bytes_max=BATCH_BYTES_MAX)
     if isinstance(body, Refused):
         return body
+    too_many = charge(len(body.orders) - 1)
+    if too_many:
+        return too_many
     product_id = body.product_id.replace("/", "-")
     placed = place_orders(desk, trader, product_id, batch_asked(body), whole=body.all_or_none)
     if isinstance(placed, Refused):

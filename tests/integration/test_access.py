@@ -1,0 +1,74 @@
+"""Every route by everybody: keys of one scope each, a login, a stranger, keys that are over. Rows: tests/contract."""
+
+import json
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.contract.test_access import ACCESS, BANK, PERSON, PUBLIC, TRADE, TRANSFER, VIEW
+from tests.integration.conftest import RunningLaptop
+from tests.integration.hostile import JSON, Attack, filled, operations, signed
+from tests.integration.test_bad_input import Enemy
+
+pytestmark = pytest.mark.cloud
+SCOPES = (VIEW, TRADE, TRANSFER)
+ROLES = (*SCOPES, "login", "nobody", "revoked", "expired")
+
+
+@pytest.fixture(scope="module")
+def dave(laptop: RunningLaptop) -> Enemy:
+    """A customer whose orders no other test needs."""
+    return Enemy(laptop, laptop.stack["demo_users"][2])
+
+
+@pytest.fixture(scope="module")
+def keys(dave: Enemy) -> Mapping[str, Mapping[str, str]]:
+    """A key for each role that has one."""
+    moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3))
+    terms: dict[str, dict[str, Any]] = {scope: {"scopes": [scope]} for scope in SCOPES}
+    terms |= {"revoked": {"scopes": list(SCOPES)}, "expired": {"scopes": list(SCOPES), "expires_at": moment}}
+    made = {role: dave.ask("POST", "/v1/api-keys", {"name": role, **asked})[1] for role, asked in terms.items()}
+    assert dave.ask("DELETE", f"/v1/api-keys/{made['revoked']['id']}")[0] == 200
+    time.sleep(3.5)
+    return {role: {**key, "api_key": key["id"]} for role, key in made.items()}
+
+
+def expected(route: str, role: str) -> str | None:
+    """The refusal's code; None where the role may go on, whatever comes of it."""
+    access = ACCESS[route]
+    if access in {PUBLIC, BANK}:
+        return None
+    codes = {"nobody": "AUTH_MISSING", "revoked": "AUTH_INVALID", "expired": "AUTH_EXPIRED", "login": None}
+    if role in codes:
+        return codes[role]
+    return None if role == access else "AUTH_SCOPE"
+
+
+def test_each_route_opens_to_its_scope_alone(dave: Enemy, keys: Mapping[str, Mapping[str, str]]) -> None:
+    cells = [
+        (role, method, path, operation)
+        for method, path, operation in operations()
+        for role in ROLES
+        if ACCESS[f"{method} {path}"] != BANK
+    ]
+
+    def judge(cell: tuple[str, str, str, Mapping[str, object]]) -> str:
+        role, method, path, operation = cell
+        target, body = filled(path), b"{}" if "requestBody" in operation else b""
+        headers = dave.login if role == "login" else JSON
+        if role in keys:
+            headers = signed(keys[role], method, target, body)
+        status, answer = dave.send(Attack(method, target, body, headers))
+        code = answer.get("code") if isinstance(answer, dict) else None
+        wanted = expected(f"{method} {path}", role)
+        fine = (status, code) == (401, wanted) if wanted else status in {200, 400, 404}
+        return "" if fine else f"{role} {method} {target}: {status} {json.dumps(answer)[:120]}, wanted {wanted}"
+
+    with ThreadPoolExecutor(6) as executor:
+        wrong = [found for found in executor.map(judge, cells) if found]
+    assert not wrong, "\n".join(wrong)
+    assert len(cells) == (len(ACCESS) - 1) * len(ROLES)
+    assert PERSON in ACCESS.values()
