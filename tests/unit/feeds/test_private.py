@@ -240,3 +240,11 @@ def test_the_tables_stream_is_read_and_the_houses_own_balances_are_left_out() ->
     assert moved_from_stream([record("1"), record("house:fees:ACME-USD"), removed]) == [
         Moved(ANN, balance("USD", 5, 6), 1_700_000_000_000_000_000)
     ]
+
+
+@pytest.mark.parametrize("kind", sorted(set(EventType) - {EventType.PHASE, EventType.AUCTION}))
+def test_every_event_of_an_order_has_a_message(product: Product, kind: EventType) -> None:
+    said = event(
+        kind, side=Side.BUY, order_type=OrderType.LIMIT, reason=1, done_reason=1, op=Op.PLACE, stop=StopKind.LOSS
+    )
+    assert told(said, product)["type"] == kind.name.lower()

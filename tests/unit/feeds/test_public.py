@@ -2,13 +2,21 @@
 
 from typing import Any
 
-from exchange.feeds.public import full_message, snapshot_message, ticker_message, update_messages
+from exchange.feeds.public import (
+    auction_message,
+    full_message,
+    snapshot_message,
+    status_messages,
+    ticker_message,
+    update_messages,
+)
+from exchange.feeds.publishing import to_text
 from exchange.instruments.model import Product
 from exchange.kernel.ids import to_uuid
 from exchange.market_data.checksum import checksum
-from exchange.market_data.model import MarketState
+from exchange.market_data.model import MarketState, PublicEvent
 from exchange.market_data.ticker import Ticker
-from exchange.messages import Phase, Side
+from exchange.messages import EventType, Phase, Side
 
 from tests.fakes.market_data import ToyMarket
 
@@ -116,3 +124,36 @@ def test_snapshot_update_and_ticker(product: Product) -> None:
         "trade_id": 1,
         "last_size": "0.005",
     }
+
+
+def test_an_uncrossing_completes_an_auction_whatever_phase_follows(product: Product) -> None:
+    state = MarketState.genesis("ACME-USD")
+    uncrossed = PublicEvent(EventType.AUCTION, 7, 1, price=10_000, size=3)
+    for phase in (Phase.AUCTION, Phase.CONTINUOUS):
+        state.phase = phase
+        message = auction_message(state, product, uncrossed)
+        assert (message["auction_state"], message["open_price"], message["open_size"]) == ("complete", "100", "0.003")
+
+
+def test_the_largest_status_is_cut_into_messages_that_fit(product: Product) -> None:
+    messages = status_messages([product] * 500, [product.base] * 100)
+    assert sum(len(message["products"]) for message in messages) == 500
+    assert sum(len(message["currencies"]) for message in messages) == 100
+    assert max(len(to_text(message)) for message in messages) < 128 * 1024
+
+
+def test_the_deepest_snapshot_and_the_longest_update_fit(product: Product) -> None:
+    market = ToyMarket()
+    widest = [(Side.SELL, 10**12 - number) for number in range(1_000)] + [
+        (Side.BUY, 10**11 - number) for number in range(1_000)
+    ]
+    for side, price in widest:
+        market.place(side, price, 10**12 - 1)
+    state = MarketState.genesis("ACME-USD")
+    for record in market.records():
+        state.apply_record(record)
+    assert len(to_text(snapshot_message(state, product))) < 128 * 1024
+    updates = update_messages(state, set(widest), product)
+    assert sum(len(update["changes"]) for update in updates) == len(widest)
+    assert max(len(to_text(update)) for update in updates) < 128 * 1024
+    assert ["checksum" in update for update in updates] == [False, True]

@@ -171,7 +171,7 @@ def auction_message(state: MarketState, product: Product, uncrossed: PublicEvent
         "type": "auction",
         "product_id": product.product_id,
         "sequence": state.sequence,
-        "auction_state": "collection" if indicated else "complete",
+        "auction_state": "complete" if uncrossed is not None or indicated is None else "collection",
         "can_open": "yes" if size else "no",
         **_best("best_bid", best_bid, bid_size, product, price_suffix="_price"),
         **_best("best_ask", best_ask, ask_size, product, price_suffix="_price"),
