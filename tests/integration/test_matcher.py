@@ -11,10 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from exchange.aws.dynamodb import bind
 from exchange.messages import CancelReason, EventType, ProductParameters, TimeInForce, encode_commands
 
+from infra.cli.release import release_matching
 from matcher.engines import ProductEngines
 from matcher.markets import Market
+from matcher.quarantine import QuarantineBucket
+from matcher.releases import ReleaseItem, ReleaseStore
 from matcher.stream_reader import stream_record
 from tests.fakes.consumers import Consumer
 from tests.integration.matcher_cloud import PREFIX, Cloud, Matcher, start_cloud, wait_for
@@ -185,7 +189,9 @@ def test_sigterm_ends_in_order_and_the_next_one_leads_at_once(cloud: Cloud, matc
     assert found.repeated == 0
 
 
-def test_a_poison_record_is_kept_and_its_product_paused_until_released(cloud: Cloud, matchers: list[Matcher]) -> None:
+def test_a_poison_record_is_kept_and_its_product_paused_until_released(
+    cloud: Cloud, matchers: list[Matcher], monkeypatch: pytest.MonkeyPatch
+) -> None:
     matcher = matchers[0].start()
     kinesis = cloud.client("kinesis")
     put(kinesis, "ACME-USD", 1)
@@ -202,8 +208,13 @@ def test_a_poison_record_is_kept_and_its_product_paused_until_released(cloud: Cl
     assert body == b"poison"
 
     put(kinesis, "ACME-USD", 100)
-    item = {"shard": {"S": f"release/ACME-USD/{shard()['paused']['ACME-USD']}"}}
-    cloud.client("dynamodb").put_item(TableName=f"{PREFIX}-leases", Item=item)
+    paused_at = shard()["paused"]["ACME-USD"]
+    for name in ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, cloud.environment[name])
+    bind(ReleaseItem, f"{PREFIX}-leases")
+    quarantine = QuarantineBucket(cloud.client("s3"), f"{PREFIX}-quarantine")
+    assert release_matching("ACME-USD", quarantine, ReleaseStore()) == [paused_at]
+    assert release_matching("ACME-USD", quarantine, ReleaseStore()) == []
     wait_for(lambda: not shard()["paused"], "the release is not heard of")
     wait_for(lambda: any(e.order_id >= 100 for e in published(cloud).events["ACME-USD"]), "it does not go on")
 
