@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import logging
 import os
+import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,17 @@ _HOP_BY_HOP = frozenset(
 _EDGE_HEADERS = frozenset(
     ("host", "content-length", "x-raw-path", "x-raw-query", "x-viewer-address", "x-origin-secret", "x-forwarded-for")
 )
+# Nothing here is proven by a cookie, so a page of anybody's may ask; it still needs a key or a token of its own.
+_PREFLIGHT = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE",
+    "Access-Control-Allow-Headers": (
+        "authorization, content-type, cb-access-key, cb-access-sign, cb-access-timestamp, cb-access-passphrase"
+    ),
+    "Access-Control-Max-Age": "600",
+}
+_SLASH_IN_PRODUCT = re.compile(r"^(/products/[^/]+)%2f", re.IGNORECASE)
+_LAST_SLASHES = re.compile(r"(.)/+$")
 _WEBSOCKET_HANDSHAKE = frozenset(("upgrade", "sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions"))
 
 
@@ -86,7 +98,9 @@ class Edge:
         """Forward a request to the REST API, byte for byte."""
         assert self._session is not None
         path, _, raw_query = request.raw_path.partition("?")
-        target = f"{self._settings.rest_origin}{path}" + (f"?{raw_query}" if raw_query else "")
+        if request.method == "OPTIONS":
+            return web.Response(status=204, headers=_PREFLIGHT)
+        target = f"{self._settings.rest_origin}{served_path(path)}" + (f"?{raw_query}" if raw_query else "")
         try:
             body = await request.read() if request.body_exists else None
         except web.HTTPRequestEntityTooLarge:
@@ -194,6 +208,11 @@ async def _join(downstream: web.WebSocketResponse, upstream: aiohttp.ClientWebSo
         await asyncio.gather(*tasks, return_exceptions=True)
         await upstream.close(code=downstream.close_code or 1000)
         await downstream.close(code=upstream.close_code or 1000)
+
+
+def served_path(path: str) -> str:
+    """The path that the API serves: a product's name has no slash, and a path none at its end."""
+    return _LAST_SLASHES.sub(r"\1", _SLASH_IN_PRODUCT.sub(r"\1-", path))
 
 
 def error(status: int, code: str, message: str) -> web.Response:

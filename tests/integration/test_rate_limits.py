@@ -136,6 +136,18 @@ def test_a_key_opens_only_from_its_addresses(laptop: RunningLaptop) -> None:
         assert (refused.status, refused.json()["code"]) == (401, "AUTH_ADDRESS")
 
 
+def test_paths_are_read_as_people_write_them(laptop: RunningLaptop) -> None:
+    bob = Person(laptop, laptop.stack["demo_users"][1])
+    for path in ("/fees/", "/orders/?limit=5", "/users/self/verify/"):
+        assert bob.ask("GET", path).status == 200, path
+    missing = [bob.ask("GET", f"/orders/client{colon}nobody") for colon in (":", "%3A")]
+    assert {(answer.status, answer.json()["code"]) for answer in missing} == {(404, "ORDER_NOT_FOUND")}
+    book = bob.ask("GET", "/products/ACME%2FUSD/book")
+    assert (book.status, book.headers["Access-Control-Allow-Origin"]) == (200, "*")
+    unknown = bob.ask("GET", "/nothing/here")
+    assert (unknown.status, unknown.json()["code"]) == (404, "ROUTE_NOT_FOUND")
+
+
 def test_past_the_edge_nobody_is_believed(laptop: RunningLaptop) -> None:
     bob = Person(laptop, laptop.stack["demo_users"][1])
     elsewhere = bob.new_key(allowed_addresses=["203.0.113.0/24"])

@@ -95,6 +95,33 @@ def test_what_the_edge_says_cannot_be_sent_in(tmp_path: Path) -> None:
     _run(check, tmp_path)
 
 
+def test_last_slashes_and_slashes_in_products_reach_the_route(tmp_path: Path) -> None:
+    async def check(session: aiohttp.ClientSession, url: URL) -> None:
+        for sent, served in (
+            ("orders/", "orders"),
+            ("products/BTC%2FUSD/book", "products/BTC-USD/book"),
+            ("products/BTC%2fUSD", "products/BTC-USD"),
+            ("orders/client:a%2Fb/", "orders/client:a%2Fb"),
+        ):
+            async with session.get(URL(f"{url}{sent}", encoded=True)) as answer:
+                seen = await _json(answer)
+            assert seen["raw_path"] == f"/_aws/execute-api/rest/live/{served}"
+            assert seen["headers"]["x-raw-path"] == f"/{sent}"
+
+    _run(check, tmp_path)
+
+
+def test_a_page_from_elsewhere_may_ask(tmp_path: Path) -> None:
+    async def check(session: aiohttp.ClientSession, url: URL) -> None:
+        asked = {"Origin": "https://elsewhere.example", "Access-Control-Request-Method": "DELETE"}
+        async with session.options(url / "orders", headers=asked) as answer:
+            assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (204, "*")
+            assert "DELETE" in answer.headers["Access-Control-Allow-Methods"]
+            assert "cb-access-sign" in answer.headers["Access-Control-Allow-Headers"]
+
+    _run(check, tmp_path)
+
+
 def test_a_dead_cloud_is_a_503_in_our_shape(tmp_path: Path) -> None:
     async def check(session: aiohttp.ClientSession, url: URL) -> None:
         async with session.get(url / "products") as answer:

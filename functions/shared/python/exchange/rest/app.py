@@ -63,6 +63,13 @@ class _Route:
         return self.view(*wanted, **variables)
 
 
+# A page of anybody's may read an answer and its headers: nothing here is proven by a cookie.
+READABLE = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "cb-before, cb-after, ratelimit, ratelimit-policy, retry-after, x-request-id",
+}
+
+
 class Api(Chalice):
     """Routes of one service. `endpoint` is the only way to add one.
 
@@ -145,7 +152,7 @@ def _response(answer: Any, request_id: str, told: Mapping[str, str]) -> Response
             headers={"Retry-After": "1"} if STATUS.get(answer.code) in {429, 503} else {},
         )
     reply = answer if isinstance(answer, Reply) else Reply(answer)
-    headers = {"Content-Type": "application/json", "Cache-Control": "no-store", "X-Request-Id": request_id}
+    headers = {"Content-Type": "application/json", "Cache-Control": "no-store", "X-Request-Id": request_id, **READABLE}
     return Response(body=to_json(reply.body), status_code=reply.status, headers={**headers, **reply.headers, **told})
 
 
