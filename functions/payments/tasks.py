@@ -1,4 +1,4 @@
-"""The step of the deposit machine that talks to the bank."""
+"""The step of the deposit and the withdrawal machine that talks to the bank."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from exchange.aws.dynamodb import bind, connection
 from exchange.aws.settings import EnvironmentSettings
 from exchange.kernel.errors import require
 from exchange.payments.bank import BankQueue
-from exchange.payments.service import request_debit
+from exchange.payments.service import ask_bank
 from exchange.transfers.store import TransferItem, TransferStore
 
 
@@ -28,8 +28,8 @@ bank = BankQueue(client("sqs"), settings.bank_queue_url)
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, str]:
     """Do one `step` for `transfer_id`; its own answer goes nowhere, the bank's comes by the task token."""
-    require(event["step"] == "request_debit", f"payments has no step {event['step']!r}")
+    require(event["step"] == "ask_bank", f"payments has no step {event['step']!r}")
     transfer_id = str(event["transfer_id"])
-    request_debit(transfer_id, str(event["task_token"]), transfers=transfers, bank=bank)
+    ask_bank(transfer_id, str(event["task_token"]), transfers=transfers, bank=bank)
     logger.info("the bank is asked", transfer_id=transfer_id)
     return {"transfer_id": transfer_id}

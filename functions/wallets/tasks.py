@@ -1,4 +1,4 @@
-"""The steps of the deposit machine that touch balances: credit what came, close what the bank declined."""
+"""The steps of the deposit and the withdrawal machine that touch balances, each as often as the machine likes."""
 
 import random
 import time
@@ -8,11 +8,13 @@ from aws_lambda_powertools import Logger
 from exchange.aws.dynamodb import bind, connection
 from exchange.aws.settings import EnvironmentSettings
 from exchange.kernel.clock import SystemClock
-from exchange.kernel.errors import unreachable
+from exchange.kernel.errors import require
 from exchange.ledger.store import BalanceItem, JournalItem, JournalStore
+from exchange.transfers.model import Transfer
 from exchange.transfers.store import TransferItem, TransferStore
 from exchange.wallets.service import credit_deposit, fail_deposit
 from exchange.wallets.store import PostingStore
+from exchange.wallets.withdrawing import post_withdrawal, return_withdrawal
 
 PAUSE_SECONDS_MAX = 0.05
 
@@ -37,18 +39,21 @@ postings = PostingStore(connection())
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, str]:
-    """Do one `step` for `transfer_id`, as often as the state machine likes."""
+    """Do one `step` for `transfer_id`."""
     step, transfer_id = event["step"], str(event["transfer_id"])
-    if step == "credit":
-        transfer = credit_deposit(
-            transfer_id, transfers=transfers, journal=journal, postings=postings, clock=clock, pause=_pause
-        )
-    elif step == "fail":
-        transfer = fail_deposit(transfer_id, transfers=transfers, clock=clock)
-    else:
-        unreachable(f"wallets has no step {step!r}")
-    logger.info("deposit step done", step=step, transfer_id=transfer_id, status=transfer.status.value)
+    transfer = _do(step, transfer_id)
+    logger.info("a transfer's step is done", step=step, transfer_id=transfer_id, status=transfer.status.value)
     return {"transfer_id": transfer_id, "status": transfer.status.value}
+
+
+def _do(step: str, transfer_id: str) -> Transfer:
+    if step == "fail":
+        return fail_deposit(transfer_id, transfers=transfers, clock=clock)
+    if step == "give_back":
+        return return_withdrawal(transfer_id, transfers=transfers, postings=postings, clock=clock, pause=_pause)
+    require(step in {"credit", "post"}, f"wallets has no step {step!r}")
+    post = credit_deposit if step == "credit" else post_withdrawal
+    return post(transfer_id, transfers=transfers, journal=journal, postings=postings, clock=clock, pause=_pause)
 
 
 def _pause(_attempt: int) -> None:

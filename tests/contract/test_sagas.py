@@ -159,20 +159,22 @@ def test_money_does_not_pass_through(file: str) -> None:
             assert not {"amount", "units", "price", "fee"} & {str(key).removesuffix(".$") for key in node}
 
 
-def test_only_the_banks_word_fails_a_deposit() -> None:
-    from exchange.payments.waiters import DEBIT_REFUSED
+@pytest.mark.parametrize(("file", "failing"), [("deposit.asl.yaml", "Fail"), ("withdrawal.asl.yaml", "GiveBack")])
+def test_only_the_banks_word_fails_a_transfer(file: str, failing: str) -> None:
+    from exchange.payments.waiters import REFUSED_BY_BANK
 
-    states = definition("deposit.asl.yaml")["States"]
+    states = definition(file)["States"]
     to_fail = [
         (name, catcher["ErrorEquals"])
         for name, state in states.items()
         for catcher in state.get("Catch", [])
-        if catcher["Next"] == "Fail"
+        if catcher["Next"] == failing
     ]
-    assert to_fail == [("RequestDebit", [DEBIT_REFUSED])]
+    assert to_fail == [("AskBank", [REFUSED_BY_BANK])]
 
 
-def test_the_waiting_step_hands_its_token_on() -> None:
-    state = definition("deposit.asl.yaml")["States"]["RequestDebit"]
+@pytest.mark.parametrize("file", ["deposit.asl.yaml", "withdrawal.asl.yaml"])
+def test_the_waiting_step_hands_its_token_on(file: str) -> None:
+    state = definition(file)["States"]["AskBank"]
     assert state["Resource"].endswith(".waitForTaskToken")
     assert state["Parameters"]["Payload"]["task_token.$"] == "$$.Task.Token"

@@ -1,25 +1,42 @@
-"""A deposit from end to end in memory: the state machine, the bank's queue and the bank, each able to repeat itself."""
+"""Deposits and withdrawals from end to end in memory: machines, the bank's queue, the bank; each may repeat itself."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from exchange.kernel.errors import Refused
-from exchange.ledger.model import custody_account, customer_account, sum_by_asset
+from exchange.ledger.model import custody_account, customer_account, fee_account, sum_by_asset
 from exchange.payments.model import Instruction
 from exchange.payments.notification import NotificationBody
 from exchange.payments.sandbox import answer, read_instruction
-from exchange.payments.service import request_debit, take_notification
+from exchange.payments.service import ask_bank, take_notification
 from exchange.payments.signature import signed_headers, verify
-from exchange.payments.waiters import DEBIT_REFUSED
+from exchange.payments.waiters import REFUSED_BY_BANK
 from exchange.rest import read_body
-from exchange.transfers.model import Transfer, TransferStatus
+from exchange.transfers.model import Transfer, TransferKind, TransferStatus
 from exchange.wallets.service import credit_deposit, fail_deposit, request_deposit
+from exchange.wallets.withdrawing import (
+    FEES,
+    UNSTARTED_AGE_NS,
+    post_withdrawal,
+    request_withdrawal,
+    return_withdrawal,
+    start_forgotten,
+)
 
 from tests.fakes.wallets import CrashError, Cuts, FakeBooks, FakeClock, FakeTransfers
 
 SECRET = "the bank and we know this"
+
+
+def _nonzero(balances: Mapping[tuple[str, str], int]) -> dict[tuple[str, str], int]:
+    return {key: units for key, units in balances.items() if units}
+
+
+def _no_pause(_attempt: int) -> None:
+    pass
 
 
 @dataclass
@@ -38,14 +55,14 @@ class FakeBankQueue:
 class Execution:
     """Where a deposit's state machine stands."""
 
-    state: str = "RequestDebit"
+    state: str = "AskBank"
     token: str = ""
     tries: int = 0
 
 
 @dataclass
 class FakeMachine:
-    """statemachines/deposit.asl.yaml, step by step; a step that crashed is done again with a fresh token."""
+    """The state machines of both, step by step; a step that crashed is done again with a fresh token."""
 
     cuts: Cuts = field(default_factory=Cuts)
     executions: dict[str, Execution] = field(default_factory=dict)
@@ -64,14 +81,14 @@ class FakeMachine:
 
     def _answer(self, task_token: str, state: str) -> bool:
         for execution in self.executions.values():
-            if execution.state == "RequestDebit" and execution.token == task_token:
+            if execution.state == "AskBank" and execution.token == task_token:
                 execution.state = state
                 return True
         return False
 
 
-class DepositWorld:
-    """Everything a deposit touches, and what must hold of it at every moment."""
+class TransferWorld:
+    """Everything a deposit or a withdrawal touches, and what must hold of it at every moment."""
 
     def __init__(self, cuts: Cuts | None = None) -> None:
         self.cuts = cuts or Cuts()
@@ -83,29 +100,69 @@ class DepositWorld:
         self.notes: list[str] = []
 
     def request(self, transfer: Transfer) -> Transfer | Refused:
-        """POST /deposits/payment-method."""
-        return request_deposit(transfer, transfers=self.transfers, machine=self.machine)
+        """POST /deposits/payment-method, or /withdrawals/payment-method."""
+        if transfer.kind is TransferKind.DEPOSIT:
+            return request_deposit(transfer, transfers=self.transfers, machine=self.machine)
+        return request_withdrawal(
+            transfer,
+            transfers=self.transfers,
+            postings=self.books,
+            machine=self.machine,
+            pause=_no_pause,
+            note=self.notes.append,
+        )
+
+    def sweep(self) -> int:
+        """The sweeper, a minute later."""
+        self.clock.at_ns += UNSTARTED_AGE_NS + 1
+        return start_forgotten(
+            transfers=self.transfers,
+            start=lambda transfer: self.machine.start(transfer.transfer_id),
+            clock=self.clock,
+            note=self.notes.append,
+        )
 
     def step(self, transfer_id: str) -> None:
         """One try of the state that a deposit's execution is in."""
         execution = self.machine.executions[transfer_id]
-        if execution.state == "RequestDebit":
+        if execution.state == "AskBank":
             execution.tries += 1
             execution.token = f"{transfer_id}/{execution.tries}"
-            request_debit(transfer_id, execution.token, transfers=self.transfers, bank=self.queue)
-        elif execution.state == "Credit":
-            credit_deposit(
-                transfer_id,
-                transfers=self.transfers,
-                journal=self.books,
-                postings=self.books,
-                clock=self.clock,
-                pause=lambda _attempt: None,
+            ask_bank(transfer_id, execution.token, transfers=self.transfers, bank=self.queue)
+        elif execution.state in {"Credit", "Fail"}:
+            booked, is_deposit = (
+                execution.state == "Credit",
+                self.transfers.rows[transfer_id].kind is TransferKind.DEPOSIT,
             )
-            execution.state = "Done"
-        elif execution.state == "Fail":
-            fail_deposit(transfer_id, transfers=self.transfers, clock=self.clock)
-            execution.state = DEBIT_REFUSED
+            end = {(True, True): self._credit, (True, False): self._post, (False, True): self._fail}
+            end.get((booked, is_deposit), self._give_back)(transfer_id)
+            execution.state = "Done" if booked else REFUSED_BY_BANK
+
+    def _credit(self, transfer_id: str) -> None:
+        credit_deposit(
+            transfer_id,
+            transfers=self.transfers,
+            journal=self.books,
+            postings=self.books,
+            clock=self.clock,
+            pause=_no_pause,
+        )
+
+    def _fail(self, transfer_id: str) -> None:
+        fail_deposit(transfer_id, transfers=self.transfers, clock=self.clock)
+
+    def _post(self, transfer_id: str) -> None:
+        post_withdrawal(
+            transfer_id,
+            transfers=self.transfers,
+            journal=self.books,
+            postings=self.books,
+            clock=self.clock,
+            pause=_no_pause,
+        )
+
+    def _give_back(self, transfer_id: str) -> None:
+        return_withdrawal(transfer_id, transfers=self.transfers, postings=self.books, clock=self.clock, pause=_no_pause)
 
     def receive(self, headers: Mapping[str, str], body: bytes) -> str | Refused:
         """POST /v1/payments/bank/notifications."""
@@ -130,7 +187,7 @@ class DepositWorld:
 
     def answered(self, transfer: Transfer, **changed: Any) -> tuple[dict[str, str], bytes]:
         """The sandbox bank's answer to a transfer, with fields changed, signed by the bank."""
-        message = json.dumps(asdict(Instruction(transfer.transfer_id, transfer.amount, transfer.asset, "any")))
+        message = json.dumps(asdict(Instruction(transfer.transfer_id, "pay", transfer.amount, transfer.asset, "any")))
         return self.signed(json.dumps(json.loads(answer(read_instruction(message))) | changed).encode())
 
     def finish(self, transfer: Transfer) -> None:
@@ -149,20 +206,25 @@ class DepositWorld:
         raise AssertionError(f"{transfer.transfer_id} never came to an end")
 
     def check(self) -> None:
-        """Money credited is deposits completed, each once; every chain is whole; everything sums to zero."""
+        """Balances are what completed and pending transfers say, each once; chains are whole; all sums to zero."""
         batches = [batch for chain in self.books.chains.values() for batch in chain]
         completed = {row.transfer_id: row for row in self.transfers.rows.values() if row.completed_at_ns}
         assert sorted(batch.reference for batch in batches) == sorted(completed)
-        expected: dict[tuple[str, str], int] = {}
-        for row in completed.values():
-            assert row.status is TransferStatus.COMPLETED
-            assert row.received_units == row.units
-            for account, units in (
-                (customer_account(row.account_id), row.units),
-                (custody_account(row.rail), -row.units),
-            ):
-                expected[account, row.asset] = expected.get((account, row.asset), 0) + units
-        assert dict(self.books.balances) == expected
+        available: Counter[tuple[str, str]] = Counter()
+        held: Counter[tuple[str, str]] = Counter()
+        for row in self.transfers.rows.values():
+            customer, custody = (customer_account(row.account_id), row.asset), (custody_account(row.rail), row.asset)
+            available[customer] -= row.held_units
+            held[customer] += row.held_units
+            if row.status is TransferStatus.COMPLETED:
+                assert row.received_units == row.units
+                sign = 1 if row.kind is TransferKind.DEPOSIT else -1
+                available[customer] += sign * row.units - row.fee_units
+                available[custody] -= sign * row.units
+                available[fee_account(FEES), row.asset] += row.fee_units
+        assert _nonzero(self.books.balances) == _nonzero(available)
+        assert _nonzero(self.books.held) == _nonzero(held)
+        assert all(units >= 0 for (name, _), units in available.items() if not name.startswith("house:custody"))
         assert not any(sum_by_asset(entry for batch in batches for entry in batch.entries).values())
         for chain in self.books.chains.values():
             assert [batch.number for batch in chain] == list(range(1, len(chain) + 1))

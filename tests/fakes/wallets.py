@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from exchange.instruments.model import Asset
-from exchange.ledger.model import Batch, Head
+from exchange.ledger.model import Batch, Head, Movements
 from exchange.transfers.model import (
     BankAnswer,
     Page,
@@ -26,6 +26,7 @@ from exchange.wallets.model import (
     payment_methods,
 )
 from exchange.wallets.moving import Moved
+from exchange.wallets.withdrawing import Held, WithdrawalRequest, new_withdrawal
 
 NOON_NS = 1_800_000_000_000_000_000
 Result = TypeVar("Result")
@@ -33,7 +34,7 @@ Result = TypeVar("Result")
 ASSETS = {
     asset.asset_id: asset
     for asset in (
-        Asset("USD", "US dollar", 6, "fiat"),
+        Asset("USD", "US dollar", 6, "fiat", withdrawal_fee_units=250_000),
         Asset("BTC", "Bitcoin", 8, "crypto"),
         Asset("ACME", "Acme Corporation", 4, "stock"),
         Asset("GOOG", "Alphabet", 0, "stock"),
@@ -97,6 +98,17 @@ class FakeTransfers:
             return [row for row in own if created_key(row) > page.before][: page.limit][::-1]
         return [row for row in own if not page.after or created_key(row) < page.after][::-1][: page.limit]
 
+    def unstarted(self, *, before_ns: int, limit: int) -> list[Transfer]:
+        """Transfers that the bank was never asked about."""
+        waiting = [
+            row
+            for row in sorted(self.rows.values(), key=created_key)
+            if row.status is TransferStatus.PENDING
+            and row.payment is PaymentState.NONE
+            and row.created_at_ns < before_ns
+        ]
+        return waiting[:limit]
+
     def await_bank(self, transfer_id: str, task_token: str) -> bool:
         """Note the waiter unless the transfer is closed."""
         return self.cuts.reach(lambda: self._await_bank(transfer_id, task_token))
@@ -154,6 +166,7 @@ class FakeBooks:
     cuts: Cuts = field(default_factory=Cuts)
     chains: dict[str, list[Batch]] = field(default_factory=lambda: defaultdict(list))
     balances: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
+    held: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
     overtaken: int = 0  # how many postings find that another took their number
 
     def head(self, partition: str) -> Head:
@@ -182,6 +195,59 @@ class FakeBooks:
             row, status=TransferStatus.COMPLETED, completed_at_ns=batch.posted_at_ns
         )
         return Credit.DONE
+
+    def hold_withdrawal(self, transfer: Transfer, movements: Movements) -> Held:
+        """Put the transfer and hold its money, or nothing."""
+        return self.cuts.reach(lambda: self._hold_withdrawal(transfer, movements))
+
+    def _hold_withdrawal(self, transfer: Transfer, movements: Movements) -> Held:
+        if transfer.transfer_id in self.transfers.rows:
+            return Held.KNOWN
+        if not self._move(movements):
+            return Held.POOR
+        self.transfers.rows[transfer.transfer_id] = transfer
+        return Held.DONE
+
+    def post_withdrawal(self, transfer: Transfer, batch: Batch, movements: Movements) -> Credit:
+        """Complete, append and take what was held, all or nothing."""
+        return self.cuts.reach(lambda: self._post_withdrawal(transfer, batch, movements))
+
+    def _post_withdrawal(self, transfer: Transfer, batch: Batch, movements: Movements) -> Credit:
+        row = self.transfers.rows[transfer.transfer_id]
+        if self.overtaken:
+            self.overtaken -= 1
+            return Credit.LOST
+        if not row.payable or batch.number != self._head(batch.partition).number + 1 or not self._move(movements):
+            return Credit.LOST
+        self.chains[batch.partition].append(batch)
+        self.transfers.rows[row.transfer_id] = replace(
+            row, status=TransferStatus.COMPLETED, completed_at_ns=batch.posted_at_ns
+        )
+        return Credit.DONE
+
+    def return_withdrawal(self, transfer: Transfer, movements: Movements, *, reason: str, at_ns: int) -> Credit:
+        """Cancel and give back, or nothing."""
+        return self.cuts.reach(lambda: self._return_withdrawal(transfer, movements, reason, at_ns))
+
+    def _return_withdrawal(self, transfer: Transfer, movements: Movements, reason: str, at_ns: int) -> Credit:
+        row = self.transfers.rows[transfer.transfer_id]
+        if not row.returnable or not self._move(movements):
+            return Credit.LOST
+        self.transfers.rows[row.transfer_id] = replace(
+            row, status=TransferStatus.CANCELED, cancel_reason=reason, canceled_at_ns=at_ns
+        )
+        return Credit.DONE
+
+    def _move(self, movements: Movements) -> bool:
+        rows = movements.moving()
+        for account, asset, move in rows:
+            poor = self.balances[account, asset] + move.available < 0 or self.held[account, asset] + move.held < 0
+            if poor and not account.startswith("house:custody:"):
+                return False
+        for account, asset, move in rows:
+            self.balances[account, asset] += move.available
+            self.held[account, asset] += move.held
+        return True
 
     def post_move(self, sent: Transfer, received: Transfer, batch: Batch) -> Moved:
         """Both transfers, the batch and the balances, all or nothing."""
@@ -218,6 +284,21 @@ def a_deposit(
     method = next(method for method in sandbox_methods() if method.asset.asset_id == currency)
     made = new_deposit(
         DepositRequest(amount, currency, method.method_id, key),
+        account_id=account_id,
+        methods=sandbox_methods(),
+        created_at_ns=at_ns,
+    )
+    assert isinstance(made, Transfer), made
+    return made
+
+
+def a_withdrawal(
+    amount: str = "10.5", currency: str = "USD", *, account_id: int = 7, key: str = "", at_ns: int = NOON_NS
+) -> Transfer:
+    """A fresh withdrawal."""
+    method = next(method for method in sandbox_methods() if method.asset.asset_id == currency)
+    made = new_withdrawal(
+        WithdrawalRequest(amount, currency, method.method_id, key),
         account_id=account_id,
         methods=sandbox_methods(),
         created_at_ns=at_ns,

@@ -154,7 +154,7 @@ def test_every_step_done_again_changes_nothing(laptop: RunningLaptop, carol: Cus
     assert carol.deposit("3", key)["id"] == made["id"]
     outputs, stack = laptop.stack["outputs"], laptop.stack["stack_name"]
     steps = {
-        f"{stack}-payments-tasks": {"step": "request_debit", "task_token": "nobody's"},
+        f"{stack}-payments-tasks": {"step": "ask_bank", "task_token": "nobody's"},
         f"{stack}-wallets-tasks": {"step": "credit"},
     }
     for name, payload in steps.items():

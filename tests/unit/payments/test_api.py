@@ -51,7 +51,12 @@ class Door:
 def genuine(transfer: Transfer, **changed: Any) -> bytes:
     """What the bank says of a transfer, with fields changed."""
     said = instruction_for(transfer)
-    instruction = {"instruction_id": said.instruction_id, "amount": said.amount, "currency": said.currency}
+    instruction = {
+        "instruction_id": said.instruction_id,
+        "direction": said.direction,
+        "amount": said.amount,
+        "currency": said.currency,
+    }
     return json.dumps(json.loads(answer(instruction)) | changed).encode()
 
 

@@ -42,7 +42,13 @@ class SandboxBank:
 
 def instruction(**changed: str) -> str:
     """An instruction from the queue."""
-    fields = {"instruction_id": "t-1", "amount": "10", "currency": "USD", "payment_method_id": "sandbox-bank-USD"}
+    fields = {
+        "instruction_id": "t-1",
+        "direction": "collect",
+        "amount": "10",
+        "currency": "USD",
+        "payment_method_id": "sandbox-bank-USD",
+    }
     return json.dumps(fields | changed)
 
 

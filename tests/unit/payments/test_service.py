@@ -9,23 +9,23 @@ import pytest
 from exchange.kernel.errors import Code, InvariantError, Refused, UnavailableError
 from exchange.payments.notification import NotificationBody
 from exchange.payments.sandbox import SandboxBankError, answer, read_instruction
-from exchange.payments.service import request_debit, take_notification
+from exchange.payments.service import ask_bank, take_notification
 from exchange.transfers.model import BankAnswer, PaymentState, Recorded, Transfer, TransferKind, TransferStatus
 
-from tests.fakes.payments import DepositWorld, FakeBankQueue
+from tests.fakes.payments import FakeBankQueue, TransferWorld
 from tests.fakes.wallets import FakeTransfers, a_deposit
 
 
-def asked(amount: str = "100.25", key: str = "rent") -> tuple[DepositWorld, Transfer]:
+def asked(amount: str = "100.25", key: str = "rent") -> tuple[TransferWorld, Transfer]:
     """A world in which the bank has been asked for a deposit."""
-    world = DepositWorld()
+    world = TransferWorld()
     made = a_deposit(amount, key=key)
     world.request(made)
     world.step(made.transfer_id)
     return world, made
 
 
-def taken(world: DepositWorld, transfer: Transfer, **changed: Any) -> str | Code:
+def taken(world: TransferWorld, transfer: Transfer, **changed: Any) -> str | Code:
     """What the exchange says to the bank's answer with some fields changed."""
     said = world.receive(*world.answered(transfer, **changed))
     return said.code if isinstance(said, Refused) else said
@@ -38,6 +38,7 @@ def test_asking_notes_the_waiter_and_queues_an_instruction_under_our_id() -> Non
     assert [json.loads(message) for message in world.queue.messages] == [
         {
             "instruction_id": made.transfer_id,
+            "direction": "collect",
             "amount": "100.25",
             "currency": "USD",
             "payment_method_id": "sandbox-bank-USD",
@@ -49,18 +50,18 @@ def test_a_closed_transfer_asks_nothing_of_the_bank() -> None:
     transfers, bank = FakeTransfers(), FakeBankQueue()
     made = replace(a_deposit(), status=TransferStatus.CANCELED)
     transfers.rows[made.transfer_id] = made
-    request_debit(made.transfer_id, "token", transfers=transfers, bank=bank)
+    ask_bank(made.transfer_id, "token", transfers=transfers, bank=bank)
     assert not bank.messages
 
 
 @pytest.mark.parametrize("known", [False, True])
-def test_only_a_deposit_can_be_asked_for(known: bool) -> None:
+def test_only_what_the_bank_has_a_part_in_can_be_asked_for(known: bool) -> None:
     transfers = FakeTransfers()
-    payout = replace(a_deposit(), kind=TransferKind.WITHDRAW)
+    payout = replace(a_deposit(), kind=TransferKind.INTERNAL_WITHDRAW)
     if known:
         transfers.rows[payout.transfer_id] = payout
     with pytest.raises(InvariantError):
-        request_debit(payout.transfer_id, "token", transfers=transfers, bank=FakeBankQueue())
+        ask_bank(payout.transfer_id, "token", transfers=transfers, bank=FakeBankQueue())
 
 
 def test_a_booking_is_recorded_once_and_wakes_the_waiter() -> None:
@@ -78,7 +79,7 @@ def test_a_repeat_wakes_the_newest_waiter() -> None:
     world, made = asked()
     world.machine.executions[made.transfer_id].token = "a try that crashed and was replaced"
     assert taken(world, made) == "recorded"
-    assert world.machine.executions[made.transfer_id].state == "RequestDebit"
+    assert world.machine.executions[made.transfer_id].state == "AskBank"
     assert world.notes
     world.step(made.transfer_id)
     assert taken(world, made) == "repeated"
@@ -110,7 +111,7 @@ def test_a_genuine_notification_that_does_not_fit_changes_nothing(changed: dict[
     before = dict(world.transfers.rows)
     assert taken(world, made, **changed) is code
     assert world.transfers.rows == before
-    assert world.machine.executions[made.transfer_id].state == "RequestDebit"
+    assert world.machine.executions[made.transfer_id].state == "AskBank"
 
 
 def test_one_payment_pays_for_one_transfer() -> None:
@@ -143,7 +144,7 @@ def test_the_first_word_stands_and_no_later_one_turns_it_back(order: tuple[str, 
 
 
 def test_what_was_never_asked_for_is_not_taken() -> None:
-    world = DepositWorld()
+    world = TransferWorld()
     made = a_deposit()
     world.request(made)
     said = world.receive(*world.answered(made))
@@ -180,7 +181,13 @@ def test_a_race_lost_again_and_again_is_an_outage_and_the_bank_repeats() -> None
 
 
 def test_the_sandbox_bank_answers_the_same_instruction_in_the_same_words() -> None:
-    instruction = {"instruction_id": "t-1", "amount": "10", "currency": "USD", "payment_method_id": "m"}
+    instruction = {
+        "instruction_id": "t-1",
+        "direction": "collect",
+        "amount": "10",
+        "currency": "USD",
+        "payment_method_id": "m",
+    }
     assert answer(instruction) == answer(instruction)
     assert json.loads(answer(instruction))["status"] == "booked"
     declined = json.loads(answer(instruction | {"amount": "10.666"}))
@@ -189,7 +196,14 @@ def test_the_sandbox_bank_answers_the_same_instruction_in_the_same_words() -> No
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"instruction_id":1,"amount":"1","currency":"USD","payment_method_id":"m"}', "nonsense"]
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"instruction_id":1,"direction":"pay","amount":"1","currency":"USD","payment_method_id":"m"}',
+        "nonsense",
+    ],
 )
 def test_the_sandbox_bank_refuses_what_is_no_instruction(text: str) -> None:
     with pytest.raises(SandboxBankError):

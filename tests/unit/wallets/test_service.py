@@ -7,11 +7,11 @@ from exchange.kernel.errors import Code, InvariantError, Refused, UnavailableErr
 from exchange.transfers.model import PaymentState, Transfer, TransferStatus
 from exchange.wallets.service import ATTEMPTS_MAX, credit_deposit, fail_deposit, request_deposit
 
-from tests.fakes.payments import DepositWorld
+from tests.fakes.payments import TransferWorld
 from tests.fakes.wallets import CrashError, Cuts, a_deposit
 
 
-def credit(world: DepositWorld, transfer: Transfer) -> Transfer:
+def credit(world: TransferWorld, transfer: Transfer) -> Transfer:
     return credit_deposit(
         transfer.transfer_id,
         transfers=world.transfers,
@@ -22,7 +22,7 @@ def credit(world: DepositWorld, transfer: Transfer) -> Transfer:
     )
 
 
-def booked(world: DepositWorld, transfer: Transfer) -> Transfer:
+def booked(world: TransferWorld, transfer: Transfer) -> Transfer:
     """A transfer in the state that the bank's genuine answer leaves it in."""
     ready = replace(
         transfer, payment=PaymentState.BOOKED, received_units=transfer.units, bank_reference=transfer.transfer_id
@@ -32,7 +32,7 @@ def booked(world: DepositWorld, transfer: Transfer) -> Transfer:
 
 
 def test_a_request_is_written_down_and_its_machine_started() -> None:
-    world = DepositWorld()
+    world = TransferWorld()
     made = a_deposit(key="rent")
     assert world.request(made) == made
     assert list(world.machine.executions) == [made.transfer_id]
@@ -40,14 +40,14 @@ def test_a_request_is_written_down_and_its_machine_started() -> None:
 
 
 def test_a_repeated_request_is_the_same_deposit() -> None:
-    world = DepositWorld()
+    world = TransferWorld()
     first = world.request(a_deposit(key="rent"))
     assert world.request(a_deposit(key="rent", at_ns=world.clock.now_ns() + 10**12)) == first
     assert len(world.transfers.rows) == len(world.machine.executions) == 1
 
 
 def test_another_payload_under_a_used_client_id_is_refused_and_changes_nothing() -> None:
-    world = DepositWorld()
+    world = TransferWorld()
     first = a_deposit("1", key="rent")
     world.request(first)
     refused = world.request(a_deposit("2", key="rent"))
@@ -57,7 +57,7 @@ def test_another_payload_under_a_used_client_id_is_refused_and_changes_nothing()
 
 
 def test_a_repeat_of_a_finished_deposit_starts_nothing() -> None:
-    world = DepositWorld()
+    world = TransferWorld()
     made = a_deposit(key="rent")
     world.request(made)
     world.finish(made)
@@ -77,7 +77,7 @@ class RefusingMachine:
 
 @pytest.mark.parametrize(("key", "status"), [("", TransferStatus.CANCELED), ("rent", TransferStatus.PENDING)])
 def test_a_deposit_that_never_started_waits_only_for_who_can_repeat_it(key: str, status: TransferStatus) -> None:
-    world = DepositWorld()
+    world = TransferWorld()
     made = a_deposit(key=key)
     with pytest.raises(UnavailableError):
         request_deposit(made, transfers=world.transfers, machine=RefusingMachine())
@@ -86,7 +86,7 @@ def test_a_deposit_that_never_started_waits_only_for_who_can_repeat_it(key: str,
 
 
 def test_a_credit_posts_once_however_often_it_runs() -> None:
-    world = DepositWorld()
+    world = TransferWorld()
     ready = booked(world, a_deposit("5"))
     first = credit(world, ready)
     assert (first.status, first.completed_at_ns) == (TransferStatus.COMPLETED, world.clock.now_ns())
@@ -97,7 +97,7 @@ def test_a_credit_posts_once_however_often_it_runs() -> None:
 
 @pytest.mark.parametrize("payment", [PaymentState.NONE, PaymentState.REQUESTED, PaymentState.DECLINED])
 def test_nothing_is_credited_that_the_bank_has_not_booked(payment: PaymentState) -> None:
-    world = DepositWorld()
+    world = TransferWorld()
     made = a_deposit()
     world.transfers.rows[made.transfer_id] = replace(made, payment=payment, received_units=made.units)
     with pytest.raises(InvariantError):
@@ -106,7 +106,7 @@ def test_nothing_is_credited_that_the_bank_has_not_booked(payment: PaymentState)
 
 
 def test_nothing_is_credited_when_less_was_booked_than_asked() -> None:
-    world = DepositWorld()
+    world = TransferWorld()
     ready = booked(world, a_deposit("5"))
     world.transfers.rows[ready.transfer_id] = replace(ready, received_units=ready.units - 1)
     with pytest.raises(InvariantError):
@@ -115,7 +115,7 @@ def test_nothing_is_credited_when_less_was_booked_than_asked() -> None:
 
 
 def test_a_credit_takes_the_next_number_when_another_deposit_was_faster() -> None:
-    world = DepositWorld()
+    world = TransferWorld()
     ready = booked(world, a_deposit("5"))
     world.books.overtaken = ATTEMPTS_MAX - 1
     assert credit(world, ready).status is TransferStatus.COMPLETED
@@ -123,7 +123,7 @@ def test_a_credit_takes_the_next_number_when_another_deposit_was_faster() -> Non
 
 
 def test_a_credit_that_never_gets_its_turn_is_an_outage_and_not_a_loss() -> None:
-    world = DepositWorld()
+    world = TransferWorld()
     ready = booked(world, a_deposit("5"))
     world.books.overtaken = ATTEMPTS_MAX
     with pytest.raises(UnavailableError):
@@ -133,7 +133,7 @@ def test_a_credit_that_never_gets_its_turn_is_an_outage_and_not_a_loss() -> None
 
 
 def test_a_declined_deposit_is_canceled_with_the_banks_reason() -> None:
-    world = DepositWorld()
+    world = TransferWorld()
     made = a_deposit("10.666")
     world.finish(made)
     row = world.transfers.rows[made.transfer_id]
@@ -144,7 +144,7 @@ def test_a_declined_deposit_is_canceled_with_the_banks_reason() -> None:
 
 @pytest.mark.parametrize("payment", [PaymentState.NONE, PaymentState.REQUESTED, PaymentState.BOOKED])
 def test_only_the_banks_own_word_cancels(payment: PaymentState) -> None:
-    world = DepositWorld()
+    world = TransferWorld()
     made = a_deposit()
     world.transfers.rows[made.transfer_id] = replace(made, payment=payment)
     with pytest.raises(InvariantError):
@@ -154,7 +154,7 @@ def test_only_the_banks_own_word_cancels(payment: PaymentState) -> None:
 
 def reaches(transfer: Transfer) -> int:
     """How often a whole deposit reaches outside."""
-    world = DepositWorld()
+    world = TransferWorld()
     world.finish(transfer)
     return world.cuts.count
 
@@ -164,7 +164,7 @@ def reaches(transfer: Transfer) -> int:
 def test_a_deposit_cut_short_anywhere_comes_to_the_same_end(amount: str, after: bool) -> None:
     made = a_deposit(amount, key="rent")
     for cut in range(1, reaches(made) + 1):
-        world = DepositWorld(Cuts(at=cut, after=after))
+        world = TransferWorld(Cuts(at=cut, after=after))
         world.finish(made)
         world.check()
         declined = amount.endswith("666")
@@ -174,7 +174,7 @@ def test_a_deposit_cut_short_anywhere_comes_to_the_same_end(amount: str, after: 
 
 
 def test_a_crash_before_anything_leaves_nothing() -> None:
-    world = DepositWorld(Cuts(at=1))
+    world = TransferWorld(Cuts(at=1))
     with pytest.raises(CrashError):
         world.request(a_deposit())
     assert not world.transfers.rows

@@ -81,7 +81,7 @@ def transfers_are_posted(world: World) -> Finding:
 
 
 def held_is_owed(world: World) -> Finding:
-    """H1: what a balance holds is the sum over its live orders, and its count of open orders is theirs."""
+    """H1: what a balance holds is the sum over live orders and pending withdrawals; it counts the orders."""
     owed: dict[tuple[str, str], int] = defaultdict(int)
     count: Counter[tuple[str, str]] = Counter()
     for order in world.orders:
@@ -89,6 +89,8 @@ def held_is_owed(world: World) -> Finding:
             key = customer_account(order.account_id), order.hold_asset(world.products[order.product_id])
             owed[key] += order.hold_units
             count[key] += 1
+    for transfer in world.transfers:
+        owed[customer_account(transfer.account_id), transfer.asset] += transfer.held_units
     breaches: list[str] = []
     for balance in world.balances:
         key = balance.account, balance.asset
@@ -97,7 +99,9 @@ def held_is_owed(world: World) -> Finding:
                 f"{balance.account} {balance.asset}: held {balance.held} for {balance.open_orders} orders,"
                 f" owed {owed[key]} for {count[key]}"
             )
-    return finding("H1", "held equals what live orders need", f"{sum(count.values())} live orders", breaches)
+    return finding(
+        "H1", "held equals what live orders and withdrawals need", f"{sum(count.values())} live orders", breaches
+    )
 
 
 def holds_end_with_orders(world: World) -> Finding:

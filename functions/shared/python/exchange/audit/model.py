@@ -15,13 +15,14 @@ BREACHES_SHOWN_MAX = 5
 
 @dataclass(frozen=True, slots=True)
 class TransferRow:
-    """A transfer as its table has it. Units: `units` in the asset's units."""
+    """A transfer as its table has it. Units: `units`, `held_units` in the asset's units."""
 
     transfer_id: str
     account_id: int
     asset: str
     units: int
     completed: bool
+    held_units: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from exchange.settlement.quarantine import Quarantine
 from exchange.settlement.store import CheckpointItem, settlement_cursor
 from exchange.statements.store import StatementCursorItem, StatementItem, page_from, reached_partitions
 from exchange.transfers.model import TransferKind, TransferStatus
-from exchange.transfers.store import TransferItem
+from exchange.transfers.store import TransferItem, transfer_from
 
 _SETTLEMENT = "settlement:"
 
@@ -148,5 +148,8 @@ def read_world(places: Places, *, kinesis: Any, s3: Any, replayed: Mapping[str, 
 
 
 def _transfer(item: TransferItem) -> TransferRow:
-    completed = item.status == TransferStatus.COMPLETED.value
-    return TransferRow(item.transfer_id, item.account_id, item.asset, item.units, completed)
+    transfer = transfer_from(item)
+    completed = transfer.status is TransferStatus.COMPLETED
+    return TransferRow(
+        item.transfer_id, item.account_id, item.asset, item.units, completed, held_units=transfer.held_units
+    )

@@ -27,12 +27,14 @@ class ProductStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A currency, token or share. Its unit is 10^-scale of it."""
+    """A currency, token or share. Its unit is 10^-scale of it; fee and minimum of a withdrawal are in units."""
 
     asset_id: str
     name: str
     scale: int
     kind: str = "fiat"  # fiat, crypto or stock: what the trading API shows in details.type
+    withdrawal_fee_units: int = 0
+    withdrawal_min_units: int = 1
 
     def parse(self, text: str) -> int:
         """Decimal text as units. Raises DecimalError (DecimalTooPreciseError between two units)."""

@@ -18,6 +18,8 @@ class InstrumentItem(Model):
     name = UnicodeAttribute(null=True)
     asset_kind = UnicodeAttribute(null=True)
     scale = UnitsAttribute(null=True)
+    withdrawal_fee_units = UnitsAttribute(null=True)
+    withdrawal_min_units = UnitsAttribute(null=True)
     base = UnicodeAttribute(null=True)
     quote = UnicodeAttribute(null=True)
     tick_units = UnitsAttribute(null=True)
@@ -31,13 +33,30 @@ class InstrumentItem(Model):
     status = UnicodeAttribute(null=True)
 
 
+def _asset(item: InstrumentItem) -> Asset:
+    return Asset(
+        item.id,
+        item.name or item.id,
+        item.scale or 0,
+        item.asset_kind or "fiat",
+        item.withdrawal_fee_units or 0,
+        item.withdrawal_min_units or 1,
+    )
+
+
 class InstrumentStore:
     """Reads the whole catalogue at once: it is small, and every service caches it."""
 
     def save_asset(self, asset: Asset) -> None:
         """List or change an asset."""
         InstrumentItem(
-            kind="asset", id=asset.asset_id, name=asset.name, asset_kind=asset.kind, scale=asset.scale
+            kind="asset",
+            id=asset.asset_id,
+            name=asset.name,
+            asset_kind=asset.kind,
+            scale=asset.scale,
+            withdrawal_fee_units=asset.withdrawal_fee_units,
+            withdrawal_min_units=asset.withdrawal_min_units,
         ).save()
 
     def save_product(self, product: Product) -> None:
@@ -62,9 +81,7 @@ class InstrumentStore:
         """Every asset by id. Raises UnavailableError."""
         with reading():
             items = list(InstrumentItem.query("asset"))
-        return {
-            item.id: Asset(item.id, item.name or item.id, item.scale or 0, item.asset_kind or "fiat") for item in items
-        }
+        return {item.id: _asset(item) for item in items}
 
     def products(self) -> dict[str, Product]:
         """Every product by id. Raises UnavailableError."""

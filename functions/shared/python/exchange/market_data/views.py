@@ -34,7 +34,7 @@ def currency_view(asset: Asset) -> View:
         "min_size": asset.max_precision,
         "max_precision": asset.max_precision,
         "convertible_to": [],
-        "details": {"type": asset.kind, "min_withdrawal_amount": asset.max_precision},
+        "details": {"type": asset.kind, "min_withdrawal_amount": asset.format(asset.withdrawal_min_units)},
         "supported_networks": [],
     }
 

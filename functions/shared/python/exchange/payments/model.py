@@ -13,9 +13,14 @@ class Instruction:
     """What we ask of the bank; `instruction_id` is our transfer's id and its idempotency key."""
 
     instruction_id: str
+    direction: str  # "collect" from the customer's bank account, or "pay" into it
     amount: str
     currency: str
     payment_method_id: str
+
+
+# Transfers that the bank has a part in.
+OUTSIDE = frozenset({TransferKind.DEPOSIT, TransferKind.WITHDRAW})
 
 
 class Outcome(StrEnum):
@@ -45,8 +50,9 @@ class Repeat(StrEnum):
 
 
 def instruction_for(transfer: Transfer) -> Instruction:
-    """What to ask of the bank for a deposit."""
-    return Instruction(transfer.transfer_id, transfer.amount, transfer.asset, transfer.payment_method_id)
+    """What to ask of the bank for a deposit or a withdrawal."""
+    direction = "collect" if transfer.kind is TransferKind.DEPOSIT else "pay"
+    return Instruction(transfer.transfer_id, direction, transfer.amount, transfer.asset, transfer.payment_method_id)
 
 
 def judge(transfer: Transfer, notification: Notification) -> BankAnswer | Repeat | Refused:
@@ -54,7 +60,7 @@ def judge(transfer: Transfer, notification: Notification) -> BankAnswer | Repeat
 
     Refuses:  PAYMENT_NOTIFICATION_INVALID: not asked for, another currency or amount, or against an earlier word.
     """
-    if transfer.kind is not TransferKind.DEPOSIT or transfer.payment is PaymentState.NONE:
+    if transfer.kind not in OUTSIDE or transfer.payment is PaymentState.NONE:
         return _invalid("this payment was never asked for")
     if notification.currency != transfer.asset:
         return _invalid(f"currency: {notification.currency} was booked, {transfer.asset} was asked for")

@@ -1,8 +1,9 @@
 """The sandbox bank: somebody else's house that happens to stand in ours.
 
-It knows instructions and notifications and nothing of our tables. It books whatever it is asked to, but for amounts
-that end in the digits 666, which it declines, so that a failure can be tried. It keeps no records: its reference and
-its event id are functions of the instruction, so an instruction that comes twice is answered twice in the same words.
+It knows instructions and notifications and nothing of our tables. It books whatever it is asked to collect or to pay,
+but for amounts that end in the digits 666, which it declines, so that a failure can be tried. It keeps no records: its
+reference and its event id are functions of the instruction, so an instruction that comes twice is answered twice in the
+same words.
 """
 
 import hashlib
@@ -24,9 +25,11 @@ def read_instruction(text: str) -> dict[str, str]:
         value = json.loads(text)
     except ValueError as error:
         raise SandboxBankError("the instruction is not JSON") from error
-    names = ("instruction_id", "amount", "currency", "payment_method_id")
+    names = ("instruction_id", "direction", "amount", "currency", "payment_method_id")
     if not isinstance(value, dict) or not all(isinstance(value.get(name), str) and value[name] for name in names):
         raise SandboxBankError(f"an instruction has the texts {', '.join(names)}")
+    if value["direction"] not in {"collect", "pay"}:
+        raise SandboxBankError("the direction is neither collect nor pay")
     return {name: value[name] for name in names}
 
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from exchange.kernel.errors import Code, Refused, UnavailableError, require
-from exchange.payments.model import Instruction, Notification, Repeat, instruction_for, judge
-from exchange.transfers.model import BankAnswer, PaymentState, Recorded, Transfer, TransferKind, TransferStatus
+from exchange.payments.model import OUTSIDE, Instruction, Notification, Repeat, instruction_for, judge
+from exchange.transfers.model import BankAnswer, PaymentState, Recorded, Transfer, TransferStatus
 
 # A lost race is judged again on what is there now; it can't be lost often, for each answer is written only once.
 ATTEMPTS_MAX = 4
@@ -47,8 +47,9 @@ class Waiters(Protocol):
         ...
 
 
-def request_debit(transfer_id: str, task_token: str, *, transfers: Transfers, bank: Bank) -> None:
-    """Ask the bank for a deposit's money. The waiter is noted first, so that no answer can come too early.
+def ask_bank(transfer_id: str, task_token: str, *, transfers: Transfers, bank: Bank) -> None:
+    """Ask the bank to collect a deposit or to pay a withdrawal. The waiter is noted first, so that no answer can come
+    too early.
 
     Asking again is harmless: the bank knows the instruction by our id, and repeats an answer that it gave already;
     by then the newest waiter is noted, so the repeated answer finds it.
@@ -56,7 +57,7 @@ def request_debit(transfer_id: str, task_token: str, *, transfers: Transfers, ba
     Raises:   InvariantError for an unknown transfer; OutageError.
     """
     transfer = transfers.transfer(transfer_id)
-    require(transfer is not None and transfer.kind is TransferKind.DEPOSIT, f"{transfer_id} is no deposit")
+    require(transfer is not None and transfer.kind in OUTSIDE, f"{transfer_id} is nothing to ask the bank about")
     if transfer is not None and transfers.await_bank(transfer_id, task_token):
         bank.instruct(instruction_for(transfer))
 

@@ -8,8 +8,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from exchange.kernel.errors import UnavailableError
 
-# The only error that may fail a deposit: the bank's own word. The state machine knows it by this name.
-DEBIT_REFUSED = "DebitRefused"
+# The only error that may fail a transfer: the bank's own word. The state machines know it by this name.
+REFUSED_BY_BANK = "RefusedByBank"
 _NOBODY_WAITS = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
 
 
@@ -20,7 +20,7 @@ class TaskTokens:
         self._client = client
 
     def booked(self, task_token: str, transfer_id: str) -> bool:
-        """Let the deposit go on. False where nobody waits behind this token.
+        """Let the transfer go on. False where nobody waits behind this token.
 
         Raises:   UnavailableError; doing it again is harmless.
         """
@@ -28,12 +28,12 @@ class TaskTokens:
         return self._send(lambda: self._client.send_task_success(taskToken=task_token, output=output))
 
     def declined(self, task_token: str, reason: str) -> bool:
-        """Let the deposit fail. False where nobody waits behind this token.
+        """Let the transfer fail. False where nobody waits behind this token.
 
         Raises:   UnavailableError; doing it again is harmless.
         """
         return self._send(
-            lambda: self._client.send_task_failure(taskToken=task_token, error=DEBIT_REFUSED, cause=reason)
+            lambda: self._client.send_task_failure(taskToken=task_token, error=REFUSED_BY_BANK, cause=reason)
         )
 
     @staticmethod

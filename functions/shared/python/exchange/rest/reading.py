@@ -1,6 +1,7 @@
 """Reading a body: strict JSON into a typed model, or a refusal that names the field and the remedy."""
 
 import json
+from decimal import Decimal
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -45,7 +46,9 @@ def read_body(
 
 
 def _parse_object(body: bytes) -> dict[str, Any]:
-    value = json.loads(body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    value = json.loads(
+        body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=Decimal
+    )
     if not isinstance(value, dict):
         raise _MalformedError("it is something else")
     if _depth(value) > DEPTH_MAX:
@@ -58,7 +61,7 @@ def _parse_object(body: bytes) -> dict[str, Any]:
 def _is_text(value: Any) -> bool:
     """Whether every name and text in it can be written as UTF-8: an escape like \\ud83d alone can't."""
     try:
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
+        json.dumps(value, ensure_ascii=False, default=str).encode("utf-8")
     except UnicodeEncodeError:
         return False
     return True

@@ -1,7 +1,8 @@
 """A transfer and the two things that happen to it: what its payment did outside, and what the ledger did about it.
 
 `status` is what the customer sees and moves once, from pending to completed or canceled, with the posting. `payment` is
-what the bank has said and moves only forward. A deposit is credited when, and only when, its payment is booked.
+what the bank has said and moves only forward. A deposit is credited when, and only when, its payment is booked; a
+withdrawal is held from its first moment, posted when its payment is booked, given back when it is declined.
 """
 
 from dataclasses import dataclass
@@ -41,7 +42,8 @@ class PaymentState(StrEnum):
 class Transfer:
     """One transfer of one account.
 
-    Units:    `units` (asked for) and `received_units` (booked by the bank) in units of 10^-scale of `asset`.
+    Units:    `units` (asked for), `fee_units` (of a withdrawal, beside them) and `received_units` (booked by the bank)
+              in units of 10^-scale of `asset`.
     """
 
     transfer_id: str
@@ -63,6 +65,7 @@ class Transfer:
     completed_at_ns: int = 0
     canceled_at_ns: int = 0
     cancel_reason: str = ""
+    fee_units: int = 0
     counterparty_id: int = 0  # of an internal transfer: the account on its other side
 
     @property
@@ -79,6 +82,22 @@ class Transfer:
             and self.payment is PaymentState.BOOKED
             and self.received_units == self.units
         )
+
+    @property
+    def held_units(self) -> int:
+        """What a withdrawal holds while it is pending."""
+        pending = self.kind is TransferKind.WITHDRAW and self.status is TransferStatus.PENDING
+        return self.units + self.fee_units if pending else 0
+
+    @property
+    def payable(self) -> bool:
+        """Whether the bank has paid a withdrawal out, whole, and it is not yet posted."""
+        return self.held_units > 0 and self.payment is PaymentState.BOOKED and self.received_units == self.units
+
+    @property
+    def returnable(self) -> bool:
+        """Whether the bank has declined a withdrawal and its money is not yet given back."""
+        return self.held_units > 0 and self.payment is PaymentState.DECLINED
 
     def same_request(self, other: "Transfer") -> bool:
         """Whether both are the same intent: what makes a repeated request a repeat and not another one."""

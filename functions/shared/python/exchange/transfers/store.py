@@ -40,6 +40,17 @@ class TransfersByAccountIndex(GlobalSecondaryIndex[Any]):
     created_key = UnicodeAttribute(range_key=True)
 
 
+class UnstartedTransfersIndex(GlobalSecondaryIndex[Any]):
+    """Transfers that the bank was never asked about: short, for being asked takes one out."""
+
+    class Meta:
+        index_name = "unstarted"
+        projection = KeysOnlyProjection()
+
+    unstarted = UnitsAttribute(hash_key=True)
+    created_key = UnicodeAttribute(range_key=True)
+
+
 class TransferItem(Model):
     """One transfer; zero and empty attributes are left out."""
 
@@ -66,9 +77,12 @@ class TransferItem(Model):
     completed_at_ns = UnitsAttribute(null=True)
     canceled_at_ns = UnitsAttribute(null=True)
     cancel_reason = UnicodeAttribute(null=True)
+    fee_units = UnitsAttribute(null=True)
     counterparty_id = UnitsAttribute(null=True)
+    unstarted = UnitsAttribute(null=True)
 
     by_account = TransfersByAccountIndex()
+    by_unstarted = UnstartedTransfersIndex()
 
 
 class BankMarkItem(Model):
@@ -90,6 +104,8 @@ def transfer_item(transfer: Transfer) -> TransferItem:
     plain = {name: _plain(getattr(transfer, name)) for name in _FIELDS}
     item = TransferItem(**{name: value for name, value in plain.items() if value not in (0, "")})
     item.created_key = created_key(transfer)
+    if transfer.status is TransferStatus.PENDING and transfer.payment is PaymentState.NONE:
+        item.unstarted = 1
     return item
 
 
@@ -160,6 +176,13 @@ class TransferStore:
         found = self.transfers(item.transfer_id for item in keys)
         return found[::-1] if page.before else found
 
+    def unstarted(self, *, before_ns: int, limit: int) -> list[Transfer]:
+        """The oldest transfers made before a moment that the bank was never asked about. Raises UnavailableError."""
+        older = TransferItem.created_key < f"{before_ns:020d}"
+        with reading():
+            keys = list(TransferItem.by_unstarted.query(1, older, limit=limit))
+        return self.transfers(item.transfer_id for item in keys)
+
     def await_bank(self, transfer_id: str, task_token: str) -> bool:
         """Note who waits for the bank's answer; False where the transfer is closed and nobody needs to wait.
 
@@ -171,7 +194,8 @@ class TransferStore:
         actions: list[Action] = [TransferItem.task_token.set(task_token)]
         undecided = TransferItem.payment.is_in(PaymentState.NONE.value, PaymentState.REQUESTED.value)
         pending = TransferItem.status == TransferStatus.PENDING.value
-        if self._update(item, [*actions, TransferItem.payment.set(PaymentState.REQUESTED.value)], pending & undecided):
+        asked = [TransferItem.payment.set(PaymentState.REQUESTED.value), TransferItem.unstarted.remove()]
+        if self._update(item, [*actions, *asked], pending & undecided):
             return True
         # The bank has answered an earlier try: its answer stands, but it must find the new waiter when it is repeated.
         return self._update(item, actions, pending)
@@ -216,6 +240,7 @@ class TransferStore:
             TransferItem.status.set(TransferStatus.CANCELED.value),
             TransferItem.cancel_reason.set(reason),
             TransferItem.canceled_at_ns.set(canceled_at_ns),
+            TransferItem.unstarted.remove(),
         ]
         pending = TransferItem.status == TransferStatus.PENDING.value
         moneyless = TransferItem.payment.is_in(PaymentState.NONE.value, PaymentState.DECLINED.value)

@@ -1,16 +1,19 @@
 """What customers send: the body of a deposit, and where in a list they are."""
 
 import re
-from typing import Annotated
+from decimal import Decimal
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from exchange.kernel.errors import Code, Refused
 from exchange.rest import ApiRequest, Body
 from exchange.transfers.model import Page, TransferKind
 from exchange.wallets.model import DepositRequest
+from exchange.wallets.withdrawing import WithdrawalRequest
 
 LIMIT_MAX = 100
+_DIGITS_MAX = 40
 # A moment in nanoseconds and the id of what was made then: `created_key`, as a cursor.
 _CURSOR = re.compile(r"[0-9]{20}-[0-9a-f-]{1,36}", re.ASCII)
 
@@ -26,6 +29,26 @@ class DepositBody(Body):
     def deposit(self) -> DepositRequest:
         """The same, in our words."""
         return DepositRequest(self.amount, self.currency, self.payment_method_id, self.client_transfer_id or "")
+
+
+def _decimal_text(value: Any) -> Any:
+    """A number of JSON as the decimal text that it was written as; all else is left for the type to judge."""
+    if isinstance(value, Decimal) and value.is_finite() and abs(value.adjusted()) <= _DIGITS_MAX:
+        return format(value, "f")
+    return str(value) if type(value) is int else value
+
+
+class WithdrawalBody(Body):
+    """POST /withdrawals/payment-method. The amount is decimal text; some clients send a number, read as written."""
+
+    amount: Annotated[str, BeforeValidator(_decimal_text), Field(min_length=1, max_length=40)]
+    currency: Annotated[str, Field(min_length=1, max_length=12)]
+    payment_method_id: Annotated[str, Field(min_length=1, max_length=64)]
+    client_transfer_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")] | None = None
+
+    def withdrawal(self) -> WithdrawalRequest:
+        """The same, in our words."""
+        return WithdrawalRequest(self.amount, self.currency, self.payment_method_id, self.client_transfer_id or "")
 
 
 class MoveBody(Body):

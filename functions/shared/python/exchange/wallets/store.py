@@ -1,4 +1,4 @@
-"""Postings of deposits and moves in DynamoDB: transfers, journal batch and balances in one transaction."""
+"""Postings of deposits, withdrawals and moves in DynamoDB: transfers, journal batch and balances in one transaction."""
 
 from collections.abc import Sequence
 
@@ -9,19 +9,20 @@ from pynamodb.transactions import TransactWrite
 
 from exchange.aws.dynamodb import cancellation_codes
 from exchange.kernel.errors import UnavailableError
-from exchange.ledger.model import Batch
+from exchange.ledger.model import Batch, Movements
 from exchange.ledger.store import append_batch, move_balances
 from exchange.transfers.model import PaymentState, Transfer, TransferStatus
 from exchange.transfers.store import TransferItem, transfer_item
 from exchange.wallets.model import Credit, movements_of
 from exchange.wallets.moving import Moved
+from exchange.wallets.withdrawing import Held
 
 _FAILED = "ConditionalCheckFailed"
 _LOST = frozenset({_FAILED, "TransactionConflict"})
 
 
 class PostingStore:
-    """Posts a deposit or a move once."""
+    """Posts deposits, withdrawals and moves, each once."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -53,6 +54,60 @@ class PostingStore:
             raise UnavailableError(f"posting {transfer.transfer_id}: {list(codes)}") from error
         return Credit.DONE
 
+    def hold_withdrawal(self, transfer: Transfer, movements: Movements) -> Held:
+        """Put a withdrawal and hold its money, or nothing. Raises UnavailableError, OutcomeUnknownError."""
+        transaction = TransactWrite(connection=self._connection)
+        try:
+            with transaction:
+                transaction.save(transfer_item(transfer), condition=TransferItem.transfer_id.does_not_exist())
+                move_balances(transaction, movements)
+        except TransactWriteError as error:
+            return _unheld(transfer, cancellation_codes(error))
+        return Held.DONE
+
+    def post_withdrawal(self, transfer: Transfer, batch: Batch, movements: Movements) -> Credit:
+        """Complete a withdrawal, append its batch and take the held money, all or nothing.
+
+        Raises:   UnavailableError, OutcomeUnknownError.
+        """
+        ended: list[Action] = [
+            TransferItem.status.set(TransferStatus.COMPLETED.value),
+            TransferItem.completed_at_ns.set(batch.posted_at_ns),
+        ]
+        return self._end_withdrawal(transfer, PaymentState.BOOKED, ended, movements, batch)
+
+    def return_withdrawal(self, transfer: Transfer, movements: Movements, *, reason: str, at_ns: int) -> Credit:
+        """Cancel a withdrawal and give its money back, or nothing. Raises UnavailableError, OutcomeUnknownError."""
+        ended: list[Action] = [
+            TransferItem.status.set(TransferStatus.CANCELED.value),
+            TransferItem.cancel_reason.set(reason),
+            TransferItem.canceled_at_ns.set(at_ns),
+        ]
+        return self._end_withdrawal(transfer, PaymentState.DECLINED, ended, movements)
+
+    def _end_withdrawal(
+        self,
+        transfer: Transfer,
+        payment: PaymentState,
+        ended: list[Action],
+        movements: Movements,
+        batch: Batch | None = None,
+    ) -> Credit:
+        transaction = TransactWrite(connection=self._connection)
+        still = (TransferItem.status == TransferStatus.PENDING.value) & (TransferItem.payment == payment.value)
+        try:
+            with transaction:
+                if batch is not None:
+                    append_batch(transaction, batch)
+                transaction.update(TransferItem(transfer.transfer_id), actions=ended, condition=still)
+                move_balances(transaction, movements)
+        except TransactWriteError as error:
+            codes = cancellation_codes(error)
+            if _LOST.intersection(codes):
+                return Credit.LOST
+            raise UnavailableError(f"ending {transfer.transfer_id}: {list(codes)}") from error
+        return Credit.DONE
+
     def post_move(self, sent: Transfer, received: Transfer, batch: Batch) -> Moved:
         """Put both sides of a move, append its batch and move the balances, all or nothing.
 
@@ -68,6 +123,17 @@ class PostingStore:
         except TransactWriteError as error:
             return _unmoved(sent, cancellation_codes(error))
         return Moved.DONE
+
+
+def _unheld(transfer: Transfer, codes: Sequence[str]) -> Held:
+    # The put of the transfer is the first item, the balance the second.
+    if codes[0] == _FAILED:
+        return Held.KNOWN
+    if "TransactionConflict" in codes:
+        return Held.LOST
+    if _FAILED in codes:
+        return Held.POOR
+    raise UnavailableError(f"holding {transfer.transfer_id}: {list(codes)}")
 
 
 def _unmoved(sent: Transfer, codes: Sequence[str]) -> Moved:

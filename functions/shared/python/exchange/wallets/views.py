@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from exchange.instruments.model import Asset
 from exchange.kernel.clock import iso_utc
 from exchange.kernel.ids import account_uuid, to_uuid
+from exchange.kernel.money import format_units
 from exchange.ledger.model import Balance
 from exchange.orders.model import Order
 from exchange.transfers.model import Transfer, TransferKind
@@ -47,9 +48,9 @@ def method_view(method: PaymentMethod) -> View:
         "name": method.name,
         "currency": method.asset.asset_id,
         "primary_buy": True,
-        "primary_sell": False,
+        "primary_sell": True,
         "allow_deposit": True,
-        "allow_withdraw": False,
+        "allow_withdraw": True,
     }
 
 
@@ -64,6 +65,12 @@ def deposit_view(transfer: Transfer) -> View:
     }
 
 
+def withdrawal_view(transfer: Transfer) -> View:
+    """The answer to a request for a withdrawal; `fee` is beside the amount."""
+    fee = format_units(transfer.fee_units, transfer.scale)
+    return {**deposit_view(transfer), "fee": fee, "payment_method_id": transfer.payment_method_id}
+
+
 def transfer_view(transfer: Transfer) -> View:
     """A transfer; moments that have not come are absent."""
     details = {
@@ -75,6 +82,8 @@ def transfer_view(transfer: Transfer) -> View:
     if transfer.counterparty_id:
         ends = to_uuid(transfer.account_id), to_uuid(transfer.counterparty_id)
         details["from"], details["to"] = ends if transfer.kind is TransferKind.INTERNAL_WITHDRAW else ends[::-1]
+    if transfer.fee_units:
+        details["fee"] = format_units(transfer.fee_units, transfer.scale)
     view: View = {
         "id": transfer.transfer_id,
         "type": transfer.kind.value,

@@ -1,4 +1,4 @@
-"""Whatever the bank, the network and the crashes do: money credited is deposits completed, and all sums to zero."""
+"""Whatever the bank, the network and the crashes do: balances are what the transfers say, and all sums to zero."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -9,8 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tests.fakes.payments import DepositWorld
-from tests.fakes.wallets import CrashError, a_deposit
+from tests.fakes.payments import TransferWorld
+from tests.fakes.wallets import CrashError, a_deposit, a_withdrawal
 
 AMOUNTS = st.sampled_from(["1", "0.5", "100.25", "7.666", "0.000001"])
 KEYS = st.sampled_from(["", "rent", "food"])
@@ -31,14 +31,14 @@ LIES = st.sampled_from(
 )
 
 
-class Deposits(RuleBasedStateMachine):
-    """Deposits of two accounts, and everything that can be done to them in any order."""
+class Transfers(RuleBasedStateMachine):
+    """Deposits and withdrawals of two accounts, and everything that can be done to them in any order."""
 
     made = Bundle("made")
 
     @initialize()
     def open(self) -> None:
-        self.world = DepositWorld()
+        self.world = TransferWorld()
         self.first_credits: dict[str, int] = {}
 
     @rule(target=made, amount=AMOUNTS, key=KEYS, account_id=st.sampled_from([7, 8]))
@@ -47,6 +47,26 @@ class Deposits(RuleBasedStateMachine):
         wanted = a_deposit(amount, account_id=account_id, key=key, at_ns=self.world.clock.at_ns)
         said = self.world.request(wanted)
         return wanted if isinstance(said, Refused) else said
+
+    @rule(
+        target=made,
+        amount=AMOUNTS,
+        key=KEYS,
+        account_id=st.sampled_from([7, 8]),
+        crash=st.integers(0, 4),
+        after=st.booleans(),
+    )
+    def withdraw(self, amount: str, key: str, account_id: int, crash: int, after: bool) -> Transfer:
+        self.world.clock.at_ns += 1
+        wanted = a_withdrawal(amount, account_id=account_id, key=key, at_ns=self.world.clock.at_ns)
+        self._crashing(crash, after, lambda: self.world.request(wanted))
+        return wanted
+
+    @rule()
+    def sweep(self) -> None:
+        self.world.sweep()
+        for row in self.world.transfers.rows.values():
+            assert row.status is not TransferStatus.PENDING or row.transfer_id in self.world.machine.executions
 
     @rule(transfer=made, crash=st.integers(0, 6), after=st.booleans())
     def step(self, transfer: Transfer, crash: int, after: bool) -> None:
@@ -105,5 +125,5 @@ class Deposits(RuleBasedStateMachine):
                 assert row.transfer_id not in self.first_credits
 
 
-TestDeposits = Deposits.TestCase
-TestDeposits.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestTransfers = Transfers.TestCase
+TestTransfers.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

@@ -1,0 +1,78 @@
+"""Taking money out over REST: withdrawals to a bank, and what one costs."""
+
+from functools import partial
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from exchange.aws.clients import client
+from exchange.aws.dynamodb import bind, connection
+from exchange.aws.settings import AccessSettings
+from exchange.instruments.catalogue import Catalogue
+from exchange.instruments.store import InstrumentItem, InstrumentStore
+from exchange.kernel.clock import SystemClock, jittered_pause
+from exchange.kernel.errors import Code, Refused
+from exchange.ledger.store import BalanceItem
+from exchange.rest import Api, ApiRequest, read_body
+from exchange.transfers.store import TransferItem, TransferStore
+from exchange.usage.gate import guard
+from exchange.users.access import authenticator
+from exchange.users.authentication import Principal
+from exchange.users.model import Scope
+from exchange.wallets.machine import StepFunctionsMachine
+from exchange.wallets.model import BankProvider, payment_methods
+from exchange.wallets.request import WithdrawalBody
+from exchange.wallets.store import PostingStore
+from exchange.wallets.views import withdrawal_view
+from exchange.wallets.withdrawing import new_withdrawal, request_withdrawal
+
+
+class Settings(AccessSettings):
+    """The environment of this function."""
+
+    instruments_table: str
+    balances_table: str
+    transfers_table: str
+    withdrawal_machine_arn: str
+    bank_provider: BankProvider
+
+
+settings = Settings.load()
+logger = Logger(service="withdrawals")
+app = Api("withdrawals", guard=partial(guard, settings))
+handler = app
+clock = SystemClock()
+bind(InstrumentItem, settings.instruments_table)
+bind(BalanceItem, settings.balances_table)
+bind(TransferItem, settings.transfers_table)
+access = authenticator(**settings.access())
+catalogue = Catalogue(InstrumentStore(), clock)
+transfers, postings = TransferStore(connection()), PostingStore(connection())
+machine = StepFunctionsMachine(client("stepfunctions"), settings.withdrawal_machine_arn)
+
+viewer = partial(access.authenticate, scope=Scope.VIEW)
+mover = partial(access.authenticate, scope=Scope.TRANSFER)
+
+
+@app.endpoint("POST", "/withdrawals/payment-method", caller=mover)
+def withdraw(asked: ApiRequest, who: Principal) -> Any:
+    """Withdraw to the bank: answers with the transfer, its money held; its state machine does the rest."""
+    body = read_body(WithdrawalBody, asked.body)
+    if isinstance(body, Refused):
+        return body
+    ways = payment_methods(catalogue.assets(), settings.bank_provider)
+    wanted = new_withdrawal(body.withdrawal(), account_id=who.account_id, methods=ways, created_at_ns=clock.now_ns())
+    if isinstance(wanted, Refused):
+        return wanted
+    held = request_withdrawal(
+        wanted, transfers=transfers, postings=postings, machine=machine, pause=jittered_pause, note=logger.warning
+    )
+    return held if isinstance(held, Refused) else withdrawal_view(held)
+
+
+@app.endpoint("GET", "/withdrawals/fee-estimate", caller=viewer)
+def estimate(asked: ApiRequest, _who: Principal) -> Any:
+    """What a withdrawal of `currency` costs beside its amount."""
+    asset = catalogue.assets().get(asked.query("currency") or "")
+    if asset is None:
+        return Refused(Code.CURRENCY_NOT_FOUND, "currency: no such currency; GET /currencies lists them")
+    return {"currency": asset.asset_id, "fee": asset.format(asset.withdrawal_fee_units)}

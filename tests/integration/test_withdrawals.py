@@ -1,0 +1,67 @@
+"""Withdrawals on the laptop cloud: paid, declined, and all the money many times at once."""
+
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.integration.test_profiles import dave, dollars
+from tests.integration.test_users import Visitor
+
+pytestmark = pytest.mark.cloud
+
+AT_ONCE = 24
+Eventually = Callable[[Callable[[], Any]], Any]
+METHOD = {"currency": "USD", "payment_method_id": "sandbox-bank-USD"}
+
+__all__ = ["dave"]
+
+
+def ended(person: Visitor, transfer_id: str) -> Any:
+    """The transfer once it is no longer pending."""
+    found = person.send("GET", f"/transfers/{transfer_id}")[1]
+    return found if found["status"] != "pending" else None
+
+
+def account(person: Visitor) -> Any:
+    """The dollars."""
+    return next(row for row in person.send("GET", "/accounts")[1] if row["currency"] == "USD")
+
+
+def test_a_withdrawal_is_held_paid_and_in_the_ledger(dave: Visitor, eventually: Eventually) -> None:
+    status, made = dave.send("POST", "/withdrawals/payment-method", {"amount": 12.5, **METHOD})
+    assert (status, made["amount"], made["status"]) == (200, "12.5", "pending")
+    paid = eventually(lambda: ended(dave, made["id"]))
+    assert (paid["status"], paid["type"]) == ("completed", "withdraw")
+    row = account(dave)
+    assert (row["balance"], row["available"], row["hold"]) == ("87.5", "87.5", "0")
+    entry = eventually(lambda: [e for e in dave.send("GET", f"/accounts/{row['id']}/ledger")[1] if e["id"] == "2"])[0]
+    assert (entry["amount"], entry["balance"], entry["details"]["transfer_type"]) == ("-12.5", "87.5", "withdraw")
+    assert entry["details"]["transfer_id"] == made["id"]
+
+
+def test_a_declined_withdrawal_gives_its_money_back(dave: Visitor, eventually: Eventually) -> None:
+    made = dave.send("POST", "/withdrawals/payment-method", {"amount": "10.666", **METHOD})[1]
+    canceled = eventually(lambda: ended(dave, made["id"]))
+    assert (canceled["status"], canceled["details"]["cancel_reason"]) == (
+        "canceled",
+        "declined by the bank: insufficient funds",
+    )
+    row = account(dave)
+    assert (row["balance"], row["available"], row["hold"]) == ("100", "100", "0")
+
+
+def test_the_whole_balance_withdrawn_many_times_at_once_leaves_once(dave: Visitor, eventually: Eventually) -> None:
+    def once(_: int) -> Any:
+        return dave.send("POST", "/withdrawals/payment-method", {"amount": "100", **METHOD})
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        said = list(pool.map(once, range(AT_ONCE)))
+    codes = Counter("held" if status == 200 else answer["code"] for status, answer in said)
+    assert codes["held"] == 1, codes
+    assert set(codes) <= {"held", "RISK_INSUFFICIENT_FUNDS", "RATE_LIMITED"}
+    (made,) = [answer for status, answer in said if status == 200]
+    assert eventually(lambda: ended(dave, made["id"]))["status"] == "completed"
+    assert dollars(dave) == "0"
