@@ -13,6 +13,7 @@ from exchange.aws.dynamodb import bind, connection
 from exchange.instruments.store import InstrumentItem, InstrumentStore
 from exchange.ledger.store import BalanceItem
 from exchange.transfers.store import BankMarkItem, TransferItem
+from exchange.usage.model import RateLimitTier
 from exchange.usage.store import UsageItem
 from exchange.users.sealing import KmsSecrets
 from exchange.users.store import ApiKeyItem, ApiKeyStore, CustomerItem, CustomerStore
@@ -21,7 +22,7 @@ from moto import mock_aws
 from tests.fakes.markets import USD
 from tests.fakes.rest import Answer, call, proxy_event
 from tests.fakes.tables import REGION, create_tables
-from tests.fakes.users import ACCOUNT_ID, KEY_ID, SECRET, USER_ID, a_customer, a_key, signed_headers
+from tests.fakes.users import ACCOUNT_ID, KEY_ID, SECRET, USER_ID, a_credential, a_customer, a_key, signed_headers
 
 MODELS: dict[str, list[Any]] = {
     "instruments": [InstrumentItem],
@@ -61,7 +62,9 @@ def handler() -> Iterator[Any]:
         secrets = KmsSecrets(boto3.client("kms", region_name=REGION), key)
         CustomerStore().create_once(a_customer())
         sealed = secrets.seal(SECRET, key_id=KEY_ID, user_id=USER_ID)
-        assert ApiKeyStore(connection()).create(a_key(sealed_secret=sealed), keys_max=5)
+        assert ApiKeyStore(connection()).create(
+            a_key(credential=a_credential(sealed), rate_limit_tier=RateLimitTier.MAKER), keys_max=5
+        )
         InstrumentStore().save_asset(replace(USD, withdrawal_fee_units=250_000, withdrawal_min_units=1_000_000))
         yield import_module("functions.withdrawals.api").handler
 
