@@ -43,6 +43,8 @@ ACCESS = {
     "POST /profiles/transfer": TRANSFER,
     "GET /payment-methods": VIEW,
     "POST /deposits/payment-method": TRANSFER,
+    "POST /withdrawals/payment-method": TRANSFER,
+    "GET /withdrawals/fee-estimate": VIEW,
     "GET /transfers": VIEW,
     "GET /transfers/{id}": VIEW,
     "GET /users/self/verify": VIEW,
