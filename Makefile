@@ -14,10 +14,10 @@ CHECKED := build/checked-tree
 ENGINE_PROPERTIES := $(patsubst %,tests/properties/test_%.py,engine engine_auction engine_machine engines_agree record_fuzz)
 ENGINE_SOURCES := $(wildcard setup.py matcher/json_*.py matcher/json_*.pxd matcher/engine/fast/*.py matcher/engine/fast/*.pxd)
 
-.PHONY: candles help setup up down status demo audit lint test test-checked check format bench deploy clean
+.PHONY: candles help setup up down status demo audit lint test test-checked check format bench deploy clean test-engines test-day
 
 help: ## What there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[36mmake %-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[36mmake %-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Make .venv with everything in it, the compiled engine included
 
@@ -46,7 +46,7 @@ audit: $(STAMP) ## Check every invariant of the running exchange
 	@$(BIN)/exchange audit
 
 test: $(STAMP) ## Every test: rules, properties, contracts, the laptop cloud
-	$(BIN)/pytest -n 2 tests/unit tests/properties tests/contract tests/tidy
+	$(BIN)/pytest -n 2 tests/unit tests/properties tests/campaigns tests/contract tests/tidy
 	$(BIN)/pytest -n 2 --dist loadfile tests/integration tests/conformance tests/e2e
 
 candles: $(STAMP) ## The candles of a million random trades against a plain second implementation
@@ -60,6 +60,14 @@ test-checked: $(STAMP) ## The engine's tests on an engine built with bounds chec
 	cd $(CHECKED) && ENGINE_REQUIRED=1 ENGINE_CHECKS=1 $(CURDIR)/$(BIN)/python setup.py -q build_ext --inplace -j 2
 	cd $(CHECKED) && LD_PRELOAD=$$(gcc -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
 		$(CURDIR)/$(BIN)/pytest -q -p no:cacheprovider -n 2 tests/unit/engine $(ENGINE_PROPERTIES)
+
+COMMANDS ?= 10000000
+FIRST ?= 1
+test-engines: $(STAMP) ## Random commands through both engines: COMMANDS=10000000, from stripe FIRST=1 on
+	PYTHONPATH=.:functions/shared/python $(BIN)/python -m tests.campaigns.engines --commands $(COMMANDS) --first $(FIRST)
+
+test-day: $(STAMP) ## A whole NASDAQ day through both engines: DAY=file, LOBSTER's format
+	$(if $(DAY),EXCHANGE_LOBSTER_DAY=$(abspath $(DAY))) $(BIN)/pytest tests/campaigns/test_nasdaq_day.py
 
 lint: $(STAMP) ## Every check that is no test: format, style, types, imports, templates
 	$(BIN)/ruff format --check

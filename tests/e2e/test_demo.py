@@ -4,8 +4,8 @@ import time
 
 import pytest
 
+from tests.campaigns.test_nasdaq_day import DATA
 from tests.e2e.conftest import CommandLine, figure
-from tests.unit.demo.test_nasdaq import DATA
 
 pytestmark = pytest.mark.cloud
 AUDIT_HOLDS = "The audit holds"

@@ -1,20 +1,12 @@
 """Every kind of row becomes orders that leave our best levels as NASDAQ's were."""
 
-import os
-from itertools import islice
-from pathlib import Path
-
 import pytest
 
-from infra.demo.lobster import Best, Kind, Message, Row, read_day
+from infra.demo.lobster import Best, Kind, Message, Row
 from infra.demo.nasdaq import Day, Rest, Role, Step, Take, Withdraw
-from tests.unit.demo.nasdaq_engine import NasdaqEngine
 
 ASK = Best(5_010_000, 50)
 BID = Best(5_000_000, 40)
-DATA = Path(
-    os.environ.get("EXCHANGE_LOBSTER_DAY", Path(__file__).parents[4] / "shared" / "data" / "GOOG_2012-06-21_1.zip")
-)
 
 
 def row(
@@ -154,23 +146,3 @@ def test_a_view_that_disagrees_is_put_right_and_counted() -> None:
         [Withdraw(2, Role.ANONYMOUS, 3)],
     ]
     assert day.counts.corrected == 2
-
-
-def test_a_real_day_trades_here_as_it_did_on_nasdaq() -> None:
-    if not DATA.is_file():
-        pytest.skip(f"no NASDAQ day at {DATA}: it may not be published with the code")
-    rows = list(islice(read_day(DATA), 12_000))
-    day, venue, seen, takes = Day(), NasdaqEngine(), 0, 0
-    for count, steps in day.steps(rows):
-        seen += count
-        venue.carry_out(steps)
-        for step in steps:
-            if isinstance(step, Take):
-                takes += 1
-                assert tuple(sorted(venue.traded[step.number].items())) == step.expected
-        for buying in (True, False):
-            assert venue.best(buying=buying) == rows[seen - 1].best(buying=buying)
-            assert venue.levels(buying=buying) <= 1
-    assert seen == len(rows)
-    assert takes > 500
-    assert day.counts.corrected == 0

@@ -18,6 +18,7 @@ from exchange.messages import (
 from infra.demo.lobster import Best
 from infra.demo.nasdaq import Role, Step, Take, Withdraw
 from matcher.engine import Engine, ProductSpec
+from matcher.engine.reference import Engine as ReferenceEngine
 
 GOOG = ProductSpec.from_parameters(
     "GOOG-USD", ProductParameters("GOOG", "USD", "1", "0.0001", "1", "1000000", "1", "580", "0.50")
@@ -28,7 +29,7 @@ GOOG = ProductSpec.from_parameters(
 class NasdaqEngine:
     """Carries steps out. `traded[number]` is what an order took, by price."""
 
-    engine: Engine = field(default_factory=lambda: Engine(GOOG))
+    engine: Engine | ReferenceEngine = field(default_factory=lambda: Engine(GOOG))
     traded: dict[int, dict[int, int]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(int)))
     resting: dict[int, tuple[bool, int, int]] = field(default_factory=dict)
     _time_ns: int = 0
