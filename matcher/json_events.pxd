@@ -1,5 +1,12 @@
 cimport cython
 
+cdef long _OPEN
+cdef long _DONE
+cdef long _RECEIVED
+cdef long _MATCH
+cdef long _REJECTED
+cdef long _CHANGE
+
 @cython.final
 cdef class _Texts:
     cdef object _scale
@@ -16,5 +23,12 @@ cdef class EventPrinter:
     cdef _Texts _price
     cdef _Texts _size
     cdef _Texts _funds
-    cdef dict _bodies
     cdef str _id(self, number)
+    cdef str _body(self, long kind, tuple fields)
+    cdef str _received(self, tuple fields)
+    cdef str _rejected(self, tuple fields)
+    cdef str _activate(self, tuple fields)
+    cdef str _open(self, tuple fields)
+    cdef str _match(self, tuple fields)
+    cdef str _change(self, tuple fields)
+    cdef str _done(self, tuple fields)

@@ -29,7 +29,6 @@ from matcher.engine import ProductSpec
 
 _NUMBERS_KEPT: Final = 65_536
 _DECIMALS_MAX: Final = 36
-_TYPES_MAX: Final = 256
 
 _Fields = tuple[int, ...]
 
@@ -48,9 +47,11 @@ _OPS: Final = _words(Op)
 _STOPS: Final = _words(StopKind)
 _LIMIT, _FILLED = int(OrderType.LIMIT), int(DoneReason.FILLED)
 _RESULT_LENGTH: Final = RESULT_STRUCT.size
-# By an event's type: how its fields are unpacked, its length, and how its line begins.
-_UNPACKERS: Final = [EVENT_STRUCTS[kind].unpack_from if kind in EVENT_STRUCTS else None for kind in range(_TYPES_MAX)]
-_LENGTHS: Final = [EVENT_STRUCTS[kind].size if kind in EVENT_STRUCTS else 0 for kind in range(_TYPES_MAX)]
+_OPEN, _DONE, _RECEIVED, _MATCH, _REJECTED, _CHANGE = map(
+    int, (EventType.OPEN, EventType.DONE, EventType.RECEIVED, EventType.MATCH, EventType.REJECTED, EventType.CHANGE)
+)
+_LENGTHS: Final = {kind: body.size for kind, body in EVENT_STRUCTS.items()}
+# How a line begins, by the event's type.
 _OPENINGS: Final = {item.value: f'{{"type":"{item.name.lower()}","sequence":' for item in EventType}
 
 
@@ -65,19 +66,6 @@ class EventPrinter:
         self._price = _Texts(product.quote_increment)
         self._size = _Texts(product.base_increment)
         self._funds = _Texts(product.quote_increment / product.base_increment.denominator)
-        bodies: dict[int, Callable[[_Fields], str]] = {
-            EventType.RECEIVED: self._received,
-            EventType.REJECTED: self._rejected,
-            EventType.ACTIVATE: self._activate,
-            EventType.TRIGGERED: self._triggered,
-            EventType.OPEN: self._open,
-            EventType.MATCH: self._match,
-            EventType.CHANGE: self._change,
-            EventType.DONE: self._done,
-            EventType.PHASE: self._phase,
-            EventType.AUCTION: self._auction,
-        }
-        self._bodies = {int(kind): body for kind, body in bodies.items()}
 
     def lines(self, results: bytes, names: dict[int, str], id_text: Callable[[int], str] = str) -> str:
         """The lines of packed results, one after the other.
@@ -93,10 +81,32 @@ class EventPrinter:
             tail = f',"product_id":{self._product_id},"time_ns":{time_ns}'
             for number in range(sequence, sequence + count):
                 kind = results[offset]
-                body = self._bodies[kind](_UNPACKERS[kind](results, offset))  # type: ignore[misc]
+                body = self._body(kind, EVENT_STRUCTS[kind].unpack_from(results, offset))
                 offset += _LENGTHS[kind]
                 written.append(f"{_OPENINGS[kind]}{number}{tail}{body}}}\n")
         return "".join(written)
+
+    def _body(self, kind: int, fields: _Fields) -> str:
+        """What an event says beyond type, sequence, product and time; the usual ones first."""
+        if kind == _OPEN:
+            return self._open(fields)
+        if kind == _DONE:
+            return self._done(fields)
+        if kind == _RECEIVED:
+            return self._received(fields)
+        if kind == _MATCH:
+            return self._match(fields)
+        if kind == _REJECTED:
+            return self._rejected(fields)
+        if kind == _CHANGE:
+            return self._change(fields)
+        if kind == EventType.ACTIVATE:
+            return self._activate(fields)
+        if kind == EventType.TRIGGERED:
+            return f',"order_id":{self._id(fields[8])}'
+        if kind == EventType.PHASE:
+            return f',"phase":"{_PHASES[fields[5]]}"'
+        return f',"price":"{self._price.of(fields[8])}","size":"{self._size.of(fields[9])}"'
 
     def _id(self, number: int) -> str:
         """An order's id as JSON text."""
@@ -129,9 +139,6 @@ class EventPrinter:
     def _activate(self, fields: _Fields) -> str:
         order_id, stop, stop_price = fields[8], fields[6], fields[10]
         return f',"order_id":{self._id(order_id)},"stop":"{_STOPS[stop]}","stop_price":"{self._price.of(stop_price)}"'
-
-    def _triggered(self, fields: _Fields) -> str:
-        return f',"order_id":{self._id(fields[8])}'
 
     def _open(self, fields: _Fields) -> str:
         order_id, side, price, shown = fields[8], fields[1], fields[10], fields[11]
@@ -177,12 +184,6 @@ class EventPrinter:
         if done_reason == _FILLED:
             return f',"order_id":{order},"reason":"filled",{measure}'
         return f',"order_id":{order},"reason":"canceled",{measure},"cancel_reason":"{_CANCEL_REASONS[reason]}"'
-
-    def _phase(self, fields: _Fields) -> str:
-        return f',"phase":"{_PHASES[fields[5]]}"'
-
-    def _auction(self, fields: _Fields) -> str:
-        return f',"price":"{self._price.of(fields[8])}","size":"{self._size.of(fields[9])}"'
 
 
 class _Texts:
