@@ -22,7 +22,7 @@ help: ## What there is
 setup: $(STAMP) ## Make .venv with everything in it, the compiled engine included
 
 $(STAMP): uv.lock pyproject.toml $(ENGINE_SOURCES) | $(filter .uv/bin/uv,$(UV))
-	$(UV) sync --frozen --all-groups --reinstall-package stock-exchange
+	$(UV) sync --frozen --reinstall-package stock-exchange
 	@touch $@
 
 .uv/bin/uv:
