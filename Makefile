@@ -14,7 +14,7 @@ CHECKED := build/checked-tree
 ENGINE_PROPERTIES := $(patsubst %,tests/properties/test_%.py,engine engine_auction engine_machine engines_agree record_fuzz)
 ENGINE_SOURCES := $(wildcard setup.py matcher/json_*.py matcher/json_*.pxd matcher/engine/fast/*.py matcher/engine/fast/*.pxd)
 
-.PHONY: candles help setup up down status demo audit lint test test-checked check format bench deploy clean test-engines test-day
+.PHONY: candles help setup up down status demo audit lint test test-checked check format bench deploy clean test-engines test-day bench-engine
 
 help: ## What there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[36mmake %-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,6 +86,10 @@ format: $(STAMP) ## Format and mend what ruff can
 
 bench: $(STAMP) ## Measure a running exchange; docs/benchmarks.md says what was found here
 	@$(BIN)/exchange bench
+
+bench-engine: $(STAMP) ## Measure the matching engine, beside everybody else's
+	$(UV) sync --frozen --inexact --group rivals
+	PYTHONPATH=.:functions/shared/python $(BIN)/python -m bench.engines $(OPTIONS)
 
 deploy: $(STAMP) ## Deploy to AWS, the first time or again
 	@$(BIN)/exchange deploy

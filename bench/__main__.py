@@ -1,4 +1,4 @@
-"""Measure, and write docs/benchmarks.md."""
+"""Measure a running exchange, and write the trading part of docs/benchmarks.md."""
 
 import argparse
 import asyncio
@@ -8,9 +8,9 @@ from pathlib import Path
 
 from bench import costs, laptop, load, machine, market_data
 from bench.document import Measured, document
+from bench.page import PAGE, write_part
 
 CLIENTS = (1, 8, 16)
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 
 
 def main() -> None:
@@ -41,9 +41,14 @@ def main() -> None:
         phases = executor.submit(costs.count_apart, max(CLIENTS)).result()
     for phase in phases:
         print(f"a million times {phase.title}: {costs.dollars_a_million(phase):.2f} dollars", flush=True)
+<<<<<<< HEAD
     rebuilt = market_data.measure()
     measured = Measured(described, runs, latencies, phases, options.orders, load.POLL_SECONDS, rebuilt)
     options.output.write_text(document(measured), encoding="utf-8")
+=======
+    measured = Measured(described, runs, latencies, phases, options.orders, load.POLL_SECONDS)
+    write_part(options.output, "trading", document(measured))
+>>>>>>> b5e2eb6 (Bench of the engine: full mix, deep book, single calls, memory, pipeline, tool, recovery, takeover; the page has parts)
     print(f"Written: {options.output}")
 
 

@@ -1,4 +1,4 @@
-"""docs/benchmarks.md."""
+"""The trading part of docs/benchmarks.md."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,16 +6,19 @@ from datetime import date
 
 from bench.costs import BILL, MILLION, Phase, dollars_a_million
 from bench.load import Run, median_of, percentile
+<<<<<<< HEAD
 from bench.market_data import Rebuilt, section
+=======
+from bench.page import table
+>>>>>>> b5e2eb6 (Bench of the engine: full mix, deep book, single calls, memory, pipeline, tool, recovery, takeover; the page has parts)
 
-HEAD = """# Benchmarks
+HEAD = """
+## Trading on a laptop
 
-Made by `make bench`, which starts a laptop cloud of its own and overwrites this page. Nothing here is asserted by a
-test. {machine}. Measured on {day}.
+Made by `make bench`, which starts a laptop cloud of its own. {machine}. Measured on {day}.
 """
 
 SPEED = """
-## On a laptop
 
 Each client is a customer of its own who sends the next order when the last is answered. Each order is a limit order
 that takes from a large resting one, so each is a trade with two fills that must be settled. Medians of {runs} runs of
@@ -37,7 +40,7 @@ On AWS these are services of their own that scale by themselves; there the limit
 """
 
 COST = """
-## What an order asks of AWS
+### What an order asks of AWS
 
 Counted from the real calls of functions, matcher and gateway, all of which go through one counter
 (`bench/counting_cloud.py`); what goes on when nobody trades is subtracted (it is in [cost.md](cost.md)). One order at a
@@ -51,7 +54,7 @@ twice.
 """
 
 BILL_HEAD = """
-## Dollars for a million orders
+### Dollars for a million orders
 
 List prices of us-east-1, no free tier, on-demand tables, x86. Amounts are those of one order; the sum is of a million.
 
@@ -75,20 +78,20 @@ class Measured:
 
 
 def document(measured: Measured) -> str:
-    """The whole page."""
+    """The whole part."""
     runs = len(next(iter(measured.runs.values())))
     poll = round(measured.poll_seconds * 1000)
     parts = [HEAD.format(machine=measured.machine, day=date.today().isoformat())]  # noqa: DTZ011 - a day is enough.
     parts.append(SPEED.format(runs=runs, orders=measured.orders, poll=poll))
-    parts.append(_table(_speed(measured)))
+    parts.append(table(_speed(measured)))
     parts.append(_limits(measured))
     parts.append(section(measured.rebuilt))
     parts.append(COST)
-    parts.append(_table(_requests(measured.phases)))
+    parts.append(table(_requests(measured.phases)))
     parts.append(CAPACITY)
-    parts.append(_table(_units(measured.phases)))
+    parts.append(table(_units(measured.phases)))
     parts.append(BILL_HEAD)
-    parts.append(_table(_bill(measured.phases)))
+    parts.append(table(_bill(measured.phases)))
     parts.append(_kinds(measured.phases))
     return "\n".join(part.strip("\n") + "\n" for part in parts)
 
@@ -116,7 +119,7 @@ def _limits(measured: Measured) -> str:
     rows.append(("**sum**", f"**{sum(shares.values()):.2f}**"))
     most, second = ranked[0][0], ranked[1][0]
     verdict = f"Most of it is {most}, then {second}."
-    return LIMITS.format(clients=clients, table=_table(rows).rstrip(), verdict=verdict)
+    return LIMITS.format(clients=clients, table=table(rows).rstrip(), verdict=verdict)
 
 
 def _requests(phases: Sequence[Phase]) -> Iterator[Sequence[str]]:
@@ -169,10 +172,3 @@ def _amount(value: float) -> str:
 
 def _fine(value: float) -> str:
     return f"{value:.2g}" if value < 0.1 else _amount(value)
-
-
-def _table(rows: Iterator[Sequence[str]] | Sequence[Sequence[str]]) -> str:
-    head, *body = rows
-    lines = [f"| {' | '.join(head)} |", f"|---|{'---:|' * (len(head) - 1)}"]
-    lines += [f"| {' | '.join(row)} |" for row in body]
-    return "\n".join(lines) + "\n"

@@ -52,8 +52,10 @@ _PREVENTIONS: Final = tuple(SelfTradePrevention)
 class Mix:
     """An endless flow from one seed."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, resting: int = RESTING) -> None:
+        """`resting` is how many orders may rest at a time."""
         self._random = Random(seed)
+        self._resting = resting
         self._middle = float(MIDDLE)
         self._time_ns = 0
         self._placed: list[int] = []
@@ -66,12 +68,33 @@ class Mix:
             self._time_ns += 1_000
             yield self._command(choose(_KINDS))
 
+    def book(self, count: int) -> Iterator[Command]:
+        """Orders that fill the book: they rest at some thousand prices, and the flow cancels and amends them later."""
+        random = self._random
+        for _ in range(count):
+            self._time_ns += 1_000
+            side, order_id = random.choice((Side.BUY, Side.SELL)), self._id()
+            away = 30 + int(random.expovariate(1 / 1_000))
+            self._placed.append(order_id)
+            yield Command(
+                Op.PLACE,
+                order_id=order_id,
+                account_id=random.choice(self._accounts),
+                side=side,
+                order_type=OrderType.LIMIT,
+                time_in_force=TimeInForce.GTC,
+                self_trade_prevention=SelfTradePrevention.DC,
+                price=max(1_001, MIDDLE - away) if side == Side.BUY else min(18_999, MIDDLE + away),
+                size=self._size(),
+                time_ns=self._time_ns,
+            )
+
     def _id(self) -> int:
         return self._random.getrandbits(63) or 1
 
     def _command(self, kind: str) -> Command:
         now = self._time_ns
-        if len(self._placed) > RESTING:
+        if len(self._placed) > self._resting:
             kind = "cancel"
         match kind:
             case "cancel":
