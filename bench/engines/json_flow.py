@@ -22,7 +22,7 @@ def _fields(command: Command) -> dict[str, Any]:
     if command.order_id:
         fields["order_id"] = f"{command.order_id:016x}"
     if command.account_id:
-        fields["account_id"] = f"account-{command.account_id % 1000}"
+        fields["account_id"] = f"a{command.account_id:x}"
     for name, units, scale in (
         ("price", command.price, PRICE_SCALE),
         ("stop_price", command.stop_price, PRICE_SCALE),
