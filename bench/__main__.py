@@ -41,14 +41,9 @@ def main() -> None:
         phases = executor.submit(costs.count_apart, max(CLIENTS)).result()
     for phase in phases:
         print(f"a million times {phase.title}: {costs.dollars_a_million(phase):.2f} dollars", flush=True)
-<<<<<<< HEAD
     rebuilt = market_data.measure()
     measured = Measured(described, runs, latencies, phases, options.orders, load.POLL_SECONDS, rebuilt)
-    options.output.write_text(document(measured), encoding="utf-8")
-=======
-    measured = Measured(described, runs, latencies, phases, options.orders, load.POLL_SECONDS)
     write_part(options.output, "trading", document(measured))
->>>>>>> b5e2eb6 (Bench of the engine: full mix, deep book, single calls, memory, pipeline, tool, recovery, takeover; the page has parts)
     print(f"Written: {options.output}")
 
 

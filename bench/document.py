@@ -6,11 +6,8 @@ from datetime import date
 
 from bench.costs import BILL, MILLION, Phase, dollars_a_million
 from bench.load import Run, median_of, percentile
-<<<<<<< HEAD
 from bench.market_data import Rebuilt, section
-=======
 from bench.page import table
->>>>>>> b5e2eb6 (Bench of the engine: full mix, deep book, single calls, memory, pipeline, tool, recovery, takeover; the page has parts)
 
 HEAD = """
 ## Trading on a laptop

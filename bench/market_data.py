@@ -23,7 +23,7 @@ STEP_NS = 5_000_000_000  # A command each five seconds: minutes enough to be wor
 SEED = 4
 
 SECTION = """
-## Market data made anew
+### Market data made anew
 
 `exchange rebuild` folds the log again. The log of {commands} commands of the engines' mix, one each {step} seconds of
 market time, was decoded, folded, and packed as it is stored, by one process and without the database:
