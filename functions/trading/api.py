@@ -9,21 +9,23 @@ from exchange.rest import Api, ApiRequest
 from exchange.trading import entry
 from exchange.trading.listing import list_fills, list_orders
 from exchange.trading.model import Trader
-from exchange.trading.opening import DeskSettings, open_desk
+from exchange.trading.opening import DeskSettings, SwitchSettings, open_desk, open_watch
 from exchange.usage.gate import guard
 from exchange.users.access import authenticator
 from exchange.users.authentication import Principal
 from exchange.users.model import Scope
 
 
-class Settings(AccessSettings, DeskSettings):
+class Settings(AccessSettings, DeskSettings, SwitchSettings):
     """This function's environment."""
 
 
 settings = Settings.load()
 app = Api("trading", guard=partial(guard, settings))
 handler = app
-desk, store, catalogue = open_desk(settings, SystemClock())
+clock = SystemClock()
+desk, store, catalogue = open_desk(settings, clock)
+watch = open_watch(settings, clock)
 access = authenticator(**settings.access())
 
 viewer = partial(access.authenticate, scope=Scope.VIEW)
@@ -52,6 +54,12 @@ def place_batch(request: ApiRequest, who: Principal) -> Any:
 def try_out(request: ApiRequest, who: Principal) -> Any:
     """Say what placing an order would answer."""
     return entry.try_out(desk, _owner(who), request)
+
+
+@app.endpoint("POST", "/orders/cancel-after", caller=trader)
+def cancel_after(request: ApiRequest, who: Principal) -> Any:
+    """Set the dead man's switch."""
+    return entry.set_switch(watch, who.account_id, request)
 
 
 @app.endpoint("GET", "/orders", caller=viewer)

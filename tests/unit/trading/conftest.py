@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from exchange.aws.dynamodb import bind, connection
 from exchange.ledger.store import BalanceItem
-from exchange.orders.store import OrderItem
+from exchange.orders.store import FillItem, OrderItem
 from exchange.trading.model import Trader
-from exchange.trading.store import DynamoOrderEntry, bind_order_entry
+from exchange.trading.store import DynamoOrderEntry, SwitchItem, bind_orders
 from exchange.users.store import ApiKeyItem, CustomerItem
 from moto import mock_aws
 from pynamodb.connection import Connection
@@ -29,8 +29,10 @@ def connected() -> Connection:
 def dynamodb(connected: Connection) -> Iterator[Any]:
     """The real store over fresh tables, with one customer, one key and 1,000 USD."""
     with mock_aws():
-        create_tables("orders", "fills", "balances", "users", "api_keys")
-        bind_order_entry(orders="orders", fills="fills", balances="balances")
+        create_tables("orders", "fills", "balances", "users", "api_keys", "switches")
+        bind(SwitchItem, "switches")
+        bind_orders(orders="orders", balances="balances")
+        bind(FillItem, "fills")
         bind(CustomerItem, "users")
         bind(ApiKeyItem, "api_keys")
         CustomerItem(

@@ -9,11 +9,14 @@ from exchange.orders.amends import Amend
 from exchange.orders.model import Order, OrderStatus, accepted, ask_amend
 from exchange.orders.store import order_from, order_item
 from exchange.trading.model import Acceptance, Verdict
+from exchange.trading.store import SwitchStore
+from exchange.trading.switch import Switch
 from exchange.users.store import ApiKeyItem, CustomerItem
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes.markets import acme_usd
+from tests.fakes.switches import FakeSwitches
 from tests.unit.trading.conftest import TRADER
 
 PRODUCT = acme_usd(open_orders_max=3)
@@ -152,3 +155,24 @@ def test_an_order_survives_its_item(
         version=filled,
     )
     assert order_from(order_item(order)) == order
+
+
+def test_switches_are_moved_and_replaced_only_as_they_were_read(dynamodb: Any) -> None:
+    del dynamodb  # its tables
+    real, fake = SwitchStore(), FakeSwitches()
+    for store in (real, fake):
+        first = Switch(1, 100, 1, 50)
+        assert store.switch(1) == Switch(1)
+        assert not store.move(1, 100, due_after_ns=0)
+        assert store.replace(Switch(1), first)
+        assert not store.replace(Switch(1), first)
+        assert not store.move(1, 49, due_after_ns=0)
+        assert not store.move(1, 100, due_after_ns=50)
+        assert store.move(1, 200, due_after_ns=49)
+        assert not store.replace(first, Switch(1, 300, 2, 60))
+        store.turn_off(1)
+        assert store.switch(1) == Switch(1, 0, 1, 50)
+        assert store.replace(Switch(1, 0, 1, 50), Switch(1, 300, 2, 60))
+        store.turn_off(2)
+        assert store.replace(store.switch(2), Switch(2, 5, 1, 5))
+    assert real.switch(1) == fake.switch(1)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from exchange.kernel.clock import iso_utc
 from exchange.kernel.errors import Refused
 from exchange.kernel.ids import to_uuid
 from exchange.orders.model import Order
@@ -13,6 +14,7 @@ from exchange.trading.placing import place_order, place_orders, try_order
 from exchange.trading.request import (
     TOLERATED,
     AmendBody,
+    CancelAfterBody,
     PlaceBatchBody,
     PlaceOrderBody,
     batch_asked,
@@ -22,6 +24,7 @@ from exchange.trading.request import (
     to_cancel,
 )
 from exchange.trading.service import Desk, cancel_named, cancel_order, cancel_orders, find_order
+from exchange.trading.switch import Watch, cancel_after
 
 
 def place(desk: Desk, trader: Trader, request: ApiRequest) -> Any:
@@ -92,6 +95,16 @@ def cancel_many(desk: Desk, account_id: int, request: ApiRequest) -> Any:
     else:
         canceled = cancel_orders(desk, account_id, wanted.product_id, wanted.side)
     return canceled if isinstance(canceled, Refused) else [to_uuid(order.order_id) for order in canceled]
+
+
+def set_switch(watch: Watch, account_id: int, request: ApiRequest) -> Any:
+    """POST /orders/cancel-after: the dead man's switch of an account."""
+    body = read_body(CancelAfterBody, request.body)
+    if isinstance(body, Refused):
+        return body
+    deadline_ns = cancel_after(watch, account_id, body.seconds)
+    shown = {"current_time": iso_utc(watch.clock.now_ns()), "seconds": body.seconds}
+    return {**shown, "trigger_time": iso_utc(deadline_ns)} if deadline_ns else shown
 
 
 def _shown(desk: Desk, found: Order | Refused) -> Any:

@@ -11,6 +11,7 @@ from exchange.rest import ApiRequest, Body, read_body
 from exchange.risk.model import OrderTerms
 from exchange.trading.model import Intent, payload_hash
 from exchange.trading.placing import BATCH_ORDERS_MAX, Asked
+from exchange.trading.switch import SECONDS_MAX
 
 # Sent by clients and of no meaning here: the product decides the account, and there is no margin.
 TOLERATED = frozenset({"overdraft_enabled", "funding_amount", "profile_id"})
@@ -79,6 +80,12 @@ class AmendBody(Body):
     size: Decimal
     price: Decimal | None = None
     client_amend_id: Annotated[str, Field(min_length=1, max_length=64, pattern=CLIENT_ID)] | None = None
+
+
+class CancelAfterBody(Body):
+    """POST /orders/cancel-after: seconds until all orders are canceled; 0 turns it off."""
+
+    seconds: Annotated[int, Field(ge=0, le=SECONDS_MAX)]
 
 
 class CancelBody(Body):

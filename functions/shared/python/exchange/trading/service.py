@@ -87,12 +87,18 @@ class CommandStream(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """What order entry needs of the outside."""
+class Floor:
+    """What canceling needs of the outside."""
 
     entry: OrderEntry
     stream: CommandStream
     products: Callable[[], Mapping[str, Product]]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk(Floor):
+    """What order entry needs of the outside."""
+
     market: Callable[[Product], MarketView]
     fees: Callable[[int], FeeSchedule]
     clock: Clock
@@ -124,7 +130,7 @@ def refuse_caller(outcome: Acceptance) -> Refused | None:
     return None
 
 
-def find_order(desk: Desk, account_id: int, name: str) -> Order | Refused:
+def find_order(desk: Floor, account_id: int, name: str) -> Order | Refused:
     """An account's own order by our id or `client:` and its own. A foreign order is as absent as a missing one.
 
     Refuses:  ORDER_ID_INVALID, ORDER_NOT_FOUND.
@@ -138,7 +144,7 @@ def find_order(desk: Desk, account_id: int, name: str) -> Order | Refused:
     return order
 
 
-def cancel_order(desk: Desk, account_id: int, name: str) -> Order | Refused:
+def cancel_order(desk: Floor, account_id: int, name: str) -> Order | Refused:
     """Ask the market to cancel one order; what comes of it is told by the order's status.
 
     Refuses:  ORDER_ID_INVALID, ORDER_NOT_FOUND, ORDER_DONE.
@@ -153,7 +159,7 @@ def cancel_order(desk: Desk, account_id: int, name: str) -> Order | Refused:
     return order
 
 
-def cancel_named(desk: Desk, account_id: int, names: Sequence[str]) -> list[Order] | Refused:
+def cancel_named(desk: Floor, account_id: int, names: Sequence[str]) -> list[Order] | Refused:
     """Ask the markets to cancel the named orders, a record each market; returns those that were seen live.
 
     Refuses:  ORDER_ID_INVALID.
@@ -169,7 +175,7 @@ def cancel_named(desk: Desk, account_id: int, names: Sequence[str]) -> list[Orde
 
 
 def cancel_orders(
-    desk: Desk, account_id: int, product_id: str | None, side: Side | None = None
+    desk: Floor, account_id: int, product_id: str | None, side: Side | None = None
 ) -> list[Order] | Refused:
     """Ask every market (or one) to cancel all that an account has there; returns what was seen live.
 
@@ -191,7 +197,7 @@ def cancel_orders(
     return live
 
 
-def _send_cancels(desk: Desk, orders: Iterable[Order]) -> None:
+def _send_cancels(desk: Floor, orders: Iterable[Order]) -> None:
     request_id = uuid.uuid4().hex
     by_product: dict[str, list[Command]] = {}
     for order in orders:
@@ -201,7 +207,7 @@ def _send_cancels(desk: Desk, orders: Iterable[Order]) -> None:
             desk.stream.send(product_id, commands[first : first + CLOSED_WITH_ONE_CANCEL_MAX])
 
 
-def _markets(desk: Desk, account_id: int, live: Iterable[Order]) -> list[str]:
+def _markets(desk: Floor, account_id: int, live: Iterable[Order]) -> list[str]:
     """Where an account has live orders. The list may be a moment old; the balances count without fail.
 
     Where they count more than was listed, every market that can hold of that balance is one.
@@ -214,7 +220,7 @@ def _markets(desk: Desk, account_id: int, live: Iterable[Order]) -> list[str]:
     return sorted(markets)
 
 
-def all_live_orders(desk: Desk, account_id: int, product_id: str | None) -> list[Order]:
+def all_live_orders(desk: Floor, account_id: int, product_id: str | None) -> list[Order]:
     """Every live order of an account, newest first."""
     found: list[Order] = []
     before: str | None = None

@@ -1,30 +1,38 @@
-"""The acceptance transaction in DynamoDB, and the orders stream."""
+"""The acceptance transaction and the switches in DynamoDB, the orders stream, and the queue of the switches."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
+from functools import reduce
+from operator import and_
+from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
 from pynamodb.connection import Connection
-from pynamodb.exceptions import TransactWriteError
+from pynamodb.exceptions import TransactWriteError, UpdateError
+from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
+from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
-from exchange.aws.dynamodb import bind, cancellation_codes
+from exchange.aws.dynamodb import UnitsAttribute, bind, cancellation_codes, error_code, outage, reading
 from exchange.aws.kinesis import StreamWriter
 from exchange.instruments.model import Product
+from exchange.kernel.errors import OutcomeUnknownError
 from exchange.ledger.model import Balance, customer_account
 from exchange.ledger.store import BalanceItem, BalanceStore
 from exchange.messages import Command, encode_commands
 from exchange.orders.model import Order
-from exchange.orders.store import FillItem, OrderItem, OrderStore, order_changes, order_item, still
+from exchange.orders.store import OrderItem, OrderStore, order_changes, order_item, still
 from exchange.trading.model import Acceptance, Trader, Verdict, holds_of
+from exchange.trading.switch import Switch
 from exchange.users.store import ApiKeyItem, CustomerItem
 
 _ACTIVE = "active"
 
 
-def bind_order_entry(*, orders: str, fills: str, balances: str) -> None:
-    """Tell the items that order entry writes and reads which tables they are here."""
+def bind_orders(*, orders: str, balances: str) -> None:
+    """Tell the items that entering and canceling orders read and write which tables they are here."""
     bind(OrderItem, orders)
-    bind(FillItem, fills)
     bind(BalanceItem, balances)
 
 
@@ -132,3 +140,70 @@ class KinesisCommandStream:
     def send(self, product_id: str, commands: Sequence[Command]) -> None:
         """Put commands of one product on the stream. Raises OutageError."""
         self._writer.put(product_id=product_id, data=encode_commands(product_id, commands))
+
+
+class SwitchItem(Model):
+    """The dead man's switch of one account."""
+
+    class Meta:
+        table_name = "switches"
+
+    account_id = UnitsAttribute(hash_key=True)
+    deadline_ns = UnitsAttribute(null=True)
+    generation = UnitsAttribute(null=True)
+    due_ns = UnitsAttribute(null=True)
+
+
+class SwitchStore:
+    """Switches in DynamoDB; the table is bound by the composition."""
+
+    def switch(self, account_id: int) -> Switch:
+        """An account's switch, read consistently. Raises UnavailableError."""
+        with reading():
+            for item in SwitchItem.query(account_id, consistent_read=True):
+                return Switch(account_id, item.deadline_ns or 0, item.generation or 0, item.due_ns or 0)
+        return Switch(account_id)
+
+    def turn_off(self, account_id: int) -> None:
+        """Set no deadline. Raises OutageError."""
+        _update(account_id, [SwitchItem.deadline_ns.set(0)], None)
+
+    def move(self, account_id: int, deadline_ns: int, *, due_after_ns: int) -> bool:
+        """Move the deadline if a message is under way that rings after a time and not after the deadline."""
+        under_way = (SwitchItem.due_ns > due_after_ns) & (SwitchItem.due_ns <= deadline_ns)
+        return _update(account_id, [SwitchItem.deadline_ns.set(deadline_ns)], under_way)
+
+    def replace(self, before: Switch, after: Switch) -> bool:
+        """Write a switch over what was read; False where it has changed."""
+        names = ("deadline_ns", "generation", "due_ns")
+        conditions = [getattr(SwitchItem, name) == getattr(before, name) for name in names]
+        if not before.generation:
+            conditions = [SwitchItem.generation.does_not_exist()]
+        actions = [getattr(SwitchItem, name).set(getattr(after, name)) for name in names]
+        return _update(before.account_id, actions, reduce(and_, conditions))
+
+
+def _update(account_id: int, actions: list[Action], condition: Condition | None) -> bool:
+    try:
+        SwitchItem(account_id).update(actions=actions, condition=condition)
+    except UpdateError as error:
+        if error_code(error) == "ConditionalCheckFailedException":
+            return False
+        raise outage(error) from error
+    return True
+
+
+class SqsBells:
+    """The queue of the switches. Its client is made with the first message: few requests need one."""
+
+    def __init__(self, client: Callable[[], Any], queue_url: str) -> None:
+        self._client = client
+        self._queue_url = queue_url
+
+    def ring_in(self, account_id: int, generation: int, delay_seconds: int) -> None:
+        """Queue a message that comes back after a delay. Raises OutcomeUnknownError; another one does no harm."""
+        body = json.dumps({"account_id": account_id, "generation": generation})
+        try:
+            self._client().send_message(QueueUrl=self._queue_url, MessageBody=body, DelaySeconds=delay_seconds)
+        except (ClientError, BotoCoreError) as error:
+            raise OutcomeUnknownError(f"the queue of the switches: {error}") from error
