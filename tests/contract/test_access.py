@@ -25,6 +25,7 @@ ACCESS = {
     "POST /orders": TRADE,
     "POST /orders/batch": TRADE,
     "POST /orders/test": TRADE,
+    "POST /orders/cancel-after": TRADE,
     "DELETE /orders": TRADE,
     "GET /orders/{order_id}": VIEW,
     "PUT /orders/{order_id}": TRADE,
