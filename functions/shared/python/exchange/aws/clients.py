@@ -1,10 +1,14 @@
-"""boto3 clients, made once a process, with time-outs that fit inside a request."""
+"""AWS clients, made once a process, with time-outs that fit inside a request.
+
+They are botocore's own, which are what boto3 hands out: boto3 itself brings S3's transfer manager along, and that is a
+fifth of a cold start for nothing.
+"""
 
 import os
 from functools import cache
 from typing import Any
 
-import boto3
+import botocore.session
 from botocore.config import Config
 
 # A request has 250 ms for its funds and a few seconds in all; a client that waits a minute helps nobody.
@@ -20,5 +24,11 @@ _CONFIG = Config(
 
 @cache
 def client(service: str) -> Any:
-    """The process's one client of an AWS service. AWS_ENDPOINT_URL and AWS_REGION are boto3's own to read."""
-    return boto3.client(service, config=_CONFIG)
+    """The process's one client of an AWS service. AWS_ENDPOINT_URL is botocore's own to read."""
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    return _session().create_client(service, region_name=region, config=_CONFIG)
+
+
+@cache
+def _session() -> botocore.session.Session:
+    return botocore.session.get_session()

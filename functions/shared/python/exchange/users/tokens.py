@@ -1,10 +1,10 @@
 """Tokens of the Cognito user pool: JSON web tokens signed with RS256 by a key that the pool publishes."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import jwt
-import jwt.types
+if TYPE_CHECKING:
+    from jwt.types import Options
 
 from exchange.kernel.clock import Clock
 from exchange.kernel.errors import Code, Refused, UnavailableError
@@ -20,7 +20,7 @@ KEYS_AGE_MIN_NS = 60 * 1_000_000_000
 _LOGIN_SCOPE = "aws.cognito.signin.user.admin"
 _SCOPE_PREFIX = "exchange/"
 # Times, issuer and audience are checked here, against the clock we are given.
-_SIGNATURE_ONLY: jwt.types.Options = {
+_SIGNATURE_ONLY: "Options" = {
     "verify_exp": False,
     "verify_nbf": False,
     "verify_iat": False,
@@ -89,6 +89,9 @@ class PoolTokens:
 
         The algorithm is ours to choose, never the token's, and its `jku`, `jwk` and `x5u` are not even looked at.
         """
+        # Most requests are signed by an API key: only who meets a token pays for the library.
+        import jwt
+
         if not token or len(token) > TOKEN_LENGTH_MAX or not token.isascii():
             return None
         try:
@@ -136,10 +139,12 @@ class PublishedKeys:
 
 
 def _rsa_keys(published: Mapping[str, Any]) -> dict[str, Any]:
+    from jwt import PyJWK
+
     found: dict[str, Any] = {}
     for entry in published.get("keys", []):
         if entry.get("kty") == "RSA" and entry.get("alg", ALGORITHM) == ALGORITHM and entry.get("use", "sig") == "sig":
-            found[str(entry.get("kid"))] = jwt.PyJWK.from_dict(entry, algorithm=ALGORITHM).key
+            found[str(entry.get("kid"))] = PyJWK.from_dict(entry, algorithm=ALGORITHM).key
     return found
 
 
