@@ -39,11 +39,13 @@ LINES = list(json_lines(COMMANDS))
 TOLD = re.compile(r"replayed (\d+) commands into (\d+) events in (\d+\.\d+) s \((\d+) commands/s\)")
 MEMORY_SLACK_KIB = 6_000
 # Runs the tool and tells the most memory it had.
+# The most that the program itself held: what getrusage says counts the process that it was forked from too.
 MEASURED = """
-import resource, sys
+import sys
 from matcher.__main__ import main
 code = main(sys.argv[1:])
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+with open("/proc/self/status") as status:
+    print(next(line.split()[1] for line in status if line.startswith("VmHWM")), file=sys.stderr)
 sys.exit(code)
 """
 
@@ -307,6 +309,7 @@ def test_packed_commands_replay_to_the_hash_of_the_reference_engine_s_events(too
     assert int(rate) > 0
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the peak of a process as Linux tells it")
 def test_memory_does_not_grow_with_the_input(tool: Tool) -> None:
     peaks = []
     for count in (20_000, 120_000):
