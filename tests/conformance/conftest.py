@@ -1,30 +1,13 @@
 """The session's laptop cloud, and customers of these tests alone."""
 
-import secrets
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any
 
 import pytest
-from exchange.usage.model import RateLimitTier
 
-from infra.cli.seed import DemoCustomer, seed
-from infra.local.laptop import Laptop
-from tests.integration.conftest import RunningLaptop, eventually, laptop
+from tests.integration.conftest import RunningLaptop, eventually, laptop, newcomer
 
-__all__ = ["eventually", "laptop"]
-
-
-@pytest.fixture(scope="session")
-def newcomer(laptop: RunningLaptop) -> Callable[[str], dict[str, str]]:
-    """Register and fund a customer whom no other test knows."""
-    running = Laptop(laptop.settings, step=lambda _title: nullcontext(), seed=seed)
-    running.outputs = laptop.stack["outputs"]
-
-    def make(name: str) -> dict[str, str]:
-        return DemoCustomer(running, f"{name}-{secrets.token_hex(4)}", RateLimitTier.MAKER).make()
-
-    return make
+__all__ = ["eventually", "laptop", "newcomer"]
 
 
 @pytest.fixture(scope="session")

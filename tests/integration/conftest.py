@@ -2,18 +2,20 @@
 
 import fcntl
 import os
+import secrets
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from exchange.usage.model import RateLimitTier
 
-from infra.cli.seed import seed
+from infra.cli.seed import DemoCustomer, seed
 from infra.local.clients import clients
 from infra.local.laptop import Laptop, read_stack
 from infra.local.settings import HOST, LaptopSettings
@@ -99,6 +101,18 @@ def _leave(home: Path) -> bool:
     """Whether nobody is left. A worker that crashed has left too."""
     (home / f"user-{os.getpid()}").unlink(missing_ok=True)
     return not any(psutil.pid_exists(int(path.name.removeprefix("user-"))) for path in home.glob("user-*"))
+
+
+@pytest.fixture(scope="session")
+def newcomer(laptop: RunningLaptop) -> Callable[[str], dict[str, str]]:
+    """Register and fund a customer whom no other test knows."""
+    running = Laptop(laptop.settings, step=lambda _title: nullcontext(), seed=seed)
+    running.outputs = laptop.stack["outputs"]
+
+    def make(name: str) -> dict[str, str]:
+        return DemoCustomer(running, f"{name}-{secrets.token_hex(4)}", RateLimitTier.MAKER).make()
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -150,7 +150,7 @@ def _wrong_values(schema: Mapping[str, Any]) -> Iterator[Any]:
         else:
             yield from ("a" * (schema.get("maxLength", 15_000) + 1), "a" * 15_000)
     elif kind == "integer":
-        yield from NOT_NUMBER
+        yield from (value for value in NOT_NUMBER if type(value) is not int or not _is_within(value, schema))
     elif kind == "boolean":
         yield from NOT_FLAG
     elif kind == "array":
@@ -158,6 +158,10 @@ def _wrong_values(schema: Mapping[str, Any]) -> Iterator[Any]:
         yield [{"x": 1}] * 200
     else:
         yield from NOT_OBJECT
+
+
+def _is_within(value: int, schema: Mapping[str, Any]) -> bool:
+    return bool(schema.get("minimum", 1) <= value <= schema.get("maximum", value))
 
 
 def _example(schema: Mapping[str, Any]) -> dict[str, Any]:

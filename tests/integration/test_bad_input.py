@@ -2,7 +2,7 @@
 
 import json
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -25,6 +25,7 @@ from tests.integration.hostile import (
 )
 
 pytestmark = pytest.mark.cloud
+Make = Callable[[str], dict[str, str]]
 ATTACKS_MIN = 1_500
 AT_ONCE = 6
 GOOD_ORDER = {"product_id": "ACME-USD", "side": "buy", "type": "limit", "price": "90", "size": "1"}
@@ -91,9 +92,10 @@ def wrongs(enemy: Enemy, attacks: Iterable[Attack]) -> list[str]:
         return [wrong for wrong in executor.map(judge, attacks) if wrong]
 
 
-def test_every_hostile_request_is_refused_in_words_and_changes_nothing(laptop: RunningLaptop) -> None:
-    users = laptop.stack["demo_users"]
-    enemies = [Enemy(laptop, user) for user in users[:2]]
+def test_every_hostile_request_is_refused_in_words_and_changes_nothing(laptop: RunningLaptop, newcomer: Make) -> None:
+    # Nobody else trades as these two, so whatever changes is the attacks' doing.
+    users = [newcomer("mallory"), newcomer("trudy")]
+    enemies = [Enemy(laptop, user) for user in users]
     before = [enemy.sees() for enemy in enemies]
     persons = {
         operation["operationId"] for method, path, operation in operations() if ACCESS[f"{method} {path}"] == PERSON
@@ -112,8 +114,8 @@ def test_every_hostile_request_is_refused_in_words_and_changes_nothing(laptop: R
     assert verdict.holds, verdict
 
 
-def test_nobody_reaches_anything_of_another_customer(laptop: RunningLaptop) -> None:
-    owner, enemy = (Enemy(laptop, user) for user in laptop.stack["demo_users"][:2])
+def test_nobody_reaches_anything_of_another_customer(laptop: RunningLaptop, newcomer: Make) -> None:
+    owner, enemy = (Enemy(laptop, newcomer(name)) for name in ("olivia", "eve"))
     order = owner.ask("POST", "/orders", {**GOOD_ORDER, "client_oid": "mine-alone"})[1]
     ids = {
         "/orders/{order_id}": [order["id"], "client:mine-alone"],

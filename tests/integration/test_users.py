@@ -135,11 +135,20 @@ def test_keys_made_at_once_never_pass_the_limit(customer: Visitor) -> None:
     made = [key for status, key in answers if status == 200]
     refused = {code_of(answer) for answer in answers if answer[0] != 200}
     assert len(made) <= KEYS_MAX
-    assert refused <= {(400, "API_KEY_LIMIT"), (503, "SERVICE_UNAVAILABLE")}
+    assert refused <= {(400, "API_KEY_LIMIT"), (429, "RATE_LIMITED"), (503, "SERVICE_UNAVAILABLE")}
     while len(made) < KEYS_MAX:
-        made.append(customer.make_key("view"))
-    assert code_of(customer.send("POST", "/v1/api-keys", terms)) == (400, "API_KEY_LIMIT")
-    assert {key["id"] for key in customer.send("GET", "/v1/api-keys")[1]} == {key["id"] for key in made}
+        status, key = patiently(customer, "POST", "/v1/api-keys", terms)
+        assert status == 200, key
+        made.append(key)
+    assert code_of(patiently(customer, "POST", "/v1/api-keys", terms)) == (400, "API_KEY_LIMIT")
+    assert {key["id"] for key in patiently(customer, "GET", "/v1/api-keys")[1]} == {key["id"] for key in made}
+
+
+def patiently(customer: Visitor, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    """Ask again, as told, where the customer has asked too often."""
+    while (answer := customer.send(method, path, body))[0] == 429:
+        time.sleep(0.5)
+    return answer
 
 
 def test_a_key_works_everywhere_until_it_is_revoked_and_nowhere_after(customer: Visitor) -> None:

@@ -18,7 +18,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from tests.integration.conftest import RunningLaptop
 
 pytestmark = pytest.mark.cloud
-PRODUCT = "EUR-USD"
+PRODUCT = "BTC-USD"
 SECONDS_MAX = 30
 Message = dict[str, Any]
 
@@ -121,16 +121,16 @@ def test_one_trade_is_told_on_every_channel_in_its_shape(laptop: RunningLaptop) 
             await own.until_type("balance")
             await public.subscribe("full", "matches", "ticker", "level2", "candles")
             await public.until_type("snapshot")
-            order = await asyncio.to_thread(call, laptop, maker, "POST", "/orders", limit("sell", "1.1501", "10"))
+            order = await asyncio.to_thread(call, laptop, maker, "POST", "/orders", limit("sell", "50001", "1"))
             await public.until(lambda one: one.get("order_id") == order["id"] and one["type"] == "open")
-            await asyncio.to_thread(call, laptop, taker, "POST", "/orders", limit("buy", "1.1501", "4"))
+            await asyncio.to_thread(call, laptop, taker, "POST", "/orders", limit("buy", "50001", "0.4"))
             match = await public.until_type("match")
             await public.until_type("candle")
             await asyncio.to_thread(call, laptop, maker, "DELETE", f"/orders/{order['id']}")
             await public.until(lambda one: one.get("order_id") == order["id"] and one["type"] == "done")
             done = await own.until(lambda one: one.get("order_id") == order["id"] and one["type"] == "done")
-            assert (match["maker_order_id"], match["size"], match["price"]) == (order["id"], "4", "1.1501")
-            assert (done["reason"], done["cancel_reason"], done["remaining_size"]) == ("canceled", "user", "6")
+            assert (match["maker_order_id"], match["size"], match["price"]) == (order["id"], "0.4", "50001")
+            assert (done["reason"], done["cancel_reason"], done["remaining_size"]) == ("canceled", "user", "0.6")
             check_private(own.seen, public.seen, order["id"])
 
     asyncio.run(follow())
@@ -159,7 +159,7 @@ def test_who_follows_level2_holds_the_book_that_rest_shows(
             await client.subscribe("level2")
             await client.until_type("snapshot")
             ids = [
-                (await asyncio.to_thread(call, laptop, user, "POST", "/orders", limit("buy", f"1.00{n}", "5")))["id"]
+                (await asyncio.to_thread(call, laptop, user, "POST", "/orders", limit("buy", f"4000{n}", "0.5")))["id"]
                 for n in range(1, 6)
             ]
             await asyncio.to_thread(call, laptop, user, "DELETE", f"/orders/{ids[2]}")
@@ -219,9 +219,9 @@ def checksum(book: dict[tuple[str, str], str]) -> int:
         ("hello", "FEED_FRAME_INVALID"),
         ("[1,2]", "FEED_FRAME_INVALID"),
         ('{"type":"subscribe","product_ids":["NO-PE"],"channels":["ticker"]}', "PRODUCT_NOT_FOUND"),
-        ('{"type":"subscribe","product_ids":["EUR-USD"],"channels":["rumours"]}', "FEED_CHANNEL_UNKNOWN"),
-        ('{"type":"subscribe","product_ids":["EUR-USD"],"channels":["user"]}', "AUTH_MISSING"),
-        ('{"type":"subscribe","product_ids":["EUR-USD"],"channels":["user"],"jwt":"a.b.c"}', "AUTH_INVALID"),
+        ('{"type":"subscribe","product_ids":["BTC-USD"],"channels":["rumours"]}', "FEED_CHANNEL_UNKNOWN"),
+        ('{"type":"subscribe","product_ids":["BTC-USD"],"channels":["user"]}', "AUTH_MISSING"),
+        ('{"type":"subscribe","product_ids":["BTC-USD"],"channels":["user"],"jwt":"a.b.c"}', "AUTH_INVALID"),
     ],
 )
 def test_what_is_not_understood_or_not_allowed_gets_an_error(laptop: RunningLaptop, frame: str, code: str) -> None:
