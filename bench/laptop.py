@@ -1,6 +1,5 @@
 """A laptop cloud of the benchmark's own, on free ports, and as many customers as there are clients."""
 
-import socket
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -15,7 +14,8 @@ from exchange.usage.model import RateLimitTier
 from infra.cli.seed import DemoCustomer, seed
 from infra.local.laptop import Laptop
 from infra.local.processes import ProcessRecord, ProcessRecords
-from infra.local.settings import HOST, LaptopSettings
+from infra.local.settings import LaptopSettings
+from tests.fakes.ports import free_ports
 
 REGISTRATIONS_AT_A_TIME = 4
 
@@ -47,7 +47,7 @@ class Bench:
 def running(*, customers: int, counting: bool = False) -> Iterator[Bench]:
     """Start one, with `customers` funded customers of the maker tier; end it afterwards."""
     with tempfile.TemporaryDirectory(prefix="exchange-bench-") as folder:
-        cloud, edge, matcher = _free_ports(3)
+        cloud, edge, matcher = free_ports(3)
         settings = LaptopSettings(home=Path(folder), port=edge, cloud_port=cloud, matcher_port=matcher)
         kind = CountingLaptop if counting else Laptop
         laptop = kind(settings, step=lambda _title: nullcontext(), seed=seed)
@@ -65,13 +65,3 @@ def _customers(laptop: Laptop, stack: Mapping[str, Any], count: int) -> list[dic
     with ThreadPoolExecutor(REGISTRATIONS_AT_A_TIME) as executor:
         made = executor.map(lambda name: DemoCustomer(laptop, name, RateLimitTier.MAKER).make(), names)
         return [*known, *made][:count]
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind((HOST, 0))
-    ports = [int(one.getsockname()[1]) for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports

@@ -15,6 +15,7 @@ import pytest
 from infra.local.laptop import read_stack
 from infra.local.processes import ProcessRecord, ProcessRecords
 from infra.local.settings import HOST, ROOT, LaptopSettings
+from tests.fakes.ports import free_ports
 
 ANSWER_SECONDS_MAX = 400
 
@@ -68,22 +69,12 @@ def figure(output: str, name: str) -> int:
     return int(found.group(1).replace(",", ""))
 
 
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind((HOST, 0))
-    ports = [int(one.getsockname()[1]) for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
-
-
 @pytest.fixture(scope="module")
 def exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
     """Up before the first test of a module, down after its last; nothing is left behind."""
     home = tmp_path_factory.mktemp("exchange")
     names = ("EXCHANGE_PORT", "EXCHANGE_CLOUD_PORT", "EXCHANGE_MATCHER_PORT")
-    ports = _free_ports(len(names))
+    ports = free_ports(len(names))
     variables = {"EXCHANGE_HOME": str(home), **{name: str(port) for name, port in zip(names, ports, strict=True)}}
     command = CommandLine(variables, home)
     up = command.run("up")

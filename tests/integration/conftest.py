@@ -3,7 +3,6 @@
 import fcntl
 import os
 import secrets
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -18,7 +17,8 @@ from exchange.usage.model import RateLimitTier
 from infra.cli.seed import DemoCustomer, seed
 from infra.local.clients import clients
 from infra.local.laptop import Laptop, read_stack
-from infra.local.settings import HOST, LaptopSettings
+from infra.local.settings import LaptopSettings
+from tests.fakes.ports import free_ports
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +78,9 @@ def _settings(home: Path) -> LaptopSettings:
     """The ports that the first one chose."""
     chosen = home / "ports"
     if not chosen.exists():
-        chosen.write_text(" ".join(str(port) for port in _free_ports(3)), encoding="utf-8")
+        chosen.write_text(" ".join(str(port) for port in free_ports(3)), encoding="utf-8")
     edge, cloud, matcher = (int(port) for port in chosen.read_text(encoding="utf-8").split())
     return LaptopSettings(home=home, port=edge, cloud_port=cloud, matcher_port=matcher)
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind((HOST, 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 def _join(home: Path) -> None:

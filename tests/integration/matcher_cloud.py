@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,17 +15,12 @@ from typing import Any
 
 import boto3
 
+from tests.fakes.ports import free_ports
+
 ROOT = Path(__file__).parents[2]
 REGION = "us-east-1"
 PREFIX = "matching"
 WAIT_SECONDS_MAX = 30.0
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def wait_for(condition: Callable[[], bool], what: str, *, seconds: float = WAIT_SECONDS_MAX) -> float:
@@ -107,7 +101,7 @@ class Matcher:
     cloud: Cloud
     log: Path
     settings: dict[str, str] = field(default_factory=dict)
-    port: int = field(default_factory=free_port)
+    port: int = field(default_factory=lambda: free_ports(1)[0])
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> "Matcher":
@@ -169,7 +163,7 @@ class Matcher:
 
 def start_cloud(home: Path, *, shards: int = 1) -> Cloud:
     """Start a cloud on a free port, with everything that a matcher needs; `shards` are those of the orders stream."""
-    port = free_port()
+    [port] = free_ports(1)
     environment = {
         **os.environ,
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",

@@ -8,13 +8,7 @@ import pytest
 
 from infra.local import preflight
 from infra.local.settings import HOST, LaptopSettings
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+from tests.fakes.ports import free_ports
 
 
 def test_a_busy_port_names_its_holder_and_the_variable_to_set(tmp_path: Path) -> None:
@@ -22,7 +16,8 @@ def test_a_busy_port_names_its_holder_and_the_variable_to_set(tmp_path: Path) ->
         busy.bind((HOST, 0))
         busy.listen()
         port = busy.getsockname()[1]
-        settings = LaptopSettings(home=tmp_path, port=port, cloud_port=_free_port(), matcher_port=_free_port())
+        cloud, matcher = free_ports(2)
+        settings = LaptopSettings(home=tmp_path, port=port, cloud_port=cloud, matcher_port=matcher)
         found = [problem for problem in preflight.problems(settings) if str(port) in problem]
     assert len(found) == 1
     assert f"process {os.getpid()}" in found[0]
@@ -34,7 +29,8 @@ def test_with_localstack_the_clouds_port_is_not_ours_to_want(tmp_path: Path) -> 
         busy.bind((HOST, 0))
         busy.listen()
         port = busy.getsockname()[1]
-        settings = LaptopSettings(tmp_path, _free_port(), port, _free_port(), f"http://{HOST}:{port}")
+        edge, matcher = free_ports(2)
+        settings = LaptopSettings(tmp_path, edge, port, matcher, f"http://{HOST}:{port}")
         assert not [problem for problem in preflight.problems(settings) if "Port" in problem]
 
 
