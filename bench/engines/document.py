@@ -33,7 +33,7 @@ together.
 MIX = """
 ### The full mix
 
-Every kind of command of the contract, in these shares of a thousand: {shares}. Ids are 63 random bits. A command
+Every kind of order and of cancel (no phases, auctions, pairs or trailing stops), in these shares of a thousand: {shares}. Ids are 63 random bits. A command
 causes {events:.2f} events.
 """
 
