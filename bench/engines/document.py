@@ -33,8 +33,9 @@ together.
 MIX = """
 ### The full mix
 
-Every kind of order and of cancel (no phases, auctions, pairs or trailing stops), in these shares of a thousand: {shares}. Ids are 63 random bits. A command
-causes {events:.2f} events.
+Every kind of order and of cancel (no phases, auctions, pairs or trailing stops), in these shares of a
+thousand: {shares}. Ids are 63 random bits.
+A command causes {events:.2f} events.
 """
 
 DEEP = """
