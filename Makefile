@@ -56,7 +56,7 @@ candles: $(STAMP) ## The candles of a million random trades against a plain seco
 test-checked: $(STAMP) ## The engine's tests on an engine built with bounds checks, under the address sanitizer
 	rm -rf $(CHECKED)
 	mkdir -p $(CHECKED)
-	tar -c --exclude='*.so' matcher functions/shared tests setup.py pyproject.toml README.md | tar -x -C $(CHECKED)
+	tar -c --exclude='*.so' matcher functions/shared bench tests setup.py pyproject.toml README.md | tar -x -C $(CHECKED)
 	cd $(CHECKED) && ENGINE_REQUIRED=1 ENGINE_CHECKS=1 $(CURDIR)/$(BIN)/python setup.py -q build_ext --inplace -j 2
 	cd $(CHECKED) && LD_PRELOAD=$$(gcc -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
 		$(CURDIR)/$(BIN)/pytest -q -p no:cacheprovider -n 2 tests/unit/engine $(ENGINE_PROPERTIES)
