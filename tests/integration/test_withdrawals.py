@@ -1,5 +1,6 @@
 """Withdrawals on the laptop cloud: paid, declined, and all the money many times at once."""
 
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -7,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.test_profiles import dave, dollars
+from tests.integration.test_profiles import dave
 from tests.integration.test_users import Visitor
 
 pytestmark = pytest.mark.cloud
@@ -19,15 +20,25 @@ METHOD = {"currency": "USD", "payment_method_id": "sandbox-bank-USD"}
 __all__ = ["dave"]
 
 
+def read(person: Visitor, path: str) -> Any:
+    """A GET of a polite client: over the limit, it waits and asks again."""
+    status, found = person.send("GET", path)
+    while status == 429:
+        time.sleep(0.2)
+        status, found = person.send("GET", path)
+    assert status == 200, found
+    return found
+
+
 def ended(person: Visitor, transfer_id: str) -> Any:
     """The transfer once it is no longer pending."""
-    found = person.send("GET", f"/transfers/{transfer_id}")[1]
+    found = read(person, f"/transfers/{transfer_id}")
     return found if found["status"] != "pending" else None
 
 
 def account(person: Visitor) -> Any:
     """The dollars."""
-    return next(row for row in person.send("GET", "/accounts")[1] if row["currency"] == "USD")
+    return next(row for row in read(person, "/accounts") if row["currency"] == "USD")
 
 
 def test_a_withdrawal_is_held_paid_and_in_the_ledger(dave: Visitor, eventually: Eventually) -> None:
@@ -64,4 +75,4 @@ def test_the_whole_balance_withdrawn_many_times_at_once_leaves_once(dave: Visito
     assert set(codes) <= {"held", "RISK_INSUFFICIENT_FUNDS", "RATE_LIMITED"}
     (made,) = [answer for status, answer in said if status == 200]
     assert eventually(lambda: ended(dave, made["id"]))["status"] == "completed"
-    assert dollars(dave) == "0"
+    assert account(dave)["balance"] == "0"
