@@ -33,6 +33,7 @@ def apply_all(pools: FunctionPools) -> None:
     run_functions_in_forked_workers(pools)
     call_functions_from_the_gateway_without_a_thread(pools)
     import_gateway_responses_with_the_api()
+    import_the_method_that_stands_for_any()
     answer_for_a_crashed_function_in_the_apis_own_words()
     keep_logs_in_one_stream_and_skip_quiet_ones()
     start_executions_at_once()
@@ -143,6 +144,20 @@ def import_gateway_responses_with_the_api() -> None:
         return api_id
 
     apigateway_v1._import_rest_api = import_api
+
+
+def import_the_method_that_stands_for_any() -> None:
+    """Upstream drops a path's x-amazon-apigateway-any-method, though it serves one that was made by other calls."""
+    from ministack.services import apigateway_v1
+
+    upstream = apigateway_v1._import_path_item
+
+    def import_path(api_id: str, path: str, item: dict[str, Any], *more: Any, **options: Any) -> None:
+        renamed = {"any" if name == "x-amazon-apigateway-any-method" else name: part for name, part in item.items()}
+        upstream(api_id, path, renamed, *more, **options)
+
+    apigateway_v1._OPENAPI_HTTP_METHODS.add("any")
+    apigateway_v1._import_path_item = import_path
 
 
 class FunctionFailedError(Exception):

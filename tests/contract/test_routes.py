@@ -26,6 +26,10 @@ def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
                 yield method.upper(), path, operation
 
 
+def operations_of(path: str) -> list[tuple[str, str, dict[str, Any]]]:
+    return [found for found in operations() if found[1] == path]
+
+
 def _function_of(operation: dict[str, Any]) -> str:
     uri = operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
     found = re.fullmatch(
@@ -52,7 +56,17 @@ def test_an_api_serves_exactly_its_operations(function: Any, code: dict[str, Any
     documented = {
         f"{method} {path}" for method, path, operation in operations() if _function_of(operation) == function.logical_id
     }
-    assert set(found["routes"]) == documented
+    heads = {f"HEAD {route.removeprefix('GET ')}" for route in documented if route.startswith("GET ")}
+    assert set(found["routes"]) == documented | heads
+
+
+def test_every_other_method_comes_to_the_function_of_the_path() -> None:
+    # It answers HEAD for GET and 405 for the rest; without it API Gateway says that there is no such route.
+    for path, item in api_document()["paths"].items():
+        other = item["x-amazon-apigateway-any-method"]
+        assert other["responses"] == {"default": {"$ref": "#/components/responses/Error"}}, path
+        integrations = [operation["x-amazon-apigateway-integration"] for _, _, operation in operations_of(path)]
+        assert all(integration == other["x-amazon-apigateway-integration"] for integration in integrations), path
 
 
 def test_every_operation_is_integrated_as_a_proxy() -> None:

@@ -48,6 +48,12 @@ def test_import_gateway_responses_with_the_api() -> None:
     assert not gateway._gateway_responses.get(api_id)
 
 
+def test_import_the_method_that_stands_for_any() -> None:
+    gateway = _upstream("services.apigateway_v1")
+    api_id = gateway._import_rest_api({"info": {"title": "t"}, "paths": {"/x": {"x-amazon-apigateway-any-method": {}}}})
+    assert not any(resource["resourceMethods"] for resource in gateway._resources[api_id].values())
+
+
 def test_answer_for_a_crashed_function_in_the_apis_own_words() -> None:
     shaped, error = _upstream("services.apigateway_v1")._lambda_proxy_response({"error": True, "body": {"a": 1}})
     assert shaped is None

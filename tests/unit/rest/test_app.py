@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from exchange.kernel.errors import Code, InvariantError, OutcomeUnknownError, Refused, UnavailableError
-from exchange.rest import Api, ApiRequest, Reply
+from exchange.rest import Api, ApiRequest, Guard, Reply, Verdict
 from exchange.rest.app import STATUS, to_json
 
 from tests.fakes.rest import Answer, call, proxy_event
@@ -163,3 +163,39 @@ def test_no_query_is_no_question_mark() -> None:
 
 def test_an_answer_survives_every_text() -> None:
     assert json.loads(to_json({"name": 'é "\u2028 \U0001f600'})) == {"name": 'é "\u2028 \U0001f600'}
+
+
+def test_a_route_of_get_answers_head_with_everything_but_the_body() -> None:
+    app = Api("test")
+    app.endpoint("GET", "/thing")(lambda request: Reply({"method": request.method}, headers={"CB-AFTER": "7"}))
+    got, head = (call(app, proxy_event(method, "/thing")) for method in ("GET", "HEAD"))
+    assert (head.status, head.text, head.headers) == (200, "", got.headers)
+    assert got.json == {"method": "GET"}
+
+
+def test_a_method_that_a_path_does_not_have_is_refused_with_those_that_it_has() -> None:
+    app = Api("test")
+    app.endpoint("GET", "/thing")(lambda _: {})
+    app.endpoint("POST", "/thing")(lambda _: {})
+    for method in ("PUT", "PATCH", "DELETE", "OPTIONS"):
+        answer = call(app, proxy_event(method, "/thing"))
+        assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD, POST")
+        assert answer.json["code"] == Code.ROUTE_METHOD_NOT_ALLOWED
+        assert answer.json["message"].startswith(f"{method}: ")
+    app.endpoint("POST", "/other")(lambda _: {})
+    assert call(app, proxy_event("HEAD", "/other")).status == 405
+
+
+def test_a_wrong_method_is_counted_as_a_strangers_request() -> None:
+    judged: list[Any] = []
+
+    class Counter:
+        def judge(self, request: ApiRequest, who: Any, *, cancels: bool, amount: int = 1) -> Verdict:
+            judged.append((request.method, who, cancels, amount))
+            return Verdict(Refused(Code.RATE_LIMITED, "wait") if len(judged) > 1 else None, {"RateLimit": "x"})
+
+    app = Api("test", guard=lambda: Guard(Counter()))
+    app.endpoint("GET", "/thing")(lambda _: {})
+    first, second = (call(app, proxy_event("PUT", "/thing")) for _ in range(2))
+    assert (first.status, second.status, first.headers["ratelimit"]) == (405, 429, "x")
+    assert judged == [("PUT", None, False, 1)] * 2

@@ -4,6 +4,7 @@ import functools
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -27,6 +28,7 @@ STATUS: Mapping[Code, int] = {
     Code.AUTH_ADDRESS: 401,
     Code.ACCOUNT_FROZEN: 401,
     Code.ROUTE_NOT_FOUND: 404,
+    Code.ROUTE_METHOD_NOT_ALLOWED: 405,
     Code.CURRENCY_NOT_FOUND: 404,
     Code.ACCOUNT_NOT_FOUND: 404,
     Code.PROFILE_NOT_FOUND: 404,
@@ -48,9 +50,9 @@ class _Route:
     """A view, and what it wants to know before it is called."""
 
     view: View
-    caller: Caller | None
-    body: type[Body] | None
-    cancels: bool
+    caller: Caller | None = None
+    body: type[Body] | None = None
+    cancels: bool = False
 
     def answer(self, request: ApiRequest, who: Any, variables: Mapping[str, str]) -> Any:
         """Read what the view wants and call it."""
@@ -93,7 +95,7 @@ class Api(Chalice):
         """Serve `method path` by `view(request, **path variables)`, which returns a value, a Reply or a Refused.
 
         With `caller` the principal comes after the request, once it is known; with `body` the model that was read comes
-        after that.
+        after that. A route of GET answers HEAD too, without the body.
         `cancels` says that the route takes risk off the market and so has the budget that is kept for that.
         """
 
@@ -102,11 +104,23 @@ class Api(Chalice):
             def served(**variables: str) -> Response:
                 return self._serve(_Route(view, caller, body, cancels), variables)
 
-            name = f"{method} {path}"
-            self.route(path, methods=[method], content_types=["*/*"], name=name)(served)
+            methods = [method, "HEAD"] if method == "GET" else [method]
+            self.route(path, methods=methods, content_types=["*/*"], name=f"{method} {path}")(served)
             return view
 
         return register
+
+    def __call__(self, event: Any, context: Any) -> dict[str, Any]:
+        """Answer a proxy event; a method that the path doesn't have, which API Gateway passes on too, with 405."""
+        called = event.get("requestContext") or {}
+        served = self.routes.get(called.get("resourcePath", ""), {})
+        if served and called.get("httpMethod") not in served:
+            allowed = ", ".join(sorted(served))
+            request = ApiRequest.from_event(event, b"", origin_secret=self._origin_secret())
+            refused: dict[str, Any] = self._answer(_Route(partial(_refuse_method, allowed)), request, {}).to_dict()
+            return refused
+        answered: dict[str, Any] = super().__call__(event, context)
+        return answered
 
     def charge(self, request: ApiRequest, who: Any, amount: int, *, cancels: bool = False) -> Refused | None:
         """Count `amount` more requests, for one that is worth several. Refuses RATE_LIMITED."""
@@ -114,11 +128,16 @@ class Api(Chalice):
             return None
         return self._guard().gate.judge(request, who, cancels=cancels, amount=amount).refusal
 
-    def _serve(self, route: "_Route", variables: Mapping[str, str]) -> Response:
+    def _origin_secret(self) -> str:
+        return self._guard().origin_secret if self._guard is not None else ""
+
+    def _serve(self, route: _Route, variables: Mapping[str, str]) -> Response:
         current: Any = self.current_request
         body: bytes = current.raw_body or b""
-        secret = self._guard().origin_secret if self._guard is not None else ""
-        request = ApiRequest.from_event(current.to_original_event(), body, origin_secret=secret)
+        request = ApiRequest.from_event(current.to_original_event(), body, origin_secret=self._origin_secret())
+        return self._answer(route, request, variables)
+
+    def _answer(self, route: _Route, request: ApiRequest, variables: Mapping[str, str]) -> Response:
         verdict = Verdict()
         try:
             who = route.caller(request) if route.caller is not None else None
@@ -141,19 +160,33 @@ class Api(Chalice):
             answer = Refused(
                 Code.INTERNAL_ERROR, "something broke on our side and has been logged; ask with the request id"
             )
-        return _response(answer, request.request_id, verdict.headers)
+        return _response(answer, request, verdict.headers)
 
 
-def _response(answer: Any, request_id: str, told: Mapping[str, str]) -> Response:
+def _refuse_method(allowed: str, request: ApiRequest) -> Reply:
+    refused = Refused(
+        Code.ROUTE_METHOD_NOT_ALLOWED, f"{request.method}: this path has no such method; use one of {allowed}"
+    )
+    return _error(refused, request.request_id, {"Allow": allowed})
+
+
+def _error(refused: Refused, request_id: str, headers: Mapping[str, str]) -> Reply:
+    body = {"message": refused.message, "code": refused.code.value, "request_id": request_id}
+    return Reply(body, status=STATUS.get(refused.code, 400), headers=headers)
+
+
+def _response(answer: Any, request: ApiRequest, told: Mapping[str, str]) -> Response:
     if isinstance(answer, Refused):
-        answer = Reply(
-            {"message": answer.message, "code": answer.code.value, "request_id": request_id},
-            status=STATUS.get(answer.code, 400),
-            headers={"Retry-After": "1"} if STATUS.get(answer.code) in {429, 503} else {},
-        )
+        wait = {"Retry-After": "1"} if STATUS.get(answer.code) in {429, 503} else {}
+        answer = _error(answer, request.request_id, wait)
     reply = answer if isinstance(answer, Reply) else Reply(answer)
-    headers = {"Content-Type": "application/json", "Cache-Control": "no-store", "X-Request-Id": request_id, **READABLE}
-    return Response(body=to_json(reply.body), status_code=reply.status, headers={**headers, **reply.headers, **told})
+    text = to_json(reply.body)
+    own = {"Content-Type": "application/json", "Cache-Control": "no-store", "X-Request-Id": request.request_id}
+    return Response(
+        body="" if request.method == "HEAD" else text,
+        status_code=reply.status,
+        headers={**own, **READABLE, **reply.headers, **told},
+    )
 
 
 def to_json(value: Any) -> str:
