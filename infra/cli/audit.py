@@ -81,6 +81,7 @@ def audit_stack(stack: Mapping[str, Any], variables: Mapping[str, str], *, wait_
         orders_stream=stack["streams"]["orders"],
         executions_stream=stack["streams"]["executions"],
         quarantine_bucket=stack["buckets"]["quarantine"],
+        archive_bucket=stack["buckets"]["archive"],
     )
     bind_tables(places.tables)
     bind(ListingItem, places.tables["leases"])

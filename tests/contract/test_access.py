@@ -60,6 +60,8 @@ ACCESS = {
     "POST /v1/api-keys": PERSON,
     "DELETE /v1/api-keys/{key_id}": PERSON,
     "POST /v1/api-keys/{key_id}/rotations": PERSON,
+    "GET /v1/proofs": PUBLIC,
+    "GET /v1/proofs/{closing}": VIEW,
     "POST /v1/payments/bank/notifications": BANK,
 }
 

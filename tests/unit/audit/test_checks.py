@@ -1,5 +1,6 @@
 """Every invariant is named by at least one planted breach; a healthy world has none."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -7,15 +8,19 @@ import pytest
 from exchange.audit import World, check
 from exchange.audit.model import Replayed
 from exchange.audit.service import CHECKS
+from exchange.books.files import books_of
+from exchange.books.service import close_books
 from exchange.fees.model import FeeSchedule
 from exchange.messages import CommandRecord, OrderType, Side
 from exchange.orders.model import OrderStatus
 from exchange.risk.model import OrderTerms
 from exchange.settlement.model import Cursor
 
+from tests.fakes.books import FakeClosings, FakeJournal, FakeVault, RsaSigner
 from tests.fakes.markets import acme_usd
 from tests.fakes.venue import RAIL, Venue
 
+SIGNER = RsaSigner()
 PRODUCT = "ACME-USD"
 TRADES = f"product:{PRODUCT}"
 
@@ -35,7 +40,23 @@ def world() -> World:
     venue.place(1, OrderTerms(Side.BUY, OrderType.LIMIT, "90", "1"))
     venue.match()
     venue.settle()
-    return venue.world()
+    return _closed(venue.world())
+
+
+def _closed(world: World) -> World:
+    """The world after its books were closed."""
+    journal = FakeJournal({name: [batch for batch, _ in batches] for name, batches in world.batches.items()})
+    vault, scales = FakeVault(), {"USD": 2, "ACME": 8}
+    made = close_books(
+        10**30,
+        salt=bytes(32),
+        scales=scales,
+        journal=journal,
+        closings=FakeClosings(),
+        vault=vault,
+        signer=SIGNER,
+    )
+    return replace(world, closings=[(made, books_of(made, vault=vault))])
 
 
 def test_a_healthy_world_keeps_every_invariant(world: World) -> None:
@@ -132,6 +153,24 @@ def _after_its_end(world: World) -> World:
     return replace(world, executions={PRODUCT: [first, replace(last, results=moved)]})
 
 
+def _other_end_of_a_chain(world: World) -> World:
+    *rest, (last, _) = world.batches[TRADES]
+    return replace(world, batches={**world.batches, TRADES: [*rest, (last, bytes(32))]})
+
+
+def _signed_for_less(world: World) -> World:
+    ((closing, books),) = world.closings
+    told = json.loads(closing.statement)
+    told["liabilities"]["USD"]["units"] = "1"
+    return replace(world, closings=[(replace(closing, statement=json.dumps(told)), books)])
+
+
+def _lost_closing(world: World) -> World:
+    ((closing, books),) = world.closings
+    told = {**json.loads(closing.statement), "previous": "00" * 32}
+    return replace(world, closings=[(replace(closing, statement=json.dumps(told)), books)])
+
+
 def _lost_line(world: World) -> World:
     first, *rest = world.statements
     return replace(world, statements=[replace(first, lines=first.lines[1:]), *rest])
@@ -159,6 +198,9 @@ def _wrong_opening(world: World) -> World:
         (_lost_line, "L8"),
         (_doubled_page, "L8"),
         (_wrong_opening, "L8"),
+        (_other_end_of_a_chain, "L9"),
+        (_signed_for_less, "L9"),
+        (_lost_closing, "L9"),
         (_posted_twice, "D5"),
         (_forgotten_hold, "H1"),
         (_hold_after_the_end, "H5"),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from exchange.books.model import Books, Closing
 from exchange.instruments.model import Product
 from exchange.ledger.model import Balance, Batch
 from exchange.messages import CommandRecord, EventRecord
@@ -54,6 +55,7 @@ class World:
     book_sequences: Mapping[str, int] = field(default_factory=dict)
     paused: Mapping[str, str] = field(default_factory=dict)
     statements: Sequence[Page] = ()
+    closings: Sequence[tuple[Closing, Books]] = ()  # oldest first
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from exchange.audit import ledger_checks, log_checks, statement_checks, trade_checks
+from exchange.audit import closing_checks, ledger_checks, log_checks, statement_checks, trade_checks
 from exchange.audit.model import Finding, World
 
 CHECKS: tuple[Callable[[World], Finding], ...] = (
@@ -12,6 +12,7 @@ CHECKS: tuple[Callable[[World], Finding], ...] = (
     ledger_checks.journal_explains_balances,
     ledger_checks.journal_is_chained,
     statement_checks.statements_are_the_journal,
+    closing_checks.closed_is_closed,
     ledger_checks.transfers_are_posted,
     ledger_checks.held_is_owed,
     ledger_checks.holds_end_with_orders,

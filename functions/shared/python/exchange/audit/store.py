@@ -7,6 +7,8 @@ from typing import Any
 
 from exchange.audit.model import Replayed, TransferRow, World
 from exchange.aws.dynamodb import bind
+from exchange.books.files import books_of
+from exchange.books.store import ClosingItem, ClosingStore, S3Vault
 from exchange.instruments.store import InstrumentItem, InstrumentStore
 from exchange.ledger.model import Balance
 from exchange.ledger.store import BalanceItem, JournalItem, JournalStore
@@ -25,12 +27,13 @@ _SETTLEMENT = "settlement:"
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where the world is: table names by their logical name, stream names, the quarantine's bucket."""
+    """Where the world is: table names by their logical name, stream names, buckets."""
 
     tables: Mapping[str, str]
     orders_stream: str
     executions_stream: str
     quarantine_bucket: str
+    archive_bucket: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ def bind_tables(tables: Mapping[str, str]) -> None:
         (StatementItem, "statements"),
         (StatementCursorItem, "checkpoints"),
         (CheckpointItem, "checkpoints"),
+        (ClosingItem, "closings"),
     ):
         bind(model, tables[name])
     bind_market_data(tables["market_data"])
@@ -122,7 +126,7 @@ def read_world(places: Places, *, kinesis: Any, s3: Any, replayed: Mapping[str, 
     """Read everything. Call `bind_tables` first, and wait until the exchange is quiet."""
     cursors, book_sequences = read_cursors()
     partitions = {item.partition for item in JournalItem.scan(attributes_to_get=["partition"], consistent_read=True)}
-    journal = JournalStore()
+    journal, vault = JournalStore(), S3Vault(s3, places.archive_bucket)
     return World(
         products=InstrumentStore().products(),
         balances=[
@@ -144,6 +148,7 @@ def read_world(places: Places, *, kinesis: Any, s3: Any, replayed: Mapping[str, 
         book_sequences=book_sequences,
         paused=Quarantine(s3, places.quarantine_bucket).paused(),
         statements=[page_from(item) for item in StatementItem.scan(consistent_read=True)],
+        closings=[(closing, books_of(closing, vault=vault)) for closing in ClosingStore().page(None, 0)],
     )
 
 

@@ -34,6 +34,7 @@ STATUS: Mapping[Code, int] = {
     Code.PROFILE_NOT_FOUND: 404,
     Code.ORDER_NOT_FOUND: 404,
     Code.ORDER_DONE: 404,
+    Code.PROOF_NOT_FOUND: 404,
     Code.TRANSFER_NOT_FOUND: 404,
     Code.API_KEY_NOT_FOUND: 404,
     Code.USER_NOT_FOUND: 404,

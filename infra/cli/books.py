@@ -1,0 +1,173 @@
+"""`exchange books`: close them, and show or write what a closing says: trial balance, balance sheet, profit."""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from botocore.exceptions import BotoCoreError, ClientError
+from exchange.audit.store import bind_tables
+from exchange.aws.clients import client
+from exchange.books.files import books_of
+from exchange.books.model import Books, Closing, profit
+from exchange.books.store import Chains, ClosingStore, S3Vault
+from exchange.instruments.store import InstrumentStore
+from exchange.kernel.errors import OutageError
+from exchange.kernel.money import format_units
+from exchange.ledger.chart import Side
+from rich.console import Console
+from rich.table import Table
+
+from infra.cli.book_files import Row, write_csv, write_parquet
+from infra.local.clients import environment
+from infra.local.laptop import read_stack
+from infra.local.settings import LaptopSettings
+
+Amount = Callable[[str, int], str]  # asset and units to decimal text
+console = Console(highlight=False)
+
+
+def books(
+    number: Annotated[int, typer.Argument(help="A closing; without one the last.")] = 0,
+    close: Annotated[bool, typer.Option("--close", help="First close all that is posted by now.")] = False,
+    export: Annotated[Path | None, typer.Option(help="Write tables and journal of the period to this folder.")] = None,
+    parquet: Annotated[bool, typer.Option("--parquet", help="As Parquet, not CSV.")] = False,
+) -> None:
+    """The venue's books at a closing. The period's journal and every table can be had as CSV or Parquet."""
+    settings = LaptopSettings.load()
+    stack = read_stack(settings)
+    if not stack:
+        console.print("Nothing runs here. Start it with: make up", style="red")
+        raise typer.Exit(1)
+    os.environ.update({**environment(settings), "AWS_ENDPOINT_URL": stack["aws_endpoint_url"]})
+    bind_tables(stack["tables"])
+    try:
+        if close:
+            close_now(stack)
+        _tell(number, S3Vault(client("s3"), stack["buckets"]["archive"]), export, parquet=parquet)
+    except (BotoCoreError, ClientError, OutageError, CloseError, OSError) as error:
+        console.print(f"{type(error).__name__}: {error}", style="red", markup=False)
+        raise typer.Exit(1) from error
+
+
+class CloseError(RuntimeError):
+    """The books could not be closed; the message is the function's."""
+
+
+def close_now(stack: Mapping[str, Any]) -> int:
+    """Have the books closed up to some seconds ago; return the closing's number. Raises CloseError."""
+    name = stack["outputs"]["LedgerScheduleFunction"]
+    answer = client("lambda").invoke(FunctionName=name, Payload=b'{"now":true}')
+    told = json.loads(answer["Payload"].read())
+    if answer.get("FunctionError"):
+        raise CloseError(told.get("errorMessage", told))
+    return int(told["closing"])
+
+
+def _tell(number: int, vault: S3Vault, export: Path | None, *, parquet: bool) -> None:
+    closings = ClosingStore()
+    closing = closings.closing(number) if number else closings.last()
+    if closing is None:
+        raise CloseError(
+            f"there is no closing {number}" if number else "nothing was closed yet: exchange books --close"
+        )
+    before = closings.closing(closing.number - 1)
+    found = books_of(closing, vault=vault)
+    scales = {asset.asset_id: asset.scale for asset in InstrumentStore().assets().values()}
+
+    def amount(asset: str, units: int) -> str:
+        return format_units(units, scales[asset])
+
+    tables = {name: list(rows) for name, rows in statements(found, amount).items()}
+    if export is None:
+        _show(closing, tables)
+        return
+    earlier = books_of(before, vault=vault) if before else Books({}, ())
+    write = write_parquet if parquet else write_csv
+    export.mkdir(parents=True, exist_ok=True)
+    for name, rows in {**tables, "journal": journal_rows(earlier, found, amount)}.items():
+        console.print(f"{write(export / name, rows)} rows to {export / name}.{'parquet' if parquet else 'csv'}")
+
+
+def statements(found: Books, amount: Amount) -> dict[str, Iterable[Row]]:
+    """The three tables of a closing, a row a heading and asset; amounts in decimals, debits and credits unsigned."""
+    sheet = {Side.ASSET, Side.LIABILITY}
+    earned = profit(found.rows)
+    return {
+        "trial_balance": (
+            {
+                "side": row.heading.side.value,
+                "heading": row.heading.name,
+                "asset": row.asset,
+                "opening": amount(row.asset, row.opening),
+                "debits": amount(row.asset, row.debits),
+                "credits": amount(row.asset, row.credits),
+                "closing": amount(row.asset, row.closing),
+            }
+            for row in found.rows
+        ),
+        "balance_sheet": (
+            {
+                "side": row.heading.side.value,
+                "heading": row.heading.name,
+                "asset": row.asset,
+                "amount": amount(row.asset, -row.closing if row.heading.side is Side.ASSET else row.closing),
+            }
+            for row in found.rows
+            if row.heading.side in sheet
+        ),
+        "profit_and_loss": (
+            *(
+                {
+                    "side": row.heading.side.value,
+                    "heading": row.heading.name,
+                    "asset": row.asset,
+                    "amount": amount(row.asset, row.credits - row.debits),
+                }
+                for row in found.rows
+                if row.heading.side not in sheet
+            ),
+            *(
+                {"side": "profit", "heading": "all", "asset": asset, "amount": amount(asset, units)}
+                for asset, units in earned.items()
+            ),
+        ),
+    }
+
+
+def journal_rows(earlier: Books, found: Books, amount: Amount) -> Iterator[Row]:
+    """Every entry of a period, chain by chain."""
+    chains = Chains()
+    for partition, head in sorted(found.cuts.items()):
+        start = earlier.cuts[partition].number if partition in earlier.cuts else 0
+        for batch, digest in chains.batches(partition, after=start):
+            if batch.number > head.number:
+                break
+            for entry in batch.entries:
+                yield {
+                    "chain": partition,
+                    "batch": str(batch.number),
+                    "posted_at_ns": str(batch.posted_at_ns),
+                    "account": entry.account,
+                    "asset": entry.asset,
+                    "amount": amount(entry.asset, entry.units),
+                    "kind": entry.kind.value,
+                    "reference": entry.reference,
+                    "batch_hash": digest.hex(),
+                }
+
+
+def _show(closing: Closing, tables: Mapping[str, list[Row]]) -> None:
+    console.print(f"Closing {closing.number}, signed; statement {closing.statement_hash}")
+    for name, rows in tables.items():
+        shown = Table(title=name.replace("_", " "), title_justify="left")
+        for column in rows[0] if rows else ():
+            shown.add_column(column, justify="right" if column in _AMOUNTS else "left")
+        for row in rows:
+            shown.add_row(*row.values())
+        console.print(shown)
+
+
+_AMOUNTS = frozenset({"opening", "debits", "credits", "closing", "amount"})
