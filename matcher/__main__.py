@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import BinaryIO
 
 from matcher.replay import LineError, ReplayError, ReplayOptions, pack, replay
 
@@ -22,14 +23,32 @@ def main(arguments: list[str] | None = None) -> int:
     except ReplayError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201 - as above
         return EXIT_FAILED
-    except BrokenPipeError:
-        # Who read our output has gone; without this the interpreter complains about it once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_FAILED
 
 
 def _run(options: argparse.Namespace) -> int:
-    stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
+    if options.verb == "run":
+        from matcher.service import main as run_service
+
+        return run_service()
+    return _use_tool(options)
+
+
+def _use_tool(options: argparse.Namespace) -> int:
+    """Replay or pack. Raises ReplayError; a reader of our output who has gone is no news."""
+    if sys.stdin is None or sys.stdout is None:
+        raise ReplayError("standard input and output must be open; /dev/null will do")
+    try:
+        _replay_or_pack(options, sys.stdin.buffer, sys.stdout.buffer)
+    except OSError as error:
+        # What is still in the output's buffer goes nowhere, or the interpreter complains about it once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return EXIT_FAILED
+        raise ReplayError(error.strerror or str(error)) from error
+    return 0
+
+
+def _replay_or_pack(options: argparse.Namespace, stdin: BinaryIO, stdout: BinaryIO) -> None:
     match options.verb:
         case "replay":
             tally = replay(
@@ -48,11 +67,6 @@ def _run(options: argparse.Namespace) -> int:
                 print(tally, file=sys.stderr)  # noqa: T201 - as above
         case "pack":
             pack(options.product, options.commands, stdin, stdout)
-        case _:
-            from matcher.service import main as run_service
-
-            return run_service()
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -32,6 +32,7 @@ TIME_NS_MAX: Final = 2**63 - 1
 _DECIMAL: Final = re.compile(r"([0-9]{1,18})(?:\.([0-9]{1,18}))?", re.ASCII)
 _DECIMALS: Final = 18
 _PLAIN_DIGITS_MAX: Final = 18
+_DIGITS_READ: Final = 1_000
 _HASHED_IDS: Final = 2**62
 _TEXTS_KEPT: Final = 65_536
 
@@ -239,7 +240,12 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number")
 
 
-_DECODER: Final = json.JSONDecoder(parse_constant=_no_constant)
+def _integer(text: str) -> int | float:
+    """An integer; one of more digits than any field takes (and than Python reads) is a float, as orjson has it."""
+    return int(text) if len(text) <= _DIGITS_READ else float(text)
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_no_constant, parse_int=_integer)
 
 
 def _decimal(fields: dict[str, Any], field: str, reader: _UnitsReader) -> int:

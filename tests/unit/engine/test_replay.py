@@ -232,6 +232,11 @@ def test_null_is_absent_and_unknown_fields_are_ignored(tool: Tool) -> None:
     assert tool("replay", strange)[0] == 0
 
 
+def test_an_unknown_field_may_hold_a_number_of_any_length(tool: Tool) -> None:
+    line = b'{"type":"tick","time_ns":1,"colour":' + b"9" * 5000 + b"}"
+    assert tool("replay", tool.write("c.jsonl", line)) == (0, b"", "")
+
+
 def test_the_last_line_needs_no_end(tool: Tool) -> None:
     whole = tool("replay", tool.write("c.jsonl", lines_of(BUY)))
     assert tool("replay", tool.write("d.jsonl", lines_of(BUY).rstrip())) == whole
@@ -360,6 +365,29 @@ def test_ids_come_back_as_they_were_written(tool: Tool) -> None:
     assert [event["account_id"] for event in received] == names
     _, journal, _ = tool("pack", path)
     assert tool("replay", "--journal", tool.write("c.journal", journal))[1] == output
+
+
+@pytest.mark.parametrize(
+    ("redirection", "told"),
+    [
+        (">/dev/full", "error: No space left on device\n"),
+        (">&-", "error: standard input and output must be open; /dev/null will do\n"),
+        ("<&-", "error: standard input and output must be open; /dev/null will do\n"),
+        ("| true", ""),
+    ],
+)
+@pytest.mark.parametrize("verb", ["replay", "pack"])
+def test_output_that_cannot_be_written_is_said_so(tool: Tool, verb: str, redirection: str, told: str) -> None:
+    path = tool.write("c.jsonl", b"".join(random_lines(6, 3000)))
+    tool_line = [sys.executable, "-m", "matcher", verb, "--product", tool.product, path]
+    run = subprocess.run(
+        ["bash", "-c", f'set -o pipefail; "$@" {redirection}', "bash", *tool_line],
+        capture_output=True,
+        check=False,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT}/functions/shared/python"},
+    )
+    assert (run.returncode, run.stderr.decode()) == (1, told)
 
 
 def test_every_process_writes_the_same_bytes(tool: Tool) -> None:
