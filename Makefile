@@ -14,7 +14,7 @@ CHECKED := build/checked-tree
 ENGINE_PROPERTIES := $(patsubst %,tests/properties/test_%.py,engine engine_auction engine_machine engines_agree record_fuzz)
 ENGINE_SOURCES := $(wildcard setup.py matcher/json_*.py matcher/json_*.pxd matcher/engine/fast/*.py matcher/engine/fast/*.pxd)
 
-.PHONY: candles help setup up down status demo audit lint test test-checked check format bench deploy clean test-engines test-day bench-engine
+.PHONY: candles help setup up down status demo audit lint test test-checked check format bench deploy clean test-engines test-day bench-engine openapi
 
 help: ## What there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[36mmake %-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,11 @@ audit: $(STAMP) ## Check every invariant of the running exchange
 test: $(STAMP) ## Every test: rules, properties, contracts, the laptop cloud
 	$(BIN)/pytest -n 2 tests/unit tests/properties tests/campaigns tests/contract tests/tidy
 	$(BIN)/pytest -n 2 --dist loadfile tests/integration tests/conformance tests/e2e
+
+EXAMPLES ?= 100
+SEED ?= 1
+openapi: $(STAMP) ## Ask every operation of the API's document at length: EXAMPLES=100 each, SEED=1
+	OPENAPI_EXAMPLES=$(EXAMPLES) OPENAPI_SEED=$(SEED) $(BIN)/pytest -q tests/conformance/test_openapi.py
 
 candles: $(STAMP) ## The candles of a million random trades against a plain second implementation
 	CANDLE_TRADES=1000000 $(BIN)/pytest -q tests/properties/test_candles.py

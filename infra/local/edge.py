@@ -43,6 +43,8 @@ _PREFLIGHT = {
     ),
     "Access-Control-Max-Age": "600",
 }
+# A dot alone does not match a line's end, which a path may have as %0A.
+_ANYTHING = r"{path:[\s\S]*}"
 _SLASH_IN_PRODUCT = re.compile(r"^(/products/[^/]+)%2f", re.IGNORECASE)
 _LAST_SLASHES = re.compile(r"(.)/+$")
 _WEBSOCKET_HANDSHAKE = frozenset(("upgrade", "sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions"))
@@ -231,8 +233,8 @@ def application(settings: EdgeSettings) -> web.Application:
     app.router.add_get("/", edge.home)
     app.router.add_get("/ws", edge.websocket)
     app.router.add_get("/app", edge.web_page)
-    app.router.add_get("/app/{path:.*}", edge.web_page)
-    app.router.add_route("*", "/{path:.*}", edge.rest)
+    app.router.add_get(f"/app/{_ANYTHING}", edge.web_page)
+    app.router.add_route("*", f"/{_ANYTHING}", edge.rest)
     return app
 
 

@@ -168,13 +168,20 @@ class Tables:
         return [balance for (account, _), balance in self.balances.items() if account == customer_account(account_id)]
 
     def list_orders(
-        self, account_id: int, *, live_only: bool, before_key: str | None, limit: int, after_key: str | None = None
+        self,
+        account_id: int,
+        *,
+        live_only: bool,
+        before_key: str | None,
+        limit: int,
+        after_key: str | None = None,
+        oldest_first: bool = False,
     ) -> Sequence[Order]:
-        """An account's orders, newest first, older than `before_key` and newer than `after_key`."""
+        """An account's orders, newest first unless said otherwise, older than `before_key`, newer than `after_key`."""
         newest_known = f"{after_key}~" if after_key else ""
         own = [o for o in self.stored.values() if o.account_id == account_id and (o.live or not live_only)]
         older = [o for o in own if newest_known < created_key(o) < (before_key or "~")]
-        return sorted(older, key=created_key, reverse=True)[:limit]
+        return sorted(older, key=created_key, reverse=not oldest_first)[:limit]
 
     def pending_since(self, before_ns: int, *, limit: int) -> Sequence[Order]:
         """Orders of which something waits for an answer."""

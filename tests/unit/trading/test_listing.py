@@ -69,7 +69,28 @@ def test_cursors_lead_to_older_and_newer_orders() -> None:
     assert days(f"before={first.headers['CB-BEFORE']}") == []
 
 
-@pytest.mark.parametrize("query", ["before=x", "after=1", "start_date=yesterday", "end_date=", "start_date=1e9"])
+def test_walking_to_newer_orders_misses_none() -> None:
+    oldest = listed(f"end_date={moment(1)}")
+    seen, cursor = [], oldest.headers["CB-BEFORE"] if isinstance(oldest, Reply) else ""
+    while page := days(f"limit=2&before={cursor}"):
+        seen.append(page)
+        reply = listed(f"limit=2&before={cursor}")
+        assert isinstance(reply, Reply)
+        assert days(f"limit=1&after={reply.headers['CB-AFTER']}") == [page[-1] - 1]
+        cursor = reply.headers["CB-BEFORE"]
+    assert seen == [[3, 2], [5, 4]]
+
+
+def test_only_one_way_at_a_time() -> None:
+    cursor = f"{1:020d}-{1:019d}"
+    refusal = listed(f"before={cursor}&after={cursor}")
+    assert isinstance(refusal, Refused)
+    assert refusal.message == "before: give before or after, not both"
+
+
+@pytest.mark.parametrize(
+    "query", ["before=x", "after=1", "start_date=yesterday", "end_date=", "start_date=1e9", "limit=0"]
+)
 def test_what_is_no_bound_is_refused_by_its_name(query: str) -> None:
     refusal = listed(query)
     assert isinstance(refusal, Refused)

@@ -231,16 +231,23 @@ class Fills:
         self._venue = venue
 
     def fills(
-        self, account_id: int, product_id: str, *, before_trade: int | None, first_trade: int, limit: int
+        self,
+        account_id: int,
+        product_id: str,
+        *,
+        before_trade: int | None,
+        first_trade: int,
+        limit: int,
+        oldest_first: bool = False,
     ) -> list[Fill]:
-        """Newest first."""
+        """Newest first unless said otherwise."""
         own = [
             fill
             for fill in self._venue.tables.fills
             if (fill.account_id, fill.product_id) == (account_id, product_id)
             and first_trade <= fill.trade_id < (before_trade or 10**12)
         ]
-        return sorted(own, key=lambda fill: -fill.trade_id)[:limit]
+        return sorted(own, key=lambda fill: fill.trade_id, reverse=not oldest_first)[:limit]
 
 
 def test_an_orders_fills_are_paged_past_the_accounts_other_fills(venue: Venue) -> None:
@@ -257,3 +264,9 @@ def test_an_orders_fills_are_paged_past_the_accounts_other_fills(venue: Venue) -
     found += order_fills(Fills(venue), order, before_trade=found[-1].trade_id, limit=1)
     assert [fill.order_id for fill in found] == [order.order_id] * 2
     assert order_fills(Fills(venue), order, before_trade=found[-1].trade_id, limit=1) == []
+    forward = order_fills(Fills(venue), order, before_trade=None, after_trade=0, limit=1)
+    assert forward == found[-1:]
+    forward += order_fills(Fills(venue), order, before_trade=None, after_trade=forward[-1].trade_id, limit=1)
+    assert forward == found[::-1]
+    assert order_fills(Fills(venue), order, before_trade=None, after_trade=forward[-1].trade_id, limit=1) == []
+    assert order_fills(Fills(venue), order, before_trade=None, after_trade=0, limit=9) == found

@@ -75,6 +75,10 @@ def test_orders_are_listed_newest_first_in_pages(entry: Any) -> None:
     assert [order.order_id for order in rest] == [1]
     newer = entry.list_orders(1, live_only=False, before_key=None, after_key=f"{2:020d}#{2:019d}", limit=9)
     assert [order.order_id for order in newer] == [3]
+    next_newer = entry.list_orders(
+        1, live_only=False, before_key=None, after_key=f"{1:020d}#{1:019d}", limit=1, oldest_first=True
+    )
+    assert [order.order_id for order in next_newer] == [2]
     none = entry.list_orders(1, live_only=False, before_key=f"{1:020d}", after_key=f"{2:020d}", limit=9)
     assert none == []
     assert {order.order_id for order in entry.pending_since(3, limit=10)} == {1, 2}

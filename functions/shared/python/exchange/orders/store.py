@@ -276,9 +276,16 @@ class OrderStore:
         return [found[order_id] for order_id in wanted if order_id in found]
 
     def list_orders(
-        self, account_id: int, *, live_only: bool, before_key: str | None, limit: int, after_key: str | None = None
+        self,
+        account_id: int,
+        *,
+        live_only: bool,
+        before_key: str | None,
+        limit: int,
+        after_key: str | None = None,
+        oldest_first: bool = False,
     ) -> list[Order]:
-        """An account's orders, newest first, older than `before_key` and newer than `after_key`."""
+        """An account's orders, newest first unless said otherwise, older than `before_key`, newer than `after_key`."""
         index: Any = OrderItem.open_by_account if live_only else OrderItem.by_account
         # BETWEEN takes its bounds in: step past the one, and just short of the other.
         low = f"{after_key}~" if after_key else "0"
@@ -287,7 +294,8 @@ class OrderStore:
             return []
         condition = OrderItem.created_key.between(low, high)
         with reading():
-            ids = [item.order_id for item in index.query(account_id, condition, scan_index_forward=False, limit=limit)]
+            items = index.query(account_id, condition, scan_index_forward=oldest_first, limit=limit)
+            ids = [item.order_id for item in items]
         return self.orders(ids)
 
     def pending_since(self, before_ns: int, *, limit: int) -> list[Order]:
@@ -312,9 +320,16 @@ class OrderStore:
         return {keys[item.fill_key]: item.order_id for item in items}
 
     def fills(
-        self, account_id: int, product_id: str, *, before_trade: int | None, first_trade: int, limit: int
+        self,
+        account_id: int,
+        product_id: str,
+        *,
+        before_trade: int | None,
+        first_trade: int,
+        limit: int,
+        oldest_first: bool = False,
     ) -> Sequence[Fill]:
-        """An account's fills in a product by falling trade id, within [first_trade, before_trade)."""
+        """An account's fills in a product within [first_trade, before_trade), by falling trade id or by rising."""
         low = fill_key(product_id, first_trade)
         high = fill_key(product_id, before_trade) if before_trade is not None else f"{product_id}$"
         with reading():
@@ -323,7 +338,7 @@ class OrderStore:
                     account_id,
                     FillItem.fill_key.between(low, high),
                     consistent_read=True,
-                    scan_index_forward=False,
+                    scan_index_forward=oldest_first,
                     limit=limit,
                 )
             )

@@ -37,9 +37,9 @@ def read_number_page(request: ApiRequest) -> NumberPage | Refused:
     cursors: dict[str, int | None] = {}
     for name in ("after", "before"):
         text = request.query(name)
-        if text and not (text.isascii() and text.isdigit() and len(text) < 17):
+        if text is not None and not (text.isascii() and text.isdigit() and len(text) < 17):
             return Refused(Code.REQUEST_FIELD_INVALID, f"{name}: give a number, as the CB-{name.upper()} header has it")
-        cursors[name] = int(text) if text else None
+        cursors[name] = int(text) if text is not None else None
     if cursors["after"] is not None and cursors["before"] is not None:
         return Refused(Code.REQUEST_FIELD_INVALID, "before: give before or after, not both")
     return NumberPage(limit, cursors["after"], cursors["before"])

@@ -68,9 +68,16 @@ class OrderEntry(Protocol):
         ...
 
     def list_orders(
-        self, account_id: int, *, live_only: bool, before_key: str | None, limit: int, after_key: str | None = None
+        self,
+        account_id: int,
+        *,
+        live_only: bool,
+        before_key: str | None,
+        limit: int,
+        after_key: str | None = None,
+        oldest_first: bool = False,
     ) -> Sequence[Order]:
-        """An account's orders, newest first, older than `before_key` and newer than `after_key`."""
+        """An account's orders, newest first unless said otherwise, older than `before_key`, newer than `after_key`."""
         ...
 
     def pending_since(self, before_ns: int, *, limit: int) -> Sequence[Order]:
@@ -254,24 +261,43 @@ class FillReader(Protocol):
     """Where fills are kept."""
 
     def fills(
-        self, account_id: int, product_id: str, *, before_trade: int | None, first_trade: int, limit: int
+        self,
+        account_id: int,
+        product_id: str,
+        *,
+        before_trade: int | None,
+        first_trade: int,
+        limit: int,
+        oldest_first: bool = False,
     ) -> Sequence[Fill]:
-        """An account's fills in a product by falling trade id."""
+        """An account's fills in a product within [first_trade, before_trade), by falling trade id or by rising."""
         ...
 
 
-def order_fills(reader: FillReader, order: Order, *, before_trade: int | None, limit: int) -> list[Fill]:
-    """One order's fills by falling trade id, older than `before_trade`."""
+def order_fills(
+    reader: FillReader, order: Order, *, before_trade: int | None, limit: int, after_trade: int | None = None
+) -> list[Fill]:
+    """One order's fills by falling trade id: those next below `before_trade`, or those next above `after_trade`."""
     if not order.last_trade_id:
         return []
     found: list[Fill] = []
     before = min(before_trade or order.last_trade_id + 1, order.last_trade_id + 1)
+    first = max(order.first_trade_id, (after_trade or 0) + 1)
+    rising = after_trade is not None
     while len(found) < limit:
         page = reader.fills(
-            order.account_id, order.product_id, before_trade=before, first_trade=order.first_trade_id, limit=limit
+            order.account_id,
+            order.product_id,
+            before_trade=before,
+            first_trade=first,
+            limit=limit,
+            oldest_first=rising,
         )
         found += [fill for fill in page if fill.order_id == order.order_id]
         if len(page) < limit:
             break
-        before = page[-1].trade_id
-    return found[:limit]
+        if rising:
+            first = page[-1].trade_id + 1
+        else:
+            before = page[-1].trade_id
+    return found[:limit][::-1] if rising else found[:limit]

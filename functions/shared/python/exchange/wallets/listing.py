@@ -155,6 +155,8 @@ def list_holds(
     page = read_page(request)
     if isinstance(page, Refused):
         return page
+    if page.before:
+        return Refused(Code.REQUEST_FIELD_INVALID, "before: holds are listed from the newest on; give after")
     found: list[Order] = []
     before_key = page.after.replace("-", "#") if page.after else None
     for _ in range(_PAGES_MAX):

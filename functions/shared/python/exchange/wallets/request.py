@@ -69,15 +69,15 @@ def read_page(request: ApiRequest) -> Page | Refused:
     text = request.query("limit")
     if text is not None and not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) >= 1):
         return Refused(Code.REQUEST_FIELD_INVALID, f"limit: give a whole number from 1 to {LIMIT_MAX}")
-    after, before = request.query("after") or "", request.query("before") or ""
+    after, before = request.query("after"), request.query("before")
     for name, cursor in (("after", after), ("before", before)):
-        if cursor and not _CURSOR.fullmatch(cursor):
+        if cursor is not None and not _CURSOR.fullmatch(cursor):
             return Refused(
                 Code.REQUEST_FIELD_INVALID, f"{name}: not a cursor of ours; take it from the CB-{name.upper()} header"
             )
     if after and before:
         return Refused(Code.REQUEST_FIELD_INVALID, "before: give before or after, not both")
-    return Page(min(int(text), LIMIT_MAX) if text else LIMIT_MAX, after, before)
+    return Page(min(int(text), LIMIT_MAX) if text else LIMIT_MAX, after or "", before or "")
 
 
 def read_kind(request: ApiRequest) -> TransferKind | Refused | None:
