@@ -8,7 +8,8 @@ Format, versions 1 and 2, little-endian:
               priority, then the waiting stops by activation | in version 2 the ties (TIE) of the orders that have
               any, by order id. A state without ties is written as version 1.
 
-Anything that is not exactly that is refused; who restores then takes the snapshot before it, or replays from the start.
+Where header, lengths or checksum are wrong it is refused; who restores then takes the snapshot before it, or replays
+from the start. What a right checksum covers is taken at its word: the orders are as an engine wrote them.
 """
 
 import hashlib
