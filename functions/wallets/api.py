@@ -23,7 +23,7 @@ from exchange.wallets.listing import list_account_transfers, list_holds, list_tr
 from exchange.wallets.machine import StepFunctionsMachine
 from exchange.wallets.model import BankProvider, payment_methods
 from exchange.wallets.statement import list_ledger
-from exchange.wallets.views import account_views, method_view
+from exchange.wallets.views import account_views, wallet_views
 
 
 class Settings(AccessSettings):
@@ -68,6 +68,12 @@ def accounts(_request: ApiRequest, who: Principal) -> Any:
     return account_views(who.account_id, catalogue.assets(), balances.balances(who.account_id))
 
 
+@app.endpoint("GET", "/coinbase-accounts", caller=viewer)
+def wallets(_request: ApiRequest, who: Principal) -> Any:
+    """The customer's wallets of money and of coins."""
+    return wallet_views(who.account_id, catalogue.assets(), balances.balances(who.account_id))
+
+
 @app.endpoint("GET", "/accounts/{id}", caller=viewer)
 def account(_request: ApiRequest, who: Principal, **path: str) -> Any:
     """One asset of the customer."""
@@ -93,12 +99,6 @@ def account_transfers(request: ApiRequest, who: Principal, **path: str) -> Any:
     """The customer's deposits and withdrawals of one asset, newest first."""
     assets = catalogue.assets()
     return list_account_transfers(who.account_id, path["id"], request, transfers=transfers, assets=assets)
-
-
-@app.endpoint("GET", "/payment-methods", caller=viewer)
-def methods(_request: ApiRequest, _who: Principal) -> Any:
-    """The ways in that there are, one an asset."""
-    return [method_view(method) for method in payment_methods(catalogue.assets(), settings.bank_provider)]
 
 
 @app.endpoint("POST", "/deposits/payment-method", caller=mover)

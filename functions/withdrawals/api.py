@@ -1,4 +1,4 @@
-"""Taking money out over REST: withdrawals to a bank, and what one costs."""
+"""Money in and out over REST: the ways that there are, what may go through them, withdrawals and their cost."""
 
 from functools import partial
 from typing import Any
@@ -22,7 +22,7 @@ from exchange.wallets.machine import StepFunctionsMachine
 from exchange.wallets.model import BankProvider, payment_methods
 from exchange.wallets.request import WithdrawalBody
 from exchange.wallets.store import PostingStore
-from exchange.wallets.views import withdrawal_view
+from exchange.wallets.views import limits_view, method_view, withdrawal_view
 from exchange.wallets.withdrawing import new_withdrawal, request_withdrawal
 
 
@@ -67,6 +67,18 @@ def withdraw(asked: ApiRequest, who: Principal) -> Any:
         wanted, transfers=transfers, postings=postings, machine=machine, pause=jittered_pause, note=logger.warning
     )
     return held if isinstance(held, Refused) else withdrawal_view(held)
+
+
+@app.endpoint("GET", "/payment-methods", caller=viewer)
+def methods(_: ApiRequest, _who: Principal) -> Any:
+    """The ways in and out that there are, one an asset."""
+    return [method_view(method) for method in payment_methods(catalogue.assets(), settings.bank_provider)]
+
+
+@app.endpoint("GET", "/users/self/exchange-limits", caller=viewer)
+def limits(_: ApiRequest, _who: Principal) -> Any:
+    """What one deposit or withdrawal may be."""
+    return limits_view(payment_methods(catalogue.assets(), settings.bank_provider))
 
 
 @app.endpoint("GET", "/withdrawals/fee-estimate", caller=viewer)

@@ -70,6 +70,10 @@ def test_money_and_its_moves(caller: Caller, laptop: RunningLaptop, eventually: 
     method = next(row for row in ask("listPaymentMethods") if row["currency"] == "USD")
     account = next(row for row in ask("listAccounts") if row["currency"] == "USD")
     assert ask("getAccount", id=account["id"])["currency"] == "USD"
+    wallets = {row["currency"]: row for row in ask("listWallets")}
+    assert (wallets["USD"]["id"], wallets["BTC"]["type"]) == (account["id"], "wallet")
+    limits = ask("getLimits")["transfer_limits"][method["type"]]["USD"]
+    assert limits["withdraw_min"] == ask("getCurrency", id="USD")["details"]["min_withdrawal_amount"]
     ask("getFees")
     ask("estimateWithdrawalFee", query="currency=USD")
     paid = {"amount": "12.34", "currency": "USD", "payment_method_id": method["id"]}

@@ -179,12 +179,14 @@ def test_holds_are_what_live_orders_hold_of_that_asset(wallets: Wallets) -> None
     assert [row["ref"] for row in rest.json] == [to_uuid(1)]
 
 
+def test_wallets_are_of_money_and_coins_under_the_accounts_ids(wallets: Wallets) -> None:
+    rows = wallets.ask("GET", "/coinbase-accounts").json
+    accounts = {row["currency"]: row for row in wallets.ask("GET", "/accounts").json}
+    assert [(row["currency"], row["type"], row["name"]) for row in rows] == [("USD", "fiat", "USD Wallet")]
+    assert (rows[0]["id"], rows[0]["balance"]) == (accounts["USD"]["id"], accounts["USD"]["balance"])
+
+
 def test_a_deposit_is_pending_and_its_machine_runs_under_its_id(wallets: Wallets) -> None:
-    methods = wallets.ask("GET", "/payment-methods").json
-    assert [(row["id"], row["currency"]) for row in methods] == [
-        ("sandbox-custodian-ACME", "ACME"),
-        ("sandbox-bank-USD", "USD"),
-    ]
     said = wallets.ask("POST", "/deposits/payment-method", a_request())
     assert (said.status, said.json["amount"], said.json["status"]) == (200, "100.25", "pending")
     assert wallets.executions() == [said.json["id"]]
@@ -309,7 +311,7 @@ def test_a_table_that_does_not_answer_is_an_outage_and_never_an_empty_wallet(
 def test_nobody_sees_anything_unsigned(wallets: Wallets) -> None:
     for method, path in (
         ("GET", "/accounts"),
-        ("GET", "/payment-methods"),
+        ("GET", "/coinbase-accounts"),
         ("GET", "/transfers"),
         ("POST", "/deposits/payment-method"),
         ("GET", f"/accounts/{account_uuid(ACCOUNT_ID, 'USD')}"),

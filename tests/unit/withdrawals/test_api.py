@@ -145,3 +145,15 @@ def test_a_fee_is_told_before(handler: Any) -> None:
     unknown = ask(handler, "GET", "/withdrawals/fee-estimate", query="currency=DOGE")
     assert (unknown.status, unknown.json["code"]) == (404, "CURRENCY_NOT_FOUND")
     assert ask(handler, "GET", "/withdrawals/fee-estimate").status == 404
+
+
+def test_ways_and_what_one_transfer_may_be(handler: Any) -> None:
+    ways = ask(handler, "GET", "/payment-methods").json
+    assert [(row["id"], row["currency"]) for row in ways] == [("sandbox-bank-USD", "USD")]
+    limits = ask(handler, "GET", "/users/self/exchange-limits").json
+    told = limits["transfer_limits"]["sandbox-bank"]["USD"]
+    assert (limits["limit_currency"], told["withdraw_min"]) == ("USD", "1")
+    assert withdraw(handler, f'"{told["withdraw_min"]}"').status == 200
+    above = str(int(told["withdraw_max"]) + 1)
+    assert withdraw(handler, f'"{above}"').json["code"] == "TRANSFER_AMOUNT_INVALID"
+    assert withdraw(handler, f'"{told["withdraw_max"]}"').json["code"] == "RISK_INSUFFICIENT_FUNDS"

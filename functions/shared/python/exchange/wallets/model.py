@@ -21,6 +21,7 @@ from exchange.ledger.model import (
 from exchange.transfers.model import Transfer, TransferKind, transfer_id_for
 
 DEPOSIT_UNITS_MAX = 10**18
+WITHDRAWAL_UNITS_MAX = 10**18
 _CLIENT_TRANSFER_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}", re.ASCII)
 
 

@@ -9,9 +9,10 @@ from exchange.kernel.money import format_units
 from exchange.ledger.model import Balance
 from exchange.orders.model import Order
 from exchange.transfers.model import Transfer, TransferKind
-from exchange.wallets.model import PaymentMethod
+from exchange.wallets.model import DEPOSIT_UNITS_MAX, WITHDRAWAL_UNITS_MAX, PaymentMethod
 
 View = dict[str, object]
+LIMIT_CURRENCY = "USD"
 
 
 def account_view(account_id: int, asset: Asset, balance: Balance | None) -> View:
@@ -32,6 +33,37 @@ def account_views(account_id: int, assets: Mapping[str, Asset], balances: Sequen
     """One row for each asset of the catalogue, in the order of their ids."""
     found = {balance.asset: balance for balance in balances}
     return [account_view(account_id, assets[asset_id], found.get(asset_id)) for asset_id in sorted(assets)]
+
+
+def wallet_views(account_id: int, assets: Mapping[str, Asset], balances: Sequence[Balance]) -> list[View]:
+    """The profile's wallets: what money and coins it has, under the ids that its accounts have too."""
+    kinds = {"fiat": "fiat", "crypto": "wallet"}
+    return [
+        {
+            "id": row["id"],
+            "name": f"{row['currency']} Wallet",
+            "balance": row["balance"],
+            "currency": row["currency"],
+            "type": kinds[assets[str(row["currency"])].kind],
+            "primary": row["currency"] == LIMIT_CURRENCY,
+            "active": True,
+        }
+        for row in account_views(account_id, assets, balances)
+        if assets[str(row["currency"])].kind in kinds
+    ]
+
+
+def limits_view(methods: Sequence[PaymentMethod]) -> View:
+    """What one transfer may be, by way and currency. There are no limits of a day or a month, so none are told."""
+    limits: dict[str, dict[str, View]] = {}
+    for method in methods:
+        asset = method.asset
+        limits.setdefault(method.rail, {})[asset.asset_id] = {
+            "deposit_max": asset.format(DEPOSIT_UNITS_MAX),
+            "withdraw_min": asset.format(max(asset.withdrawal_min_units, 1)),
+            "withdraw_max": asset.format(WITHDRAWAL_UNITS_MAX),
+        }
+    return {"limit_currency": LIMIT_CURRENCY, "transfer_limits": limits}
 
 
 def asset_of_account(account_id: int, wire_id: str, assets: Mapping[str, Asset]) -> Asset | None:

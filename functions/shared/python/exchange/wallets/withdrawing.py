@@ -24,9 +24,8 @@ from exchange.ledger.model import (
     next_batch,
 )
 from exchange.transfers.model import PaymentState, Transfer, TransferKind, TransferStatus, transfer_id_for
-from exchange.wallets.model import Credit, PaymentMethod, journal_partition
+from exchange.wallets.model import WITHDRAWAL_UNITS_MAX, Credit, PaymentMethod, journal_partition
 
-WITHDRAWAL_UNITS_MAX = 10**18
 ATTEMPTS_MAX = 32
 UNSTARTED_AGE_NS = 60 * 1_000_000_000
 SWEPT_MAX = 100
