@@ -57,13 +57,21 @@ class CloseError(RuntimeError):
 
 
 def close_now(stack: Mapping[str, Any]) -> int:
-    """Have the books closed up to some seconds ago; return the closing's number. Raises CloseError."""
-    name = stack["outputs"]["LedgerScheduleFunction"]
-    answer = client("lambda").invoke(FunctionName=name, Payload=b'{"now":true}')
+    """Have the books closed up to some seconds ago and the volumes counted; return the closing's number.
+
+    Raises:   CloseError with the function's own words.
+    """
+    closed = _invoke(stack["outputs"]["LedgerScheduleFunction"], {"now": True})
+    _invoke(stack["outputs"]["FeesScheduleFunction"], {})
+    return int(closed["closing"])
+
+
+def _invoke(name: str, payload: Mapping[str, Any]) -> Any:
+    answer = client("lambda").invoke(FunctionName=name, Payload=json.dumps(payload).encode())
     told = json.loads(answer["Payload"].read())
     if answer.get("FunctionError"):
         raise CloseError(told.get("errorMessage", told))
-    return int(told["closing"])
+    return told
 
 
 def _tell(number: int, vault: S3Vault, export: Path | None, *, parquet: bool) -> None:
@@ -164,7 +172,7 @@ def _show(closing: Closing, tables: Mapping[str, list[Row]]) -> None:
     for name, rows in tables.items():
         shown = Table(title=name.replace("_", " "), title_justify="left")
         for column in rows[0] if rows else ():
-            shown.add_column(column, justify="right" if column in _AMOUNTS else "left")
+            shown.add_column(column, justify="right" if column in _AMOUNTS else "left", overflow="fold")
         for row in rows:
             shown.add_row(*row.values())
         console.print(shown)

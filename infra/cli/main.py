@@ -18,6 +18,7 @@ COMMANDS = {
     "mail": "infra.cli.laptop:mail",
     "demo": "infra.cli.demo:demo",
     "audit": "infra.cli.audit:audit",
+    "fees": "infra.cli.fees:fees",
     "books": "infra.cli.books:books",
     "release": "infra.cli.release:release",
     "rebuild": "infra.cli.rebuild:rebuild",

@@ -10,8 +10,8 @@ from typing import Any
 
 import urllib3
 from exchange.aws.dynamodb import bind
-from exchange.fees.model import DEFAULT_SCHEDULE, FeeSchedule
-from exchange.fees.store import FeeScheduleItem, save_schedule
+from exchange.fees.model import flat
+from exchange.fees.store import FeeScheduleItem, publish
 from exchange.instruments.model import Asset, list_product
 from exchange.instruments.store import InstrumentItem, InstrumentStore
 from exchange.usage.model import RateLimitTier
@@ -86,7 +86,7 @@ def list_products(laptop: Laptop) -> list[str]:
             price_band=terms.price_band,
         )
         store.save_product(product)
-    save_schedule(FeeSchedule(DEFAULT_SCHEDULE, MAKER_PPM, TAKER_PPM))
+    publish(flat(MAKER_PPM, TAKER_PPM), now_ns=time.time_ns())
     return [terms.product_id for terms in PRODUCTS]
 
 

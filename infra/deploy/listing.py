@@ -1,13 +1,15 @@
-"""Lists assets, products and the default fees of a file, where they are not listed yet."""
+"""Lists assets, products and the fees of a file, where they are not listed yet."""
 
+import time
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from exchange.aws.dynamodb import bind
-from exchange.fees.model import DEFAULT_SCHEDULE, FeeSchedule
-from exchange.fees.store import FeeScheduleItem, save_schedule
+from exchange.fees.document import read_schedule
+from exchange.fees.model import FeeSchedule
+from exchange.fees.store import FeeScheduleItem, publish, read_versions
 from exchange.instruments.model import Asset, Product, list_product
 from exchange.instruments.store import InstrumentItem, InstrumentStore
 
@@ -20,7 +22,7 @@ def read_file(path: Path) -> tuple[dict[str, Asset], list[Product], FeeSchedule]
         document = tomllib.loads(path.read_text(encoding="utf-8"))
         assets = {name: Asset(name, row["name"], row["scale"], row["kind"]) for name, row in document["assets"].items()}
         products = [_product(name, row, assets) for name, row in document["products"].items()]
-        fees = FeeSchedule(DEFAULT_SCHEDULE, document["fees"]["maker_ppm"], document["fees"]["taker_ppm"])
+        fees = read_schedule(document["fees"])
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise DeployError(f"{path} can't be listed: {type(error).__name__}: {error}") from error
     return assets, products, fees
@@ -51,6 +53,6 @@ def list_missing(path: Path, outputs: Mapping[str, str]) -> list[str]:
     fresh = [product for product in products if product.product_id not in known_products]
     for product in fresh:
         store.save_product(product)
-    if not FeeScheduleItem.count(DEFAULT_SCHEDULE):
-        save_schedule(fees)
+    if not read_versions():
+        publish(fees, now_ns=time.time_ns())
     return [product.product_id for product in fresh]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from exchange.audit.model import Replayed, TransferRow, World
-from exchange.fees.model import FeeSchedule
+from exchange.fees.model import Rates
 from exchange.instruments.model import Product
 from exchange.kernel.errors import Refused, UnavailableError, require
 from exchange.ledger.model import (
@@ -236,7 +236,7 @@ class Stream:
 class Venue:
     """One product's whole flow, step by step."""
 
-    def __init__(self, product: Product, fees: FeeSchedule) -> None:
+    def __init__(self, product: Product, fees: Rates) -> None:
         self.product = product
         self.clock = ManualClock()
         self.tables = Tables()
@@ -250,7 +250,7 @@ class Venue:
             stream=self.stream,
             products=lambda: {product.product_id: product},
             market=lambda _: MarketView(),
-            fees=lambda _: fees,
+            fees=lambda _account, _product: fees,
             clock=self.clock,
             pause=lambda _: None,
         )

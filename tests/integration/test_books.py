@@ -62,6 +62,7 @@ def test_what_a_customer_is_owed_is_in_the_signed_total(
     proof["balances"][0]["units"] = str(int(proof["balances"][0]["units"]) - 1)
     file.write_text(json.dumps(proof), encoding="utf-8")
     assert subprocess.run([sys.executable, VERIFIER, file], check=False, stderr=subprocess.PIPE).returncode == 1
+    assert get(stack, "/fees", user)[1]["usd_volume"] == "0"  # counted, and nothing traded
     status, listed = get(stack, "/v1/proofs?limit=1")
     assert (status, listed[0]["closing"] >= number) == (200, True)
     assert listed[0]["public_key"] == proof["public_key"]

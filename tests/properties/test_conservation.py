@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from exchange.audit import check
-from exchange.fees.model import FeeSchedule
+from exchange.fees.model import Rates
 from exchange.kernel.errors import Refused
 from exchange.kernel.ids import to_uuid
 from exchange.messages import OrderType, SelfTradePrevention, Side, StopKind, TimeInForce, decode_events
@@ -30,7 +30,7 @@ class TradingDay(RuleBasedStateMachine):
 
     @initialize(maker=st.integers(0, 5_000), extra=st.integers(0, 10_000))
     def open(self, maker: int, extra: int) -> None:
-        fees = FeeSchedule("default", maker_ppm=maker, taker_ppm=maker + extra)
+        fees = Rates(maker_ppm=maker, taker_ppm=maker + extra)
         self.venue = Venue(acme_usd(price_band="0.2"), fees)
         self.orders: list[Order] = []
         for account in ACCOUNTS:

@@ -10,7 +10,7 @@ from exchange.audit.model import Replayed
 from exchange.audit.service import CHECKS
 from exchange.books.files import books_of
 from exchange.books.service import close_books
-from exchange.fees.model import FeeSchedule
+from exchange.fees.model import Rates
 from exchange.messages import CommandRecord, OrderType, Side
 from exchange.orders.model import OrderStatus
 from exchange.risk.model import OrderTerms
@@ -28,7 +28,7 @@ TRADES = f"product:{PRODUCT}"
 @pytest.fixture
 def world() -> World:
     """Three customers have traded; one order is left open."""
-    venue = Venue(acme_usd(), FeeSchedule("default", maker_ppm=1_000, taker_ppm=2_000))
+    venue = Venue(acme_usd(), Rates(maker_ppm=1_000, taker_ppm=2_000))
     for account in (1, 2, 3):
         venue.deposit(account, "USD", 10**10)
         venue.deposit(account, "ACME", 10**8)

@@ -1,28 +1,43 @@
-"""Rates, and fees that round up once for an order and not once for a fill."""
+"""Tiers, promotions and versions: what an order costs, and what can't be published."""
 
-from fractions import Fraction
+import json
 
 import pytest
-from exchange.fees.model import FeeSchedule, FeeScheduleError, FeeState, fee_units, format_rate
-from exchange.kernel.errors import InvariantError
+from exchange.fees.document import read_schedule, schedule_document
+from exchange.fees.model import (
+    VOLUME_DAYS,
+    FeeSchedule,
+    FeeScheduleError,
+    Promotion,
+    Rates,
+    Standing,
+    Tier,
+    Traded,
+    flat,
+    format_rate,
+    published,
+    rates_for,
+    version_at,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
-RATES = st.integers(0, 999_999)
-VALUES = st.integers(0, 10**18)
-FILLS = st.lists(st.tuples(RATES, VALUES), max_size=50)
+DAY_NS = 86_400 * 10**9
+TIERS = (Tier(0, Rates(4000, 6000)), Tier(1_000_000, Rates(2500, 4000)), Tier(10_000_000, Rates(0, 1000)))
+EUR_TIERS = (Tier(0, Rates(0, 500)),)
+SUMMER = Promotion("ETH-BTC", 100, 200, Rates(0, 5000))
+SCHEDULE = FeeSchedule(0, TIERS, {"EUR-USD": EUR_TIERS}, (SUMMER,))
 
 
 @pytest.mark.parametrize(("maker", "taker"), [(0, 0), (0, 1), (4000, 6000), (6000, 6000), (0, 999_999)])
-def test_a_schedule_has_a_maker_at_most_as_dear_as_the_taker(maker: int, taker: int) -> None:
-    schedule = FeeSchedule("default", maker, taker)
-    assert (schedule.maker_ppm, schedule.taker_ppm) == (maker, taker)
+def test_a_maker_pays_at_most_what_a_taker_pays(maker: int, taker: int) -> None:
+    assert (Rates(maker, taker).maker_ppm, Rates(maker, taker).taker_ppm) == (maker, taker)
 
 
 @pytest.mark.parametrize(("maker", "taker"), [(-1, 0), (1, 0), (6001, 6000), (0, 1_000_000), (0, -1)])
-def test_other_schedules_are_refused(maker: int, taker: int) -> None:
-    with pytest.raises(FeeScheduleError, match="default"):
-        FeeSchedule("default", maker, taker)
+def test_other_rates_are_refused(maker: int, taker: int) -> None:
+    with pytest.raises(FeeScheduleError, match="0 <= maker <= taker < 1"):
+        Rates(maker, taker)
 
 
 @pytest.mark.parametrize(
@@ -33,50 +48,105 @@ def test_a_rate_is_written_exactly(rate_ppm: int, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("numerator", "units"), [(0, 0), (1, 1), (999_999, 1), (1_000_000, 1), (1_000_001, 2), (10**30, 10**24)]
+    ("product_id", "volume", "at", "expected"),
+    [
+        ("ACME-USD", 0, 0, (4000, 6000)),
+        ("ACME-USD", 999_999, 0, (4000, 6000)),
+        ("ACME-USD", 1_000_000, 0, (2500, 4000)),
+        ("ACME-USD", 10**15, 0, (0, 1000)),
+        ("EUR-USD", 10**15, 0, (0, 500)),
+        ("ETH-BTC", 0, 99, (4000, 6000)),
+        ("ETH-BTC", 0, 100, (0, 5000)),
+        ("ETH-BTC", 10**15, 199, (0, 1000)),  # a promotion makes nothing dearer
+        ("ETH-BTC", 0, 200, (4000, 6000)),
+    ],
 )
-def test_a_fee_rounds_up(numerator: int, units: int) -> None:
-    assert fee_units(numerator) == units
+def test_what_an_order_costs(product_id: str, volume: int, at: int, expected: tuple[int, int]) -> None:
+    found = SCHEDULE.rates(product_id, volume, at)
+    assert (found.maker_ppm, found.taker_ppm) == expected
 
 
-def test_an_order_in_pieces_costs_what_it_costs_whole() -> None:
-    # 6000 ppm of 100 units is 0.6: the first piece pays the whole unit, and the next pieces pay it off.
-    fees, state = [], FeeState()
-    for _ in range(5):
-        state, fee = state.fill(rate_ppm=6000, value_units=100)
-        fees.append(fee)
-    assert fees == [1, 1, 0, 1, 0]
-    assert sum(fees) == fee_units(6000 * 500) == 3
+def test_rates_of_ones_own_are_never_dearer_than_everybodys() -> None:
+    own = Rates(1000, 5000)
+    assert rates_for(SCHEDULE, Standing(own), "ACME-USD", 0) == own
+    rich = Standing(own, (Traded(1, 5, 10**15),))
+    assert rates_for(SCHEDULE, rich, "ACME-USD", 5) == Rates(0, 1000)
 
 
-def test_maker_and_taker_fills_of_one_order_round_together() -> None:
-    state, taker_fee = FeeState().fill(rate_ppm=6000, value_units=250)
-    state, maker_fee = state.fill(rate_ppm=4000, value_units=125)
-    assert (taker_fee, maker_fee, state.charged_units) == (2, 0, 2)
+def test_a_period_counts_for_thirty_days_and_once() -> None:
+    standing = Standing().with_traded(Traded(1, DAY_NS, 700)).with_traded(Traded(2, 2 * DAY_NS, 50))
+    assert standing.with_traded(Traded(2, 2 * DAY_NS, 50)).volume(2 * DAY_NS) == 750
+    assert standing.volume((VOLUME_DAYS + 1) * DAY_NS) == 50
+    assert standing.volume((VOLUME_DAYS + 2) * DAY_NS) == 0
+    assert len(standing.with_traded(Traded(40, 40 * DAY_NS, 1)).traded) == 1
 
 
-@given(FILLS)
-def test_fees_are_never_negative_and_miss_the_exact_sum_by_less_than_one_unit(fills: list[tuple[int, int]]) -> None:
-    state, charged = FeeState(), 0
-    for rate_ppm, value_units in fills:
-        state, fee = state.fill(rate_ppm=rate_ppm, value_units=value_units)
-        assert fee >= 0
-        charged += fee
-    exact = Fraction(sum(rate * value for rate, value in fills), 1_000_000)
-    assert charged == state.charged_units
-    assert 0 <= charged - exact < 1
+def test_the_version_of_a_time() -> None:
+    first, second = flat(1, 1), flat(2, 2, effective_ns=100)
+    assert version_at((), 5) is None
+    assert version_at((first, second), 99) is first
+    assert version_at((first, second), 100) is second
+    assert version_at((second,), 99) is None
 
 
-@given(FILLS, RATES)
-def test_an_order_never_costs_more_than_its_hold(fills: list[tuple[int, int]], taker_ppm: int) -> None:
-    hold = fee_units(taker_ppm * sum(value for _, value in fills))
-    state = FeeState()
-    for rate_ppm, value_units in fills:
-        state, _ = state.fill(rate_ppm=min(rate_ppm, taker_ppm), value_units=value_units)
-    assert state.charged_units <= hold
+def test_a_version_begins_in_the_future_and_after_all_others() -> None:
+    first = published((), flat(1, 1), 50)
+    both = published(first, flat(2, 2, effective_ns=100), 50)
+    assert [version.effective_ns for version in both] == [0, 100]
+    for late in (50, 100, 99):
+        with pytest.raises(FeeScheduleError, match="effective"):
+            published(both, flat(3, 3, effective_ns=late), 50)
 
 
-@pytest.mark.parametrize(("rate", "value"), [(-1, 1), (1, -1)])
-def test_a_negative_fill_is_a_defect(rate: int, value: int) -> None:
-    with pytest.raises(InvariantError):
-        FeeState().fill(rate_ppm=rate, value_units=value)
+@pytest.mark.parametrize(
+    ("document", "field"),
+    [
+        ({}, "tiers"),
+        ({"tiers": []}, "tiers"),
+        ({"tiers": [{"volume": "1", "maker": "0", "taker": "0"}]}, "tiers"),
+        ({"tiers": [{"volume": "0", "maker": "0", "taker": 0.1}]}, "tiers.0.taker"),
+        ({"tiers": [{"volume": "0", "maker": "0.1", "taker": "0.01"}]}, "tiers.0"),
+        ({"tiers": [{"volume": "0", "maker": "0.0000001", "taker": "0.01"}]}, "tiers.0.maker"),
+        ({"tiers": [{"volume": "0", "maker": "0", "taker": "0"}] * 2}, "tiers"),
+        ({"tiers": "x"}, "tiers"),
+        ({"tiers": [{"volume": "0", "maker": "0", "taker": "0"}], "products": {"A": 1}}, "products.A"),
+        ({"tiers": [{"volume": "0", "maker": "0", "taker": "0"}], "products": []}, "products"),
+        ({"tiers": [{"volume": "0", "maker": "0", "taker": "0"}], "effective": "soon"}, "effective"),
+        (
+            {"tiers": [{"volume": "0", "maker": "0", "taker": "0"}], "promotions": [{"from": "2026-01-01"}]},
+            "promotions.0",
+        ),
+        ({"tiers": [{"volume": "0", "maker": "0", "taker": "0"}], "fee": 1}, "fee"),
+    ],
+)
+def test_a_document_is_refused_with_its_field(document: dict[str, object], field: str) -> None:
+    with pytest.raises(FeeScheduleError, match=f"^{field}"):
+        read_schedule(document)
+
+
+def _tiers(rates: st.SearchStrategy[Rates]) -> st.SearchStrategy[tuple[Tier, ...]]:
+    rows = st.lists(st.tuples(st.integers(1, 10**15), rates), max_size=4, unique_by=lambda row: row[0])
+    return st.tuples(rates, rows).map(
+        lambda drawn: (Tier(0, drawn[0]), *(Tier(volume, own) for volume, own in sorted(drawn[1], key=lambda r: r[0])))
+    )
+
+
+RATES = st.integers(0, 999_999).flatmap(lambda taker: st.builds(Rates, st.integers(0, taker), st.just(taker)))
+MOMENTS = st.integers(0, 4 * 10**15).map(lambda micros: micros * 1_000)
+PROMOTIONS = st.builds(
+    lambda product, begin, length, rates: Promotion(product, begin, begin + length, rates),
+    st.sampled_from(["", "A-B"]), MOMENTS, MOMENTS.map(lambda ns: ns + 1_000), RATES,
+)  # fmt: skip
+
+
+@given(
+    st.builds(
+        FeeSchedule,
+        MOMENTS,
+        _tiers(RATES),
+        st.dictionaries(st.sampled_from(["A-B", "C-D"]), _tiers(RATES)),
+        st.lists(PROMOTIONS, max_size=3).map(tuple),
+    )
+)
+def test_every_schedule_survives_being_written(schedule: FeeSchedule) -> None:
+    assert read_schedule(json.loads(json.dumps(schedule_document(schedule)))) == schedule

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 from exchange.audit import check
-from exchange.fees.model import FeeSchedule
+from exchange.fees.model import Rates
 from exchange.messages import (
     EventRecord,
     EventType,
@@ -29,7 +29,7 @@ from tests.fakes.venue import Venue
 
 def traded_venue(makers: int = 3) -> Venue:
     """One taker has bought from `makers` sellers; nothing is settled yet."""
-    venue = Venue(acme_usd(open_orders_max=100_000), FeeSchedule("default", maker_ppm=1_000, taker_ppm=2_000))
+    venue = Venue(acme_usd(open_orders_max=100_000), Rates(maker_ppm=1_000, taker_ppm=2_000))
     venue.deposit(1, "USD", 10**15)
     for seller in range(2, makers + 2):
         venue.deposit(seller, "ACME", 10**9)

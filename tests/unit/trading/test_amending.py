@@ -1,7 +1,7 @@
 """Amends as customers meet them: what they hold, when it comes back, and what a repeat does."""
 
 import pytest
-from exchange.fees.model import FeeSchedule
+from exchange.fees.model import Rates
 from exchange.kernel.errors import Code, Refused
 from exchange.kernel.ids import to_uuid
 from exchange.messages import OrderType, Side
@@ -24,7 +24,7 @@ NAME = "client:mine"
 @pytest.fixture
 def venue() -> Venue:
     """Two customers with money and shares; the first has an open buy of 1 at 100."""
-    opened = Venue(acme_usd(price_band="0.5"), FeeSchedule("default", maker_ppm=0, taker_ppm=0))
+    opened = Venue(acme_usd(price_band="0.5"), Rates(maker_ppm=0, taker_ppm=0))
     for account in (1, 2):
         opened.deposit(account, "USD", 1_000_000_000)
         opened.deposit(account, "ACME", 100_000)

@@ -1,7 +1,7 @@
 """Many orders at once, and dry runs: what becomes of each, and what is left behind."""
 
 import pytest
-from exchange.fees.model import FeeSchedule
+from exchange.fees.model import Rates
 from exchange.kernel.errors import Code, Refused
 from exchange.kernel.ids import order_id_for, to_uuid
 from exchange.messages import Op, OrderType, Side, StopKind, decode_commands
@@ -28,7 +28,7 @@ def sell(size: str, price: str = "101") -> OrderTerms:
 @pytest.fixture
 def venue() -> Venue:
     """A customer with 1,000 USD and 5 ACME, who may have four orders open on each."""
-    opened = Venue(acme_usd(open_orders_max=4), FeeSchedule("default", maker_ppm=0, taker_ppm=0))
+    opened = Venue(acme_usd(open_orders_max=4), Rates(maker_ppm=0, taker_ppm=0))
     opened.deposit(1, "USD", 1_000_000_000)
     opened.deposit(1, "ACME", 50_000)
     return opened

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from exchange.audit import check
-from exchange.fees.model import FeeSchedule
+from exchange.fees.model import Rates
 from exchange.kernel.errors import Code, Refused, UnavailableError
 from exchange.kernel.ids import order_id_for, to_uuid
 from exchange.messages import OrderType, Side, StopKind, decode_commands
@@ -24,7 +24,7 @@ STOP_LOSS = OrderTerms(Side.SELL, OrderType.MARKET, "", "1", stop=StopKind.LOSS,
 @pytest.fixture
 def venue() -> Venue:
     """Two customers with money and shares."""
-    opened = Venue(acme_usd(open_orders_max=3), FeeSchedule("default", maker_ppm=1_000, taker_ppm=2_000))
+    opened = Venue(acme_usd(open_orders_max=3), Rates(maker_ppm=1_000, taker_ppm=2_000))
     for account in (1, 2):
         opened.deposit(account, "USD", 1_000_000_000)
         opened.deposit(account, "ACME", 100_000)

@@ -1,1 +1,1 @@
-"""What trading costs: maker and taker rates, and the rounding of a fee."""
+"""What trading costs: rates by volume, product and season, and what an account traded."""

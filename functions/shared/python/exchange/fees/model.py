@@ -1,66 +1,167 @@
-"""Fee schedules and the fee of a fill.
+"""What trading costs: rates by volume, product and season, in versions that each begin at a moment of their own.
 
 Rates count millionths (ppm): 6000 is 0.6 %. A fee rounds up, against the payer, but on an order's fills together: an
-order in a thousand pieces costs what it costs whole.
+order in a thousand pieces costs what it costs whole. Volumes are in cents of VOLUME_ASSET.
+
+An order pins its rates when it is accepted, so a version that begins later changes nothing that rests.
 """
 
-from dataclasses import dataclass
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
 
-from exchange.kernel.errors import require
-from exchange.kernel.money import divide_up, format_units
+from exchange.kernel.money import format_units
 
 PPM = 1_000_000
-DEFAULT_SCHEDULE = "default"
-_RATE_SCALE = 6
+VOLUME_ASSET = "USD"
+VOLUME_SCALE = 2
+VOLUME_DAYS = 30
+RATE_SCALE = 6
+_DAY_NS = 86_400 * 1_000_000_000
 
 
 class FeeScheduleError(ValueError):
-    """A fee schedule can't be like this; the message says why."""
+    """A fee schedule can't be like this; the message says where and why."""
 
 
 @dataclass(frozen=True, slots=True)
-class FeeSchedule:
-    """The two rates of one account, or of all that have none of their own.
+class Rates:
+    """What a maker and a taker pay.
 
     Raises:   FeeScheduleError unless 0 <= maker <= taker < 100 %.
     """
 
-    schedule_id: str
     maker_ppm: int
     taker_ppm: int
 
     def __post_init__(self) -> None:
         # Holds are made at the taker's rate, so no fill may ever cost more than that.
         if not 0 <= self.maker_ppm <= self.taker_ppm < PPM:
-            raise FeeScheduleError(
-                f"{self.schedule_id}: rates must be 0 <= maker <= taker < {PPM} ppm, "
-                f"not {self.maker_ppm} and {self.taker_ppm}"
-            )
+            told = f"{format_rate(self.maker_ppm)} and {format_rate(self.taker_ppm)}"
+            raise FeeScheduleError(f"rates must be 0 <= maker <= taker < 1, not {told}")
+
+    def or_lower(self, other: "Rates") -> "Rates":
+        """The lower maker's and the lower taker's rate of two."""
+        return Rates(min(self.maker_ppm, other.maker_ppm), min(self.taker_ppm, other.taker_ppm))
 
 
 @dataclass(frozen=True, slots=True)
-class FeeState:
-    """What an order's fills have cost so far: `numerator` is the sum of rate x value, in ppm of quote units."""
+class Tier:
+    """Rates for whoever traded at least `volume` in the last VOLUME_DAYS days. Units: cents of VOLUME_ASSET."""
 
-    numerator: int = 0
-
-    @property
-    def charged_units(self) -> int:
-        """The fees of all fills so far, in quote units."""
-        return fee_units(self.numerator)
-
-    def fill(self, *, rate_ppm: int, value_units: int) -> tuple["FeeState", int]:
-        """The state after a fill of `value_units` at `rate_ppm`, and the fee of that fill in quote units."""
-        require(rate_ppm >= 0 and value_units >= 0, "a fill has no negative rate or value")
-        after = FeeState(self.numerator + rate_ppm * value_units)
-        return after, after.charged_units - self.charged_units
+    volume: int
+    rates: Rates
 
 
-def fee_units(fee_numerator: int) -> int:
-    """The fee, in quote units, of a sum of rate x value: rounded up, against the payer."""
-    return divide_up(fee_numerator, PPM)
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """Rates that nobody pays more than for a time, in one product or (empty) in all."""
+
+    product_id: str
+    from_ns: int
+    until_ns: int
+    rates: Rates
+
+    def covers(self, product_id: str, now_ns: int) -> bool:
+        """Whether it holds for a product at a time."""
+        return self.from_ns <= now_ns < self.until_ns and self.product_id in {"", product_id}
+
+
+Tiers = tuple[Tier, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FeeSchedule:
+    """One version of what trading costs, from `effective_ns` until the next version begins.
+
+    `tiers` rise by volume and begin at 0; `products` has tiers of their own for some products.
+    Raises:   FeeScheduleError naming the table that is wrong.
+    """
+
+    effective_ns: int
+    tiers: Tiers
+    products: Mapping[str, Tiers] = field(default_factory=dict)
+    promotions: tuple[Promotion, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, tiers in {"tiers": self.tiers, **self.products}.items():
+            volumes = [tier.volume for tier in tiers]
+            if not volumes or volumes[0] != 0 or any(low >= high for low, high in pairwise(volumes)):
+                raise FeeScheduleError(f"{name}: tiers must begin at volume 0 and rise")
+        for promotion in self.promotions:
+            if promotion.from_ns >= promotion.until_ns:
+                raise FeeScheduleError(
+                    f"promotions: one of {promotion.product_id or 'all products'} ends before it begins"
+                )
+
+    def rates(self, product_id: str, volume: int, now_ns: int) -> Rates:
+        """What an order of this product costs an account with this volume."""
+        tiers = self.products.get(product_id, self.tiers)
+        found = tiers[bisect_right([tier.volume for tier in tiers], volume) - 1].rates
+        for promotion in self.promotions:
+            if promotion.covers(product_id, now_ns):
+                found = found.or_lower(promotion.rates)
+        return found
+
+
+def flat(maker_ppm: int, taker_ppm: int, *, effective_ns: int = 0) -> FeeSchedule:
+    """A version with the same rates for everybody."""
+    return FeeSchedule(effective_ns, (Tier(0, Rates(maker_ppm, taker_ppm)),))
+
+
+def version_at(versions: Sequence[FeeSchedule], now_ns: int) -> FeeSchedule | None:
+    """The version that holds at a time, of versions in their order; None before the first."""
+    place = bisect_right([version.effective_ns for version in versions], now_ns)
+    return versions[place - 1] if place else None
+
+
+def published(versions: Sequence[FeeSchedule], fresh: FeeSchedule, now_ns: int) -> tuple[FeeSchedule, ...]:
+    """The versions with one more at their end. What was published stays for ever.
+
+    Raises:   FeeScheduleError where it would begin in the past, or not after all others.
+    """
+    if versions and fresh.effective_ns <= now_ns:
+        raise FeeScheduleError("effective: a version can't begin in the past; give a time to come")
+    if versions and fresh.effective_ns <= versions[-1].effective_ns:
+        raise FeeScheduleError("effective: a version that begins then or later is already published")
+    return (*versions, fresh)
+
+
+@dataclass(frozen=True, slots=True)
+class Traded:
+    """What an account traded in the period of one closing of the books. Units: cents of VOLUME_ASSET."""
+
+    closing: int
+    until_ns: int
+    volume: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is known of one account: rates agreed with it alone, and what it traded of late."""
+
+    own: Rates | None = None
+    traded: tuple[Traded, ...] = ()
+
+    def volume(self, now_ns: int) -> int:
+        """What it traded in the periods that ended within VOLUME_DAYS days. Units: cents of VOLUME_ASSET."""
+        since = now_ns - VOLUME_DAYS * _DAY_NS
+        return sum(row.volume for row in self.traded if row.until_ns > since)
+
+    def with_traded(self, row: Traded) -> "Standing":
+        """The standing with one more period; counted again it changes nothing. Periods too old to count are dropped."""
+        since = row.until_ns - (VOLUME_DAYS + 1) * _DAY_NS
+        others = tuple(old for old in self.traded if old.closing != row.closing and old.until_ns > since)
+        return Standing(self.own, (*others, row))
+
+
+def rates_for(version: FeeSchedule, standing: Standing, product_id: str, now_ns: int) -> Rates:
+    """What an order costs an account: its own rates where some were agreed, though never more than all others pay."""
+    usual = version.rates(product_id, standing.volume(now_ns), now_ns)
+    return standing.own.or_lower(usual) if standing.own else usual
 
 
 def format_rate(rate_ppm: int) -> str:
     """A rate as decimal text: 6000 ppm is "0.006"."""
-    return format_units(rate_ppm, _RATE_SCALE)
+    return format_units(rate_ppm, RATE_SCALE)

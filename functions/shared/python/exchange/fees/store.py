@@ -1,65 +1,160 @@
-"""Fee schedules in DynamoDB."""
+"""Fee schedules and standings in DynamoDB: an item for all versions, and one for each account that has a standing."""
+
+import json
 
 from pynamodb.attributes import UnicodeAttribute
-from pynamodb.exceptions import DoesNotExist, PutError, PynamoDBException
+from pynamodb.exceptions import DoesNotExist, PynamoDBException, UpdateError
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
 from pynamodb.models import Model
 
-from exchange.aws.dynamodb import UnitsAttribute, outage
-from exchange.fees.model import DEFAULT_SCHEDULE, FeeSchedule
+from exchange.aws.dynamodb import UnitsAttribute, error_code, outage
+from exchange.fees.document import read_schedule, schedule_document
+from exchange.fees.model import FeeSchedule, Rates, Standing, Traded, published, rates_for, version_at
 from exchange.kernel.clock import Clock
 from exchange.kernel.errors import UnavailableError
 from exchange.kernel.recent import Recent
 
 AGE_MAX_NS = 60 * 1_000_000_000
 ENTRIES_MAX = 4_096
+_ALL = "default"
+_COUNTED = "counted"
 
 
 class FeeScheduleItem(Model):
-    """The rates of one account, or those of everybody else under the id "default"."""
+    """All versions under the id "default"; an account's standing under its own id; under "counted" the last closing
+    whose trades are on the standings. `versions` and `traded` are JSON."""
 
     class Meta:
         table_name = "fee_schedules"
 
     schedule_id = UnicodeAttribute(hash_key=True)
-    maker_ppm = UnitsAttribute()
-    taker_ppm = UnitsAttribute()
+    versions = UnicodeAttribute(null=True)
+    maker_ppm = UnitsAttribute(null=True)
+    taker_ppm = UnitsAttribute(null=True)
+    traded = UnicodeAttribute(null=True)
+    closing = UnitsAttribute(null=True)
 
 
 class FeeSchedules:
-    """Schedules by account, at most a minute old: an order pins its rates when it is accepted."""
+    """What an order costs, at most a minute old: an order pins its rates when it is accepted."""
 
     def __init__(self, clock: Clock) -> None:
-        self._recent: Recent[int, FeeSchedule] = Recent(clock, age_max_ns=AGE_MAX_NS, entries_max=ENTRIES_MAX)
+        self._clock = clock
+        self._versions: Recent[str, tuple[FeeSchedule, ...]] = Recent(clock, age_max_ns=AGE_MAX_NS, entries_max=1)
+        self._standings: Recent[int, Standing] = Recent(clock, age_max_ns=AGE_MAX_NS, entries_max=ENTRIES_MAX)
 
-    def schedule(self, account_id: int) -> FeeSchedule:
-        """The account's own schedule, else the default one.
+    def rates(self, account_id: int, product_id: str) -> Rates:
+        """What an order of an account costs now.
 
-        Raises:   UnavailableError, also where no default was ever saved: nobody trades at an unknown price.
+        Raises:   UnavailableError, also where no version has begun: nobody trades at an unknown price.
         """
-        known = self._recent.get(account_id)
+        now_ns = self._clock.now_ns()
+        version = version_at(self._all_versions(), now_ns)
+        if version is None:
+            raise UnavailableError("no fee schedule has begun; publish one")
+        return rates_for(version, self.standing(account_id), product_id, now_ns)
+
+    def standing(self, account_id: int) -> Standing:
+        """Where an account stands. Raises UnavailableError."""
+        known = self._standings.get(account_id)
         if known is None:
-            known = _read(str(account_id)) or _read(DEFAULT_SCHEDULE)
-            if known is None:
-                raise UnavailableError("no default fee schedule is in the table; save one")
-            self._recent.put(account_id, known)
+            known = read_standing(account_id)
+            self._standings.put(account_id, known)
+        return known
+
+    def _all_versions(self) -> tuple[FeeSchedule, ...]:
+        known = self._versions.get(_ALL)
+        if known is None:
+            known = read_versions()
+            self._versions.put(_ALL, known)
         return known
 
 
-def save_schedule(schedule: FeeSchedule) -> None:
-    """Set the rates of an account or the default. Raises OutageError."""
-    try:
-        FeeScheduleItem(
-            schedule_id=schedule.schedule_id, maker_ppm=schedule.maker_ppm, taker_ppm=schedule.taker_ppm
-        ).save()
-    except PutError as error:
-        raise outage(error) from error
+def read_versions() -> tuple[FeeSchedule, ...]:
+    """Every version, oldest first. Raises UnavailableError."""
+    item = _read(_ALL)
+    return _versions(item.versions if item else None)
 
 
-def _read(schedule_id: str) -> FeeSchedule | None:
+def publish(fresh: FeeSchedule, *, now_ns: int) -> tuple[FeeSchedule, ...]:
+    """Add a version; return all.
+
+    Raises:   FeeScheduleError where it would begin in the past or before another; UnavailableError where somebody else
+              publishes; OutcomeUnknownError.
+    """
+    item = _read(_ALL)
+    before = item.versions if item else None
+    versions = published(_versions(before), fresh, now_ns)
+    text = json.dumps([schedule_document(version) for version in versions], separators=(",", ":"))
+    same = FeeScheduleItem.versions == before if before else FeeScheduleItem.versions.does_not_exist()
+    _write(_ALL, [FeeScheduleItem.versions.set(text)], same)
+    return versions
+
+
+def agree_rates(account_id: int, rates: Rates | None) -> None:
+    """Give an account rates of its own, or take them back. Raises OutageError."""
+    if rates is None:
+        gone: list[Action] = [FeeScheduleItem.maker_ppm.remove(), FeeScheduleItem.taker_ppm.remove()]
+        _write(str(account_id), gone)
+    else:
+        actions: list[Action] = [
+            FeeScheduleItem.maker_ppm.set(rates.maker_ppm),
+            FeeScheduleItem.taker_ppm.set(rates.taker_ppm),
+        ]
+        _write(str(account_id), actions)
+
+
+def read_standing(account_id: int) -> Standing:
+    """Where an account stands, as it is now. Raises UnavailableError."""
+    item = _read(str(account_id))
+    return _standing(item) if item else Standing()
+
+
+def add_traded(account_id: int, row: Traded) -> None:
+    """Put a period's trades onto a standing; counted again it changes nothing. Raises OutageError."""
+    item = _read(str(account_id))
+    before = item.traded if item else None
+    after = (_standing(item) if item else Standing()).with_traded(row)
+    text = json.dumps([[each.closing, each.until_ns, str(each.volume)] for each in after.traded])
+    same = FeeScheduleItem.traded == before if before else FeeScheduleItem.traded.does_not_exist()
+    _write(str(account_id), [FeeScheduleItem.traded.set(text)], same)
+
+
+def counted_closing() -> int:
+    """The last closing whose trades are on all standings; 0 before the first. Raises UnavailableError."""
+    item = _read(_COUNTED)
+    return item.closing or 0 if item else 0
+
+
+def note_counted(closing: int) -> None:
+    """Note that a closing's trades are on all standings. Raises OutageError."""
+    _write(_COUNTED, [FeeScheduleItem.closing.set(closing)])
+
+
+def _read(schedule_id: str) -> FeeScheduleItem | None:
     try:
-        item = FeeScheduleItem.get(schedule_id)
+        return FeeScheduleItem.get(schedule_id, consistent_read=True)
     except DoesNotExist:
         return None
     except PynamoDBException as error:
         raise UnavailableError(f"DynamoDB: {error.msg}") from error
-    return FeeSchedule(item.schedule_id, item.maker_ppm, item.taker_ppm)
+
+
+def _write(schedule_id: str, actions: list[Action], condition: Condition | None = None) -> None:
+    try:
+        FeeScheduleItem(schedule_id).update(actions=actions, condition=condition)
+    except UpdateError as error:
+        if error_code(error) == "ConditionalCheckFailedException":
+            raise UnavailableError(f"{schedule_id}: somebody else changed it at the same time; try again") from error
+        raise outage(error) from error
+
+
+def _versions(text: str | None) -> tuple[FeeSchedule, ...]:
+    return tuple(read_schedule(document) for document in json.loads(text)) if text else ()
+
+
+def _standing(item: FeeScheduleItem) -> Standing:
+    own = Rates(item.maker_ppm, item.taker_ppm) if item.maker_ppm is not None and item.taker_ppm is not None else None
+    rows = json.loads(item.traded) if item.traded else []
+    return Standing(own, tuple(Traded(closing, until_ns, int(volume)) for closing, until_ns, volume in rows))

@@ -76,7 +76,7 @@ def open_desk(settings: DeskSettings, clock: SystemClock) -> tuple[Desk, DynamoO
         stream=KinesisCommandStream(StreamWriter(client("kinesis"), settings.orders_stream)),
         products=catalogue.products,
         market=RecentMarket(MarketDataStore(), clock).view,
-        fees=FeeSchedules(clock).schedule,
+        fees=FeeSchedules(clock).rates,
         clock=clock,
         pause=jittered_pause,
     )

@@ -112,7 +112,7 @@ class _Basket:
 
 
 def _assess_all(desk: Desk, trader: Trader, product: Product, asked: Sequence[Asked]) -> _Basket:
-    fees, market, now_ns = desk.fees(trader.account_id), desk.market(product), desk.clock.now_ns()
+    fees, market, now_ns = desk.fees(trader.account_id, product.product_id), desk.market(product), desk.clock.now_ns()
     basket = _Basket([], {}, {}, {}, {}, {}, [], len(asked))
     for position, (terms, intent) in enumerate(asked):
         order_id = order_id_for(trader.account_id, intent.client_oid or uuid.uuid4().hex)

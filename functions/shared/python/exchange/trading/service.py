@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from exchange.fees.model import FeeSchedule
+from exchange.fees.model import Rates
 from exchange.instruments.model import Product
 from exchange.kernel.clock import Clock
 from exchange.kernel.errors import Code, Refused, UnavailableError
@@ -107,7 +107,7 @@ class Desk(Floor):
     """What order entry needs of the outside."""
 
     market: Callable[[Product], MarketView]
-    fees: Callable[[int], FeeSchedule]
+    fees: Callable[[int, str], Rates]  # of an account in a product
     clock: Clock
     pause: Callable[[int], None]  # waits out the n-th conflict in a row
 

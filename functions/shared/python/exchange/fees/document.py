@@ -1,0 +1,130 @@
+"""A fee schedule as it is written and stored: rates and volumes as decimal text, times as ISO.
+
+{"effective": "2026-12-01T00:00:00Z",
+ "tiers": [{"volume": "0", "maker": "0.004", "taker": "0.006"},
+           {"volume": "10000", "maker": "0.0025", "taker": "0.004"}],
+ "products": {"EUR-USD": [{"volume": "0", "maker": "0", "taker": "0.0005"}]},
+ "promotions": [{"product": "ETH-BTC", "from": "2026-12-01T00:00:00Z", "until": "2027-01-01T00:00:00Z",
+                 "maker": "0", "taker": "0"}]}
+"""
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+from exchange.fees.model import (
+    RATE_SCALE,
+    VOLUME_SCALE,
+    FeeSchedule,
+    FeeScheduleError,
+    Promotion,
+    Rates,
+    Tier,
+    Tiers,
+    format_rate,
+)
+from exchange.kernel.money import DecimalError, format_units, parse_decimal
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_KEYS = frozenset({"effective", "tiers", "products", "promotions"})
+
+
+def read_schedule(document: Mapping[str, Any]) -> FeeSchedule:
+    """Read a version. Without `effective` it begins at once, in 1970.
+
+    Raises:   FeeScheduleError naming the field and the remedy.
+    """
+    unknown = sorted(document.keys() - _KEYS)
+    if unknown:
+        raise FeeScheduleError(f"{unknown[0]}: no such field; there are {', '.join(sorted(_KEYS))}")
+    return FeeSchedule(
+        _moment(document.get("effective", "1970-01-01T00:00:00Z"), "effective"),
+        _tiers(document.get("tiers"), "tiers"),
+        {name: _tiers(rows, f"products.{name}") for name, rows in _table(document, "products").items()},
+        tuple(
+            _promotion(row, f"promotions.{place}")
+            for place, row in enumerate(_rows(document.get("promotions", []), "promotions"))
+        ),
+    )
+
+
+def schedule_document(schedule: FeeSchedule) -> dict[str, Any]:
+    """What `read_schedule` reads."""
+    document: dict[str, Any] = {"effective": _iso(schedule.effective_ns), "tiers": _tier_rows(schedule.tiers)}
+    if schedule.products:
+        document["products"] = {name: _tier_rows(tiers) for name, tiers in sorted(schedule.products.items())}
+    if schedule.promotions:
+        document["promotions"] = [
+            {
+                **({"product": row.product_id} if row.product_id else {}),
+                "from": _iso(row.from_ns),
+                "until": _iso(row.until_ns),
+                **_rate_row(row.rates),
+            }
+            for row in schedule.promotions
+        ]
+    return document
+
+
+def _tiers(rows: Any, name: str) -> Tiers:
+    return tuple(
+        Tier(_decimal(row, "volume", VOLUME_SCALE, f"{name}.{place}"), _rates(row, f"{name}.{place}"))
+        for place, row in enumerate(_rows(rows, name))
+    )
+
+
+def _promotion(row: Mapping[str, Any], name: str) -> Promotion:
+    begin, end = (_moment(row.get(key), f"{name}.{key}") for key in ("from", "until"))
+    return Promotion(str(row.get("product", "")), begin, end, _rates(row, name))
+
+
+def _rates(row: Mapping[str, Any], name: str) -> Rates:
+    try:
+        return Rates(_decimal(row, "maker", RATE_SCALE, name), _decimal(row, "taker", RATE_SCALE, name))
+    except FeeScheduleError as error:
+        raise FeeScheduleError(str(error) if str(error).startswith(name) else f"{name}: {error}") from error
+
+
+def _decimal(row: Mapping[str, Any], key: str, scale: int, name: str) -> int:
+    text = row.get(key)
+    try:
+        return parse_decimal(text if isinstance(text, str) else "", scale)
+    except DecimalError as error:
+        raise FeeScheduleError(
+            f'{name}.{key}: give decimal text with at most {scale} decimals, like "0.004"'
+        ) from error
+
+
+def _moment(text: Any, name: str) -> int:
+    try:
+        moment = dt.datetime.fromisoformat(text)
+        since = (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)) - _EPOCH
+    except (TypeError, ValueError, OverflowError) as error:
+        raise FeeScheduleError(f"{name}: give an ISO time, like 2026-12-01T00:00:00Z") from error
+    return since // dt.timedelta(microseconds=1) * 1_000
+
+
+def _rows(rows: Any, name: str) -> list[Mapping[str, Any]]:
+    if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
+        raise FeeScheduleError(f"{name}: give a list of tables")
+    return rows
+
+
+def _table(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    table = document.get(name, {})
+    if not isinstance(table, Mapping):
+        raise FeeScheduleError(f"{name}: give a table by product")
+    return table
+
+
+def _tier_rows(tiers: Tiers) -> list[dict[str, str]]:
+    return [{"volume": format_units(tier.volume, VOLUME_SCALE), **_rate_row(tier.rates)} for tier in tiers]
+
+
+def _rate_row(rates: Rates) -> dict[str, str]:
+    return {"maker": format_rate(rates.maker_ppm), "taker": format_rate(rates.taker_ppm)}
+
+
+def _iso(moment_ns: int) -> str:
+    moment = _EPOCH + dt.timedelta(microseconds=moment_ns // 1_000)
+    return moment.isoformat().replace("+00:00", "Z")
