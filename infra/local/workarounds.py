@@ -35,6 +35,7 @@ def apply_all(pools: FunctionPools) -> None:
     import_gateway_responses_with_the_api()
     import_the_method_that_stands_for_any()
     answer_for_a_crashed_function_in_the_apis_own_words()
+    take_frames_nested_too_deep_for_the_default_route()
     keep_logs_in_one_stream_and_skip_quiet_ones()
     start_executions_at_once()
     forget_finished_express_executions()
@@ -185,6 +186,21 @@ def answer_for_a_crashed_function_in_the_apis_own_words() -> None:
 
     apigateway_v1._lambda_proxy_response = response
     apigateway_v1._invoke_lambda_proxy_v1 = invoke
+
+
+def take_frames_nested_too_deep_for_the_default_route() -> None:
+    """Upstream ends the connection of a frame nested too deep to be read; all else that is no JSON is $default's."""
+    from ministack.services import apigateway
+
+    upstream = apigateway._evaluate_route_selection
+
+    def evaluate(expression: str, text: str) -> str:
+        try:
+            return str(upstream(expression, text))
+        except RecursionError:
+            return "$default"
+
+    apigateway._evaluate_route_selection = evaluate
 
 
 def keep_logs_in_one_stream_and_skip_quiet_ones() -> None:

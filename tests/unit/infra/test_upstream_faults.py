@@ -60,6 +60,11 @@ def test_answer_for_a_crashed_function_in_the_apis_own_words() -> None:
     assert json.loads(error) == {"a": 1}
 
 
+def test_take_frames_nested_too_deep_for_the_default_route() -> None:
+    with pytest.raises(RecursionError):
+        _upstream("services.apigateway")._evaluate_route_selection("$request.body.type", "[" * 200_000)
+
+
 def test_keep_logs_in_one_stream_and_skip_quiet_ones() -> None:
     lambdas, logs = _upstream("services.lambda_svc"), _upstream("services.cloudwatch_logs")
     for _ in range(3):
