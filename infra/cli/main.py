@@ -20,6 +20,7 @@ COMMANDS = {
     "audit": "infra.cli.audit:audit",
     "fees": "infra.cli.fees:fees",
     "books": "infra.cli.books:books",
+    "phase": "infra.cli.phase:phase",
     "release": "infra.cli.release:release",
     "rebuild": "infra.cli.rebuild:rebuild",
     "bench": "infra.cli.bench:bench",

@@ -45,6 +45,12 @@ def ask(terms: OrderTerms, market: MarketView = VIEW, price_band: str | None = "
         (STOP | {"trail_amount": "0"}, Code.RISK_PRICE_TOO_SMALL, "trail_amount: price too small"),
         (STOP | {"trail_amount": "0.001"}, Code.RISK_PRICE_TOO_PRECISE, "trail_amount: price too precise"),
         (STOP | {"trail_amount": "95"}, Code.RISK_PRICE_TOO_LARGE, "below stop_price"),
+        ({"display_size": "0"}, Code.RISK_SIZE_TOO_SMALL, "display_size: size is too small"),
+        ({"display_size": "0.0001"}, Code.RISK_SIZE_TOO_PRECISE, "display_size: size too precise"),
+        ({"display_size": "1.001"}, Code.RISK_SIZE_TOO_LARGE, "above the order's own"),
+        ({"display_size": "0.001", "size": "1.001"}, Code.RISK_SIZE_TOO_SMALL, "the least of this order is 0.002"),
+        ({"display_size": "-1"}, Code.REQUEST_FIELD_INVALID, "display_size"),
+        ({"display_size": "1", "time_in_force": TimeInForce.FOK}, Code.REQUEST_FIELD_INVALID, "display_size: only"),
         ({"oco_order": "x", "time_in_force": TimeInForce.IOC}, Code.REQUEST_FIELD_INVALID, "oco_order_id"),
     ],
 )

@@ -181,6 +181,28 @@ def test_a_trailing_stop_follows_the_trades_and_shows_what_was_asked(venue: Venu
     assert [breach for finding in check(venue.world()) for breach in finding.breaches] == []
 
 
+def test_an_iceberg_shows_a_part_at_a_time_and_holds_for_all_of_it(venue: Venue) -> None:
+    iceberg = venue.place(2, replace(SELL, price="100", size="0.5", display_size="0.2"))
+    plain = venue.place(2, replace(SELL, price="100", size="0.1"))
+    shown = order_json(_settled(venue, iceberg), venue.product)
+    assert (shown["size"], shown["remaining_size"], shown["display_size"]) == ("0.5", "0.5", "0.2")
+    assert venue.tables.balance(2, "ACME").held == 6_000
+    venue.place(1, replace(BUY, price="100", size="0.25"))
+    # Its part of 0.2, then the other in the queue: the next part of the iceberg stands behind it.
+    assert (_settled(venue, iceberg).filled_lots, _settled(venue, plain).filled_lots) == (200, 50)
+    venue.place(1, replace(BUY, price="100", size="0.35"))
+    assert _settled(venue, iceberg).status is OrderStatus.DONE
+    assert venue.tables.balance(2, "ACME").held == 0
+    assert [breach for finding in check(venue.world()) for breach in finding.breaches] == []
+
+
+def test_an_amend_can_not_cut_an_iceberg_into_too_many_parts(venue: Venue) -> None:
+    iceberg = venue.place(2, replace(SELL, price="100", size="1", display_size="0.001"), "iceberg")
+    _settled(venue, iceberg)
+    answer = venue.amend(2, "client:iceberg", size="1.001")
+    assert refusal(answer) is Code.RISK_SIZE_TOO_LARGE
+
+
 def test_an_order_that_can_not_be_one_of_two_is_refused_by_name_and_remedy(venue: Venue) -> None:
     venue.place(1, BUY, "resting")
     venue.place(2, BUY, "foreign")

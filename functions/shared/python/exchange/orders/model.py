@@ -66,6 +66,7 @@ class Order:
     stop_price_ticks: int = 0
     cap_ticks: int = 0
     trail_ticks: int = 0
+    display_lots: int = 0  # what an iceberg shows at a time; 0: all of it
     oco_order_id: int = 0  # the order it was paired with when it was placed
     self_trade_prevention: SelfTradePrevention = SelfTradePrevention.DC
     status: OrderStatus = OrderStatus.PENDING

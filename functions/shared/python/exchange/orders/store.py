@@ -85,6 +85,7 @@ class OrderItem(Model):
     stop_price_ticks = UnitsAttribute(null=True)
     cap_ticks = UnitsAttribute(null=True)
     trail_ticks = UnitsAttribute(null=True)
+    display_lots = UnitsAttribute(null=True)
     oco_order_id = UnitsAttribute(null=True)
     self_trade_prevention = UnitsAttribute()
     status = UnicodeAttribute()

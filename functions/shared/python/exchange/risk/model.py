@@ -14,6 +14,8 @@ from exchange.orders.model import Order, OrderStatus, accepted
 
 # Without a band a market buy may pay this much over the best ask or its stop price.
 _CAP_WITHOUT_BAND_PPM = 100_000
+# Each part of an iceberg is shown by itself: without a bound one order could make a thousand million events at once.
+ICEBERG_PARTS_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class OrderTerms:
     stop: StopKind = StopKind.NONE
     stop_price: str = ""
     trail_amount: str = ""
+    display_size: str = ""
     oco_order: str = ""  # the live order to be paired with, as its owner names it
     stop_wanted: bool = False  # asked for as a stop order, whatever else was given
     time_in_force: TimeInForce = TimeInForce.GTC
@@ -98,6 +101,7 @@ def assess(terms: OrderTerms, product: Product, market: MarketView, owner: Owner
         stop=terms.stop,
         stop_price_ticks=stop_price,
         trail_ticks=amounts.trail_ticks,
+        display_lots=amounts.display_lots,
         cap_ticks=cap,
         self_trade_prevention=terms.self_trade_prevention,
     )
@@ -109,6 +113,7 @@ class _Amounts:
     """The terms' amounts in the engine's units; 0 where absent."""
 
     size_lots: int
+    display_lots: int
     price_ticks: int
     stop_price_ticks: int
     trail_ticks: int
@@ -120,6 +125,9 @@ def _read_amounts(terms: OrderTerms, product: Product, taker_ppm: int) -> _Amoun
     size = _size_lots(terms.size, product)
     if isinstance(size, Refused):
         return size
+    display = _display_lots(terms.display_size, size, product)
+    if isinstance(display, Refused):
+        return display
     prices = []
     for name, text in (
         ("price", terms.price),
@@ -141,7 +149,7 @@ def _read_amounts(terms: OrderTerms, product: Product, taker_ppm: int) -> _Amoun
         return Refused(
             Code.RISK_FUNDS_TOO_SMALL, f"funds is too small: the least is {_min_funds(product)} after the fee"
         )
-    return _Amounts(size, price, stop_price, trail, specified, funds)
+    return _Amounts(size, display, price, stop_price, trail, specified, funds)
 
 
 def assess_amend(
@@ -158,12 +166,9 @@ def assess_amend(
         return Refused(Code.REQUEST_FIELD_INVALID, "size: an order by funds has no size to amend; cancel it")
     if price and order.order_type is OrderType.MARKET:
         return Refused(Code.REQUEST_FIELD_INVALID, "price: a market order takes no price; leave it out")
-    lots = _size_lots(size, product)
+    lots = _amended_lots(order, size, product)
     if isinstance(lots, Refused):
         return lots
-    if lots <= order.filled_lots:
-        filled = product.format_size(order.filled_lots)
-        return Refused(Code.RISK_SIZE_TOO_SMALL, f"size is too small: {filled} is filled already; or cancel the order")
     ticks = _price_ticks("price", price, product)
     if isinstance(ticks, Refused):
         return ticks
@@ -174,6 +179,19 @@ def assess_amend(
     if max(ticks or order.price_ticks, order.cap_ticks, 1) * lots > VALUE_MAX:
         return Refused(Code.RISK_FUNDS_TOO_LARGE, "the order's value would be too large for one order; split it")
     return lots, ticks
+
+
+def _amended_lots(order: Order, size: str, product: Product) -> int | Refused:
+    lots = _size_lots(size, product)
+    if isinstance(lots, Refused):
+        return lots
+    if order.display_lots and lots > order.display_lots * ICEBERG_PARTS_MAX:
+        most = product.format_size(order.display_lots * ICEBERG_PARTS_MAX)
+        return Refused(Code.RISK_SIZE_TOO_LARGE, f"size: too large for what the order displays; the most is {most}")
+    if lots <= order.filled_lots:
+        filled = product.format_size(order.filled_lots)
+        return Refused(Code.RISK_SIZE_TOO_SMALL, f"size is too small: {filled} is filled already; or cancel the order")
+    return lots
 
 
 def refuse_size_above_max(size_lots: int, product: Product) -> Refused | None:
@@ -200,6 +218,10 @@ def _refuse_combination(terms: OrderTerms) -> Refused | None:
         (
             bool(terms.oco_order) and not terms.stop and (market or not resting),
             "oco_order_id: only a stop order or a limit order that may rest can be one of two",
+        ),
+        (
+            bool(terms.display_size) and (market or not resting),
+            "display_size: only a limit order that may rest can hide a part of itself",
         ),
         (terms.post_only and (market or not resting), "post_only: only a limit order that may rest can be post only"),
         (terms.post_only and bool(terms.stop), "post_only: a stop order can't be post only"),
@@ -242,6 +264,29 @@ def _size_lots(text: str, product: Product) -> int | Refused:
         return Refused(Code.REQUEST_FIELD_INVALID, f"size: {error}")
     if lots < product.size_min_lots:
         return Refused(Code.RISK_SIZE_TOO_SMALL, f"size is too small: the least is {least} {product.base.asset_id}")
+    return lots
+
+
+def _display_lots(text: str, size_lots: int, product: Product) -> int | Refused:
+    """What an iceberg shows at a time; 0 where the order hides nothing."""
+    if not text:
+        return 0
+    try:
+        lots = product.parse_size(text)
+    except DecimalTooPreciseError:
+        step = product.format_size(1)
+        return Refused(
+            Code.RISK_SIZE_TOO_PRECISE,
+            f"display_size: size too precise, it goes in steps of {step} {product.base.asset_id}",
+        )
+    except DecimalError as error:
+        return Refused(Code.REQUEST_FIELD_INVALID, f"display_size: {error}")
+    if lots > size_lots:
+        return Refused(Code.RISK_SIZE_TOO_LARGE, "display_size: size is too large, it can't be above the order's own")
+    least = max(1, divide_up(size_lots, ICEBERG_PARTS_MAX))
+    if lots < least:
+        told = f"the least of this order is {product.format_size(least)} {product.base.asset_id}"
+        return Refused(Code.RISK_SIZE_TOO_SMALL, f"display_size: size is too small, {told}")
     return lots
 
 

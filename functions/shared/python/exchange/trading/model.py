@@ -92,6 +92,7 @@ def place_command(order: Order) -> Command:
         expire_time_ns=order.expire_time_ns,
         oco_order_id=order.oco_order_id,
         trail_amount=order.trail_ticks,
+        display_size=order.display_lots,
     )
 
 
@@ -206,6 +207,8 @@ def _asked_json(order: Order, product: Product) -> dict[str, Any]:
         asked["stop_price"] = product.format_price(order.stop_price_ticks)
     if order.trail_ticks:
         asked["trail_amount"] = product.format_price(order.trail_ticks)
+    if order.display_lots:
+        asked["display_size"] = product.format_size(order.display_lots)
     if order.oco_order_id:
         asked["oco_order_id"] = to_uuid(order.oco_order_id)
     return asked

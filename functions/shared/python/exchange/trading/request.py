@@ -37,6 +37,7 @@ class BatchedOrderBody(Body):
     stop: Literal["loss", "entry"] | None = None
     stop_price: Decimal | None = None
     trail_amount: Decimal | None = None
+    display_size: Decimal | None = None
     oco_order_id: Annotated[str, Field(min_length=1, max_length=80)] | None = None
     time_in_force: Literal["GTC", "GTT", "IOC", "FOK"] = "GTC"
     cancel_after: Literal["min", "hour", "day"] | None = None
@@ -145,6 +146,7 @@ def order_terms(body: PlaceOrderBody) -> OrderTerms:
         stop=stop,
         stop_price=body.stop_price or "",
         trail_amount=body.trail_amount or "",
+        display_size=body.display_size or "",
         oco_order=body.oco_order_id or "",
         stop_wanted=body.type == "stop",
         time_in_force=TimeInForce[body.time_in_force],

@@ -1,0 +1,64 @@
+"""`exchange phase`: halt a market, close it, open a call auction, or let it trade."""
+
+import os
+import secrets
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from exchange.aws.clients import client
+from exchange.aws.dynamodb import bind
+from exchange.aws.kinesis import StreamWriter
+from exchange.instruments.store import InstrumentItem, InstrumentStore
+from exchange.kernel.errors import OutageError
+from exchange.messages import Command, Op, Phase
+from exchange.trading.store import KinesisCommandStream
+from rich.console import Console
+
+from infra.local.clients import environment
+from infra.local.laptop import read_stack
+from infra.local.settings import LaptopSettings
+
+console = Console(highlight=False)
+
+
+class MarketPhase(StrEnum):
+    """The engine's phases, as a command line writes them."""
+
+    CONTINUOUS = "continuous"
+    AUCTION = "auction"
+    HALTED = "halted"
+    CLOSED = "closed"
+
+
+def phase(
+    product: Annotated[str, typer.Argument(help="The product, such as ACME-USD.")],
+    to: Annotated[MarketPhase, typer.Argument(help="What it enters.")],
+) -> None:
+    """Put a product into a phase: auction gathers orders without matching them, continuous trades (and first uncrosses
+    what an auction gathered, at one price), halted and closed take cancels only. It takes its place in the log behind
+    every order accepted before it.
+    """
+    settings = LaptopSettings.load()
+    stack = read_stack(settings)
+    if not stack:
+        console.print("Nothing runs here. Start it with: make up", style="red")
+        raise typer.Exit(1)
+    os.environ.update({**environment(settings), "AWS_ENDPOINT_URL": stack["aws_endpoint_url"]})
+    bind(InstrumentItem, stack["tables"]["instruments"])
+    try:
+        listed = InstrumentStore().products()
+        if product not in listed:
+            console.print(f"{product} is not listed; there are {', '.join(sorted(listed))}.", style="red")
+            raise typer.Exit(1)
+        stream = KinesisCommandStream(StreamWriter(client("kinesis"), stack["streams"]["orders"]))
+        stream.send(product, [phase_command(Phase[to.name.upper()])])
+    except OutageError as error:
+        console.print(f"{type(error).__name__}: {error}. Ask GET /products/{product} what it is in.", style="red")
+        raise typer.Exit(1) from error
+    console.print(f"{product} enters {to.value}; GET /products/{product} shows it.")
+
+
+def phase_command(wanted: Phase) -> Command:
+    """The command that puts a product into a phase, named anew each time: the same phase may come again."""
+    return Command(op=Op.PHASE, command_id=secrets.token_bytes(16), phase=wanted)
