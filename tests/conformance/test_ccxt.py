@@ -1,7 +1,7 @@
 """Stock ccxt, only its URLs overridden, trades here: its own words in, exact amounts out.
 
 One market that no other test uses, customers that no other test knows. ccxt gives floats; what is exact is read from
-`info`, the exchange's own answer.
+`info`, the exchange's own answer. Every test speaks to the synchronous client and to the asynchronous one.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,6 +23,7 @@ Eventually = Callable[[Callable[[], Any]], Any]
 class Pair:
     """Two customers' clients, and one that is nobody's."""
 
+    connect: Callable[..., Any]
     maker: Any
     taker: Any
     public: Any
@@ -49,11 +50,14 @@ class Pair:
         return answer
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=["sync", "async"])
 def pair(
-    newcomer: Callable[[str], dict[str, str]], client_of: Callable[..., Any], eventually: Eventually
-) -> Iterator[Pair]:
-    pair = Pair(client_of(newcomer("ccxt-maker")), client_of(newcomer("ccxt-taker")), client_of(), eventually)
+    request: pytest.FixtureRequest, newcomer: Callable[[str], dict[str, str]], client_of: Callable[..., Any],
+    eventually: Eventually,
+) -> Iterator[Pair]:  # fmt: skip
+    connect = partial(client_of, flavour=request.param)
+    maker, taker = newcomer("ccxt-maker"), newcomer("ccxt-taker")
+    pair = Pair(connect, connect(maker), connect(taker), connect(), eventually)
     pair.maker.load_markets()
     pair.taker.load_markets()
     yield pair
@@ -218,6 +222,47 @@ def test_cancel_all_and_the_closed_orders(pair: Pair) -> None:
     assert placed <= {order["id"] for order in closed}
 
 
+def test_the_trades_of_one_order_are_its_own_and_sum_to_it(pair: Pair) -> None:
+    for price in (0.0501, 0.0503):
+        pair.open(pair.maker, pair.maker.create_limit_order(SYMBOL, "sell", 1, price)["id"])
+    placed = pair.taker.create_market_order(SYMBOL, "buy", 1.25)
+    taken = pair.settled(pair.taker, placed["id"])
+    trades = pair.taker.fetch_order_trades(placed["id"], SYMBOL)
+    assert sorted((trade["price"], trade["amount"]) for trade in trades) == [(0.0501, 1.0), (0.0503, 0.25)]
+    assert {(trade["order"], trade["side"], trade["takerOrMaker"]) for trade in trades} == {
+        (placed["id"], "buy", "taker")
+    }
+    fees = [Decimal(trade["info"]["fee"]) for trade in trades]
+    assert sum(fees) == Decimal(taken["info"]["fill_fees"]) == Decimal("0.00037605")  # 0.6 percent of 0.062675, up
+    assert taken["fee"] == {"cost": 0.00037605, "currency": "BTC", "rate": None}
+
+
+def test_the_aggregated_book_has_one_row_a_price(pair: Pair) -> None:
+    for size in (1, 2):
+        pair.open(pair.maker, pair.maker.create_limit_order(SYMBOL, "buy", size, 0.041)["id"])
+    pair.open(pair.maker, pair.maker.create_limit_order(SYMBOL, "buy", 4, 0.0405)["id"])
+
+    def both_prices() -> dict[str, Any] | None:
+        book: dict[str, Any] = pair.public.fetch_l2_order_book(SYMBOL)
+        return book if len(book["bids"]) == 2 else None
+
+    book = pair.eventually(both_prices)
+    assert [row[:2] for row in book["bids"]] == [[0.041, 3.0], [0.0405, 4.0]]
+    assert book["asks"] == []
+
+
+def test_an_edited_order_is_cancelled_and_replaced_and_only_the_new_one_holds(pair: Pair) -> None:
+    before = available(pair.maker, "ETH")
+    placed = pair.maker.create_limit_order(SYMBOL, "sell", 2, 0.06)
+    pair.open(pair.maker, placed["id"])
+    edited = pair.maker.edit_order(placed["id"], SYMBOL, "limit", "sell", 1.5, 0.065)
+    assert edited["id"] != placed["id"]
+    found = pair.open(pair.maker, edited["id"])
+    assert (found["price"], found["amount"]) == (0.065, 1.5)
+    assert pair.settled(pair.maker, placed["id"])["status"] == "canceled"
+    assert available(pair.maker, "ETH") == before - Decimal("1.5")
+
+
 def test_post_only_and_time_in_force_are_understood(pair: Pair) -> None:
     resting = pair.maker.create_order(SYMBOL, "limit", "sell", 1, 0.05, {"postOnly": True})
     pair.open(pair.maker, resting["id"])
@@ -232,6 +277,33 @@ def test_a_stop_price_waits_for_its_price(pair: Pair) -> None:
     pair.eventually(lambda: pair.maker.fetch_order(placed["id"], SYMBOL)["info"]["status"] == "active")
     pair.maker.cancel_order(placed["id"], SYMBOL)
     assert pair.settled(pair.maker, placed["id"])["status"] == "canceled"
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "said"),
+    [
+        ("create_stop_order", ("limit", "sell", 1, 0.04, 0.041), ("loss", "limit", 0.04, 0.041)),
+        ("create_stop_limit_order", ("buy", 1, 0.06, 0.059), ("entry", "limit", 0.06, 0.059)),
+        ("create_stop_market_order", ("sell", 1, 0.041), ("loss", "market", None, 0.041)),
+    ],
+)
+def test_every_way_to_place_a_stop_waits_for_its_price_with_its_funds_held(
+    pair: Pair, method: str, arguments: tuple[Any, ...], said: tuple[Any, ...]
+) -> None:
+    before = exact_balances(pair.maker), available(pair.maker, "ETH"), available(pair.maker, "BTC")
+    placed = getattr(pair.maker, method)(SYMBOL, *arguments)
+
+    def waiting() -> dict[str, Any] | None:
+        found: dict[str, Any] = pair.maker.fetch_order(placed["id"], SYMBOL)
+        return found if found["info"]["status"] == "active" else None
+
+    found = pair.eventually(waiting)
+    assert (found["info"]["stop"], found["info"]["type"], found["price"], found["triggerPrice"]) == said
+    assert found["status"] == "open"
+    assert (available(pair.maker, "ETH"), available(pair.maker, "BTC")) != before[1:]
+    pair.maker.cancel_order(placed["id"], SYMBOL)
+    pair.settled(pair.maker, placed["id"])
+    assert (exact_balances(pair.maker), available(pair.maker, "ETH"), available(pair.maker, "BTC")) == before
 
 
 def test_fees_are_told(pair: Pair) -> None:
@@ -302,12 +374,10 @@ def test_anothers_order_is_as_absent_as_a_missing_one(pair: Pair) -> None:
     ],
     ids=["secret", "passphrase", "unknown key", "no key at all"],
 )
-def test_forged_credentials_are_an_authentication_error(
-    pair: Pair, client_of: Callable[..., Any], changes: dict[str, str]
-) -> None:
+def test_forged_credentials_are_an_authentication_error(pair: Pair, changes: dict[str, str]) -> None:
     credentials = {"apiKey": pair.taker.apiKey, "secret": pair.taker.secret, "password": pair.taker.password}
     with pytest.raises(ccxt.AuthenticationError):
-        client_of(**{**credentials, **changes}).fetch_balance()
+        pair.connect(**{**credentials, **changes}).fetch_balance()
 
 
 def test_an_unknown_market_is_told(pair: Pair) -> None:

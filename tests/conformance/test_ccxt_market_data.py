@@ -34,8 +34,18 @@ class Traded:
     before_ms: int
 
 
+@pytest.fixture(scope="module", params=["sync", "async"])
+def traded(request: pytest.FixtureRequest, traded_since: int, client_of: Callable[..., Any]) -> Traded:
+    """What was traded, as each kind of client sees it."""
+    public = client_of(flavour=request.param)
+    public.load_markets()
+    return Traded(public, traded_since)
+
+
 @pytest.fixture(scope="module")
-def traded(newcomer: Callable[[str], dict[str, str]], client_of: Callable[..., Any], eventually: Eventually) -> Traded:
+def traded_since(
+    newcomer: Callable[[str], dict[str, str]], client_of: Callable[..., Any], eventually: Eventually
+) -> int:
     """Four trades, the takers buying, and a book of one bid and one ask that stays."""
     maker, taker, public = client_of(newcomer("quotes-maker")), client_of(newcomer("quotes-taker")), client_of()
     before_ms = int(time.time() * 1000)
@@ -47,7 +57,7 @@ def traded(newcomer: Callable[[str], dict[str, str]], client_of: Callable[..., A
     maker.create_order(SYMBOL, "limit", "buy", 7, "1.01")
     maker.create_order(SYMBOL, "limit", "sell", 8, "1.09")
     eventually(lambda: (book := public.fetch_order_book(SYMBOL))["bids"] and book["asks"])
-    return Traded(public, before_ms)
+    return before_ms
 
 
 def test_candles_of_every_timeframe_add_up_to_the_trades(traded: Traded) -> None:
@@ -130,7 +140,10 @@ def test_a_gap_is_filled_from_the_events(traded: Traded) -> None:
     ]
 
 
-def test_one_command_compares_the_market_with_its_log_and_writes_it_anew(laptop: RunningLaptop, traded: Traded) -> None:
+@pytest.mark.usefixtures("traded_since")
+def test_one_command_compares_the_market_with_its_log_and_writes_it_anew(
+    laptop: RunningLaptop, client_of: Callable[..., Any]
+) -> None:
     settings = laptop.settings
     variables = {
         "EXCHANGE_HOME": str(settings.home),
@@ -145,11 +158,12 @@ def test_one_command_compares_the_market_with_its_log_and_writes_it_anew(laptop:
         assert run.returncode == 0, run.stdout + run.stderr
         return run.stdout
 
-    before = traded.public.fetch_ohlcv(SYMBOL, "1m"), traded.public.fetch_order_book(SYMBOL)
+    public = client_of()
+    before = public.fetch_ohlcv(SYMBOL, "1m"), public.fetch_order_book(SYMBOL)
     assert "are what the log says" in exchange("--check")
     exchange()
     assert "are what the log says" in exchange("--check")
-    assert (traded.public.fetch_ohlcv(SYMBOL, "1m"), traded.public.fetch_order_book(SYMBOL)) == before
+    assert (public.fetch_ohlcv(SYMBOL, "1m"), public.fetch_order_book(SYMBOL)) == before
 
 
 def test_a_market_that_is_none_is_told_by_the_text_that_ccxt_knows(traded: Traded) -> None:

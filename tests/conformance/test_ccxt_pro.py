@@ -26,7 +26,7 @@ def customers(newcomer: Callable[[str], dict[str, str]]) -> tuple[dict[str, str]
 
 
 @asynccontextmanager
-async def following(urls: dict[str, Any], *users: dict[str, str] | None) -> AsyncIterator[list[Any]]:
+async def following(urls: dict[str, str], *users: dict[str, str] | None) -> AsyncIterator[list[Any]]:
     """Clients of these customers, None being nobody's."""
     clients = []
     for user in users:
@@ -52,13 +52,7 @@ async def watched(watch: Callable[[], Awaitable[Any]], is_it: Callable[[Any], Fo
                 return found
 
 
-@pytest.fixture(scope="module")
-def urls(laptop: Any) -> dict[str, Any]:
-    rest = laptop.stack["rest_url"]
-    return {"public": rest, "private": rest, "ws": laptop.stack["websocket_url"]}
-
-
-def test_the_book_is_followed_from_its_snapshot(urls: dict[str, Any], customers: Any) -> None:
+def test_the_book_is_followed_from_its_snapshot(urls: dict[str, str], customers: Any) -> None:
     async def follow() -> None:
         async with following(urls, *customers) as (maker, other):
             order = await maker.create_order(SYMBOL, "limit", "buy", 7, 550.25)
@@ -75,7 +69,7 @@ def test_the_book_is_followed_from_its_snapshot(urls: dict[str, Any], customers:
     asyncio.run(follow())
 
 
-def test_trades_and_tickers_say_what_was_traded_and_which_way(urls: dict[str, Any], customers: Any) -> None:
+def test_trades_and_tickers_say_what_was_traded_and_which_way(urls: dict[str, str], customers: Any) -> None:
     async def follow() -> None:
         async with following(urls, *customers, None) as (maker, taker, public):
             await maker.create_order(SYMBOL, "limit", "sell", 3, 580.5)
@@ -99,7 +93,31 @@ def test_trades_and_tickers_say_what_was_traded_and_which_way(urls: dict[str, An
     asyncio.run(follow())
 
 
-def test_own_orders_and_trades_are_followed_with_their_fees(urls: dict[str, Any], customers: Any) -> None:
+def test_several_tickers_and_books_are_followed_at_once(urls: dict[str, str], customers: Any) -> None:
+    async def follow() -> None:
+        async with following(urls, *customers, None) as (maker, taker, public):
+            book = asyncio.create_task(
+                watched(
+                    lambda: taker.watch_order_book_for_symbols([SYMBOL]),
+                    lambda book: book if [590.5, 5] in book["asks"] else None,
+                )
+            )
+            await maker.create_order(SYMBOL, "limit", "sell", 5, 590.5)
+            assert (await book)["symbol"] == SYMBOL
+            ticker = asyncio.create_task(
+                watched(
+                    lambda: public.watch_tickers([SYMBOL]),
+                    lambda seen: seen[SYMBOL] if seen.get(SYMBOL, {}).get("last") == 590.5 else None,
+                )
+            )
+            await asyncio.sleep(1)
+            await taker.create_order(SYMBOL, "limit", "buy", 5, 590.5)
+            assert (await ticker)["last"] == (await public.fetch_ticker(SYMBOL))["last"] == 590.5
+
+    asyncio.run(follow())
+
+
+def test_own_orders_and_trades_are_followed_with_their_fees(urls: dict[str, str], customers: Any) -> None:
     async def follow() -> None:
         async with following(urls, *customers) as (maker, taker):
             fees = await taker.private_get_fees()
@@ -142,7 +160,7 @@ async def own_trade(client: Any, side: str) -> dict[str, Any]:
     return found[-1]
 
 
-def test_a_wrong_secret_is_an_authentication_error(urls: dict[str, Any], customers: Any) -> None:
+def test_a_wrong_secret_is_an_authentication_error(urls: dict[str, str], customers: Any) -> None:
     async def follow() -> None:
         forged = {**customers[0], "secret": "c2VjcmV0"}
         async with following(urls, forged) as (client,):

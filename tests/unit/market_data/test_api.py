@@ -93,7 +93,7 @@ def test_trades_lead_on_by_their_cursors(http: Any) -> None:
         ("/products/ACME-USD/events", 400, "REQUEST_FIELD_INVALID"),
         ("/products/ACME-USD/candles?granularity=59", 400, "REQUEST_FIELD_INVALID"),
         ("/products/ACME-USD/book?level=9", 400, "REQUEST_FIELD_INVALID"),
-        ("/products/ACME-USD/trades?limit=1001", 400, "REQUEST_FIELD_INVALID"),
+        ("/products/ACME-USD/trades?limit=0", 400, "REQUEST_FIELD_INVALID"),
         ("/products/ACME-USD/trades?after=-1", 400, "REQUEST_FIELD_INVALID"),
     ],
 )

@@ -165,7 +165,8 @@ def test_a_product_shows_every_field_that_clients_read(product: Product) -> None
 def test_an_asset_shows_its_unit_and_kind(product: Product) -> None:
     currency = questions(product).currency("ACME")
     assert not isinstance(currency, Refused)
-    assert (currency["max_precision"], currency["status"], currency["details"]["type"]) == ("0.0001", "online", "stock")
+    assert (currency["max_precision"], currency["status"]) == ("0.0001", "online")
+    assert (currency["details"]["type"], currency["details"]["asset_class"]) == ("other", "stock")
     assert [asset["id"] for asset in questions(product).currencies()] == ["ACME", "USD"]
 
 
@@ -188,11 +189,15 @@ def test_a_level_that_is_none_is_refused(product: Product, level: str) -> None:
     assert refused.code is Code.REQUEST_FIELD_INVALID
 
 
+@pytest.mark.parametrize(("limit", "rows"), [(None, 1000), ("1", 1), ("1000", 1000), ("1001", 1000), ("12000", 1000)])
+def test_more_than_a_page_may_have_gives_a_whole_page(limit: str | None, rows: int) -> None:
+    assert parse_page(limit=limit, before=None, after=None) == Page(rows)
+
+
 @pytest.mark.parametrize(
     ("limit", "before", "after", "says"),
     [
         ("0", None, None, "limit"),
-        ("1001", None, None, "limit"),
         ("-1", None, None, "limit"),
         ("1e3", None, None, "limit"),
         (None, "x", None, "before"),

@@ -32,7 +32,7 @@ class Asset:
     asset_id: str
     name: str
     scale: int
-    kind: str = "fiat"  # fiat, crypto or stock: what the trading API shows in details.type
+    kind: str = "fiat"  # fiat, crypto or stock: what the trading API shows as details.asset_class
     withdrawal_fee_units: int = 0
     withdrawal_min_units: int = 1
 

@@ -68,7 +68,8 @@ def _numbers(**texts: str | None) -> dict[str, int] | Refused:
 
 
 def _limit(numbers: dict[str, int], limit_max: int) -> int | Refused:
+    """As many as were asked for, cut to the most there are in a page, as on every list here."""
     asked = numbers.get("limit", limit_max)
-    if not 1 <= asked <= limit_max:
+    if asked < 1:
         return Refused(Code.REQUEST_FIELD_INVALID, f"limit: must be from 1 to {limit_max}")
-    return asked
+    return min(asked, limit_max)

@@ -17,6 +17,8 @@ from exchange.messages import Phase, Side
 View = dict[str, Any]
 Row = list[Any]
 SIDES = {Side.BUY: "buy", Side.SELL: "sell"}
+# Clients know fiat, crypto and other; what the asset really is stands beside it.
+_CLIENTS_WORD = {"stock": "other"}
 
 
 def time_view(now_ns: int) -> View:
@@ -34,7 +36,11 @@ def currency_view(asset: Asset) -> View:
         "min_size": asset.max_precision,
         "max_precision": asset.max_precision,
         "convertible_to": [],
-        "details": {"type": asset.kind, "min_withdrawal_amount": asset.format(asset.withdrawal_min_units)},
+        "details": {
+            "type": _CLIENTS_WORD.get(asset.kind, asset.kind),
+            "asset_class": asset.kind,
+            "min_withdrawal_amount": asset.format(asset.withdrawal_min_units),
+        },
         "supported_networks": [],
     }
 
