@@ -14,6 +14,9 @@ CHECKED := build/checked-tree
 ENGINE_PROPERTIES := $(patsubst %,tests/properties/test_%.py,engine engine_auction engine_machine engines_agree record_fuzz)
 ENGINE_SOURCES := $(wildcard setup.py matcher/json_*.py matcher/json_*.pxd matcher/engine/fast/*.py matcher/engine/fast/*.pxd)
 
+# Where it is set, every process compiles everything that it imports, each time: the quick tests take twice as long.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: candles help setup up down status demo audit lint test test-checked check format bench deploy clean test-engines test-day bench-engine openapi
 
 help: ## What there is

@@ -49,9 +49,15 @@ def triggers() -> list[Path]:
     return [p for p in python_files() if re.fullmatch(r"functions/[a-z_]+/[a-z_]+\.py", shown(p))]
 
 
+@cache
+def tree(path: Path) -> ast.Module:
+    """A file as Python understands it."""
+    return ast.parse(path.read_text())
+
+
 def functions_of(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     """Every function of a file."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node
 
@@ -59,7 +65,7 @@ def functions_of(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]
 def imports_of(path: Path) -> set[str]:
     """Every module a file imports, by its first name and in full."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -127,7 +133,7 @@ def test_the_engine_has_no_clock_no_chance_and_no_float() -> None:
         wrong += [f"{shown(path)} imports {name}" for name in imports_of(path) & CLOCKS]
         wrong += [
             f"{shown(path)}:{node.lineno} has a float"
-            for node in ast.walk(ast.parse(path.read_text()))
+            for node in ast.walk(tree(path))
             if isinstance(node, ast.Constant) and isinstance(node.value, float)
         ]
     assert not wrong
@@ -145,7 +151,7 @@ def test_money_never_meets_a_float() -> None:
 
 def float_lines(path: Path) -> Iterator[int]:
     """The lines where a float is written, named or made by dividing."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Constant) and isinstance(node.value, float):
             yield node.lineno
         if isinstance(node, ast.Name) and node.id == "float":
