@@ -104,7 +104,11 @@ def withdrawal_view(transfer: Transfer) -> View:
 
 
 def transfer_view(transfer: Transfer) -> View:
-    """A transfer; moments that have not come are absent."""
+    """A transfer; moments that have not come are absent.
+
+    `amount` is what the account gives or gets. A withdrawal's fee is in it, as in the API that clients know: they take
+    `details.fee` off it to tell what arrives.
+    """
     details = {
         "payment_method_id": transfer.payment_method_id,
         "client_transfer_id": transfer.client_transfer_id,
@@ -119,7 +123,7 @@ def transfer_view(transfer: Transfer) -> View:
     view: View = {
         "id": transfer.transfer_id,
         "type": transfer.kind.value,
-        "amount": transfer.amount,
+        "amount": format_units(transfer.units + transfer.fee_units, transfer.scale),
         "currency": transfer.asset,
         "account_id": account_uuid(transfer.account_id, transfer.asset),
         "status": transfer.status.value,
