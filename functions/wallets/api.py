@@ -19,7 +19,8 @@ from exchange.users.access import authenticator
 from exchange.users.authentication import Principal
 from exchange.users.model import Scope
 from exchange.wallets.depositing import deposit_money
-from exchange.wallets.listing import list_account_transfers, list_holds, list_transfers, show_account, show_transfer
+from exchange.wallets.holding import list_holds
+from exchange.wallets.listing import list_account_transfers, list_transfers, show_account, show_transfer
 from exchange.wallets.machine import StepFunctionsMachine
 from exchange.wallets.model import BankProvider, payment_methods
 from exchange.wallets.statement import list_ledger
@@ -82,9 +83,8 @@ def account(_request: ApiRequest, who: Principal, **path: str) -> Any:
 
 @app.endpoint("GET", "/accounts/{id}/holds", caller=viewer)
 def holds(request: ApiRequest, who: Principal, **path: str) -> Any:
-    """What live orders hold of one asset, newest first."""
-    products, assets = catalogue.products(), catalogue.assets()
-    return list_holds(who.account_id, path["id"], request, orders=orders, assets=assets, products=products)
+    """What live orders and withdrawals hold of one asset, newest first."""
+    return list_holds(who.account_id, path["id"], request, orders=orders, transfers=transfers, catalogue=catalogue)
 
 
 @app.endpoint("GET", "/accounts/{id}/ledger", caller=viewer)

@@ -19,7 +19,8 @@ from exchange.orders.model import Fill, Liquidity, Order
 from exchange.orders.store import FillItem, OrderItem, fill_item, order_item
 from exchange.statements.model import Line, Page
 from exchange.statements.store import StatementItem, StatementStore
-from exchange.transfers.store import BankMarkItem, TransferItem, TransferStore
+from exchange.transfers.model import TransferStatus
+from exchange.transfers.store import BankMarkItem, TransferItem, TransferStore, transfer_item
 from exchange.usage.model import RateLimitTier
 from exchange.usage.store import UsageItem
 from exchange.users.sealing import KmsSecrets
@@ -30,7 +31,7 @@ from tests.fakes.markets import ACME, USD, acme_usd
 from tests.fakes.rest import Answer, call, proxy_event
 from tests.fakes.tables import REGION, create_tables
 from tests.fakes.users import ACCOUNT_ID, KEY_ID, SECRET, USER_ID, a_credential, a_customer, a_key, signed_headers
-from tests.fakes.wallets import a_deposit
+from tests.fakes.wallets import a_deposit, a_withdrawal
 
 MODELS: dict[str, list[Any]] = {
     "instruments": [InstrumentItem],
@@ -177,6 +178,30 @@ def test_holds_are_what_live_orders_hold_of_that_asset(wallets: Wallets) -> None
     assert len(first.json) == 1
     rest = wallets.ask("GET", path, query=f"limit=1&after={first.headers['cb-after']}")
     assert [row["ref"] for row in rest.json] == [to_uuid(1)]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 100])
+def test_pending_withdrawals_hold_beside_orders_and_pages_lead_through_both(wallets: Wallets, limit: int) -> None:
+    for number in (1, 2, 3, 4):
+        order = Order(number, ACCOUNT_ID, "ACME-USD", Side.BUY, OrderType.LIMIT, number, 1, 1, hold_units=1_000_000)
+        order_item(order).save()
+    pending = [a_withdrawal(f"1{at}.5", at_ns=at, account_id=ACCOUNT_ID, key=f"w{at}") for at in (2, 3, 5)]
+    ended = replace(a_withdrawal(at_ns=4, account_id=ACCOUNT_ID, key="over"), status=TransferStatus.COMPLETED)
+    other = a_withdrawal("1", "ACME", at_ns=4, account_id=ACCOUNT_ID, key="shares")
+    for transfer in (*pending, ended, other, a_deposit(account_id=ACCOUNT_ID, at_ns=6)):
+        transfer_item(transfer).save()
+    path, query, seen = f"/accounts/{account_uuid(ACCOUNT_ID, 'USD')}/holds", f"limit={limit}", []
+    while True:
+        page = wallets.ask("GET", path, query=query)
+        assert len(page.json) <= limit
+        seen += page.json
+        if "cb-after" not in page.headers:
+            break
+        query = f"limit={limit}&after={page.headers['cb-after']}"
+    # The fee of 0.25 is held beside the amount.
+    assert [row["amount"] for row in seen] == ["15.75", "1", "13.75", "1", "12.75", "1", "1"]
+    assert [row["type"] for row in seen] == ["order" if row["amount"] == "1" else "transfer" for row in seen]
+    assert len({row["ref"] for row in seen}) == len(seen)
 
 
 def test_wallets_are_of_money_and_coins_under_the_accounts_ids(wallets: Wallets) -> None:

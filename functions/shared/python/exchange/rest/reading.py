@@ -86,6 +86,16 @@ def _refuse_constant(name: str) -> NoReturn:
     raise _MalformedError(f"{name} is no number")
 
 
+# What to send instead, where pydantic only says what it expected.
+_REMEDIES = {
+    "string_type": 'give text, in quotes: "1.5", not 1.5',
+    "int_type": "give a whole number, without quotes",
+    "bool_type": "give true or false, without quotes",
+    "list_type": "give a list, in brackets",
+    "model_type": "give an object, in braces",
+}
+
+
 def _refusal(error: ValidationError) -> Refused:
     issue = error.errors(include_url=False)[0]
     name = ".".join(str(part) for part in issue["loc"])[:80] or "body"
@@ -93,4 +103,4 @@ def _refusal(error: ValidationError) -> Refused:
         return Refused(Code.REQUEST_FIELD_UNKNOWN, f"{name}: unknown field; leave it out")
     if issue["type"] == "missing":
         return Refused(Code.REQUEST_FIELD_INVALID, f"{name}: this field is required")
-    return Refused(Code.REQUEST_FIELD_INVALID, f"{name}: {issue['msg']}")
+    return Refused(Code.REQUEST_FIELD_INVALID, f"{name}: {_REMEDIES.get(issue['type'], issue['msg'])}")

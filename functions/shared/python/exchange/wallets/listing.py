@@ -3,29 +3,19 @@
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from exchange.instruments.model import Asset, Product
+from exchange.instruments.model import Asset
 from exchange.kernel.errors import Code, Refused
 from exchange.kernel.ids import from_uuid, to_uuid
 from exchange.ledger.model import Balance
-from exchange.orders.model import Order
-from exchange.orders.model import created_key as order_key
 from exchange.rest import ApiRequest, Reply
 from exchange.transfers.model import Page, Transfer, created_key
 from exchange.wallets.request import LIMIT_MAX, read_kind, read_page
-from exchange.wallets.views import account_view, asset_of_account, hold_view, transfer_view
+from exchange.wallets.views import account_view, asset_of_account, transfer_view
 
 # A filter that matches little reads at most this many pages for one answer; the cursor leads on from there.
 _PAGES_MAX = 10
 NO_ACCOUNT = Refused(Code.ACCOUNT_NOT_FOUND, "account not found")
 NO_TRANSFER = Refused(Code.TRANSFER_NOT_FOUND, "transfer not found")
-
-
-class OpenOrders(Protocol):
-    """Where an account's live orders are listed."""
-
-    def list_orders(self, account_id: int, *, live_only: bool, before_key: str | None, limit: int) -> list[Order]:
-        """An account's orders, newest first, older than `before_key`."""
-        ...
 
 
 class TransferPages(Protocol):
@@ -134,45 +124,3 @@ def _collect(
     if page.before:
         return found[::-1], created_key(found[0]) if found else ""
     return found, cursor
-
-
-def list_holds(
-    account_id: int,
-    wire_id: str,
-    request: ApiRequest,
-    *,
-    orders: OpenOrders,
-    assets: Mapping[str, Asset],
-    products: Mapping[str, Product],
-) -> Reply | Refused:
-    """GET /accounts/{id}/holds: what live orders hold of one asset, newest first; `limit`, `after`.
-
-    Refuses:  ACCOUNT_NOT_FOUND, REQUEST_FIELD_INVALID (in this order).
-    """
-    asset = asset_of_account(account_id, wire_id, assets)
-    if asset is None:
-        return NO_ACCOUNT
-    page = read_page(request)
-    if isinstance(page, Refused):
-        return page
-    if page.before:
-        return Refused(Code.REQUEST_FIELD_INVALID, "before: holds are listed from the newest on; give after")
-    found: list[Order] = []
-    before_key = page.after.replace("-", "#") if page.after else None
-    for _ in range(_PAGES_MAX):
-        rows = orders.list_orders(account_id, live_only=True, before_key=before_key, limit=LIMIT_MAX)
-        for order in rows:
-            before_key = order_key(order)
-            product = products.get(order.product_id)
-            if product is not None and order.hold_units and order.hold_asset(product) == asset.asset_id:
-                found.append(order)
-                if len(found) == page.limit:
-                    return _holds(account_id, asset, found, before_key)
-        if len(rows) < LIMIT_MAX:
-            return _holds(account_id, asset, found, None)
-    return _holds(account_id, asset, found, before_key)
-
-
-def _holds(account_id: int, asset: Asset, found: list[Order], before_key: str | None) -> Reply:
-    headers = {"CB-AFTER": before_key.replace("#", "-")} if before_key else {}
-    return Reply([hold_view(account_id, asset, order) for order in found], headers=headers)

@@ -137,7 +137,19 @@ def transfer_view(transfer: Transfer) -> View:
     return view
 
 
-def hold_view(account_id: int, asset: Asset, order: Order) -> View:
+def transfer_hold_view(transfer: Transfer) -> View:
+    """What one pending withdrawal holds: the amount and the fee."""
+    return {
+        "id": transfer.transfer_id,
+        "account_id": account_uuid(transfer.account_id, transfer.asset),
+        "amount": format_units(transfer.held_units, transfer.scale),
+        "type": "transfer",
+        "ref": transfer.transfer_id,
+        "created_at": iso_utc(transfer.created_at_ns),
+    }
+
+
+def order_hold_view(account_id: int, asset: Asset, order: Order) -> View:
     """What one live order holds."""
     return {
         "id": to_uuid(order.order_id),
