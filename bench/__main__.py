@@ -6,11 +6,13 @@ import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from bench import costs, laptop, load, machine, market_data
-from bench.document import Measured, document
-from bench.page import PAGE, write_part
+from bench import costs, laptop, load, machine, market_data, sockets
+from bench.document import Measured, document, figures_of
+from bench.page import PAGE, read_parts, write_part
 
-CLIENTS = (1, 8, 16)
+CLIENTS = (1, 16, 64)
+SOCKET_TRADES = 200
+COUNTED_CLIENTS = 16
 
 
 def main() -> None:
@@ -36,14 +38,17 @@ def main() -> None:
         for clients in CLIENTS:
             latencies[clients] = asyncio.run(load.latency(bench, clients, options.orders // 4, f"latency-{clients}"))
             print(f"{clients} clients: {load.percentile(latencies[clients], 50) * 1000:.0f} ms to settled", flush=True)
+        delays = asyncio.run(sockets.delays(bench, SOCKET_TRADES))
+        print(f"{load.percentile(delays.from_trade, 50) * 1000:.0f} ms from trade to message", flush=True)
     # In a process of its own: PynamoDB's connections belong to the first laptop cloud of theirs.
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as executor:
-        phases = executor.submit(costs.count_apart, max(CLIENTS)).result()
+        phases = executor.submit(costs.count_apart, COUNTED_CLIENTS).result()
     for phase in phases:
         print(f"a million times {phase.title}: {costs.dollars_a_million(phase):.2f} dollars", flush=True)
     rebuilt = market_data.measure()
-    measured = Measured(described, runs, latencies, phases, options.orders, load.POLL_SECONDS, rebuilt)
-    write_part(options.output, "trading", document(measured))
+    measured = Measured(described, runs, latencies, delays, phases, options.orders, load.POLL_SECONDS, rebuilt)
+    before = figures_of(read_parts(options.output).get("trading", ""))
+    write_part(options.output, "trading", document(measured, before))
     print(f"Written: {options.output}")
 
 

@@ -1,13 +1,17 @@
 """The trading part of docs/benchmarks.md."""
 
+import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from bench.costs import BILL, MILLION, Phase, dollars_a_million
 from bench.load import Run, median_of, percentile
 from bench.market_data import Rebuilt, section
 from bench.page import table
+from bench.sockets import Delays
 
 HEAD = """
 ## Trading on a laptop
@@ -24,6 +28,11 @@ that takes from a large resting one, so each is a trade with two fills that must
 - *accepted*: from POST to its answer: signature, checks, hold and order in one transaction, command on Kinesis.
 - *settled*: from POST until `GET /orders/{{id}}` says so, asked every {poll} ms in runs of their own, since asking
   takes processor time too.
+"""
+
+SOCKETS = """
+From a trade to its message on the WebSocket's `matches`: {trades} trades one after the other, one listener. The trade's
+own time is that of its command on the orders stream, by the same clock.
 """
 
 LIMITS = """
@@ -61,6 +70,11 @@ List prices of us-east-1, no free tier, on-demand tables, x86. Amounts are those
 """
 
 
+Figures = Mapping[str, Any]  # by name; rates a second, delays in milliseconds
+KINDS = ("accepted", "settled")
+PERCENTS = (50, 99)
+
+
 @dataclass(frozen=True, slots=True)
 class Measured:
     """All that was measured."""
@@ -68,19 +82,29 @@ class Measured:
     machine: str
     runs: Mapping[int, Sequence[Run]]
     latencies: Mapping[int, Sequence[float]]
+    delays: Delays
     phases: Sequence[Phase]
     orders: int
     poll_seconds: float
     rebuilt: Rebuilt
 
 
-def document(measured: Measured) -> str:
-    """The whole part."""
+def figures_of(text: str) -> Figures:
+    """The figures that a part of the page was made with; none in a part that has none."""
+    found = re.search(r"<!-- figures: (.*?) -->", text)
+    return json.loads(found.group(1)) if found else {}
+
+
+def document(measured: Measured, before: Figures) -> str:
+    """The whole part. `before` are the figures of the part that it takes the place of."""
     runs = len(next(iter(measured.runs.values())))
     poll = round(measured.poll_seconds * 1000)
-    parts = [HEAD.format(machine=measured.machine, day=date.today().isoformat())]  # noqa: DTZ011 - a day is enough.
+    parts = [HEAD.format(machine=measured.machine, day=_today())]
     parts.append(SPEED.format(runs=runs, orders=measured.orders, poll=poll))
-    parts.append(table(_speed(measured)))
+    now = _figures(measured)
+    parts.append(table(_speed(now, before)))
+    parts.append(SOCKETS.format(trades=len(measured.delays.from_trade)))
+    parts.append(table(_sockets(now, before)))
     parts.append(_limits(measured))
     parts.append(section(measured.rebuilt))
     parts.append(COST)
@@ -90,21 +114,48 @@ def document(measured: Measured) -> str:
     parts.append(BILL_HEAD)
     parts.append(table(_bill(measured.phases)))
     parts.append(_kinds(measured.phases))
+    parts.append(f"<!-- figures: {json.dumps(now)} -->")
     return "\n".join(part.strip("\n") + "\n" for part in parts)
 
 
-def _speed(measured: Measured) -> Iterator[Sequence[str]]:
-    yield "clients", "accepted a second", "settled a second", "accepted p50", "p99", "settled p50", "p99"
+def _figures(measured: Measured) -> Figures:
+    figures: dict[str, float | str] = {"day": _today()}
     for clients, runs in measured.runs.items():
         accepted = [seconds for run in runs for seconds in run.accepted_seconds]
         settled = measured.latencies[clients]
-        yield (
-            str(clients),
-            f"{median_of(runs, lambda run: run.accepted_rate):.0f}",
-            f"{median_of(runs, lambda run: run.settled_rate):.0f}",
-            *(f"{percentile(accepted, percent) * 1000:.0f} ms" for percent in (50, 99)),
-            *(f"{percentile(settled, percent) * 1000:.0f} ms" for percent in (50, 99)),
-        )
+        figures |= {
+            f"{clients} accepted": median_of(runs, lambda run: run.accepted_rate),
+            f"{clients} settled": median_of(runs, lambda run: run.settled_rate),
+            **{f"{clients} accepted p{percent}": percentile(accepted, percent) * 1000 for percent in PERCENTS},
+            **{f"{clients} settled p{percent}": percentile(settled, percent) * 1000 for percent in PERCENTS},
+        }
+    for name, seconds in (("trade", measured.delays.from_trade), ("order", measured.delays.from_order)):
+        figures |= {f"message after {name} p{percent}": percentile(seconds, percent) * 1000 for percent in PERCENTS}
+    return {name: figure if isinstance(figure, str) else round(figure, 1) for name, figure in figures.items()}
+
+
+def _speed(now: Figures, before: Figures) -> Iterator[Sequence[str]]:
+    yield "clients", "accepted a second", "settled a second", "accepted p50", "p99", "settled p50", "p99"
+    for clients in [name.split()[0] for name in now if name.endswith(" accepted")]:
+        for title, figures in ((clients, now), (f"{clients}, on {before.get('day')}", before)):
+            if f"{clients} accepted" in figures:
+                yield (
+                    title,
+                    *(f"{figures[f'{clients} {kind}']:.0f}" for kind in KINDS),
+                    *(f"{figures[f'{clients} {kind} p{percent}']:.0f} ms" for kind in KINDS for percent in PERCENTS),
+                )
+
+
+def _sockets(now: Figures, before: Figures) -> Iterator[Sequence[str]]:
+    yield "until the message", "p50", "p99"
+    for name, words in (("trade", "from the trade"), ("order", "from the sending of the order")):
+        for title, figures in ((words, now), (f"{words}, on {before.get('day')}", before)):
+            if f"message after {name} p50" in figures:
+                yield title, *(f"{figures[f'message after {name} p{percent}']:.0f} ms" for percent in PERCENTS)
+
+
+def _today() -> str:
+    return date.today().isoformat()  # noqa: DTZ011 - a day is enough.
 
 
 def _limits(measured: Measured) -> str:

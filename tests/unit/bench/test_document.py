@@ -3,9 +3,10 @@
 import re
 
 from bench.costs import BILL, Phase, dollars_a_million
-from bench.document import Measured, document
+from bench.document import Measured, document, figures_of
 from bench.load import Run, percentile
 from bench.market_data import measure
+from bench.sockets import Delays
 
 COUNTS = {
     "request ApiGateway.REST": 1.0,
@@ -33,8 +34,14 @@ def test_the_page_shows_medians_percentiles_and_a_bill_that_adds_up() -> None:
         Run(8, [0.010] * 9 + [0.100], [], 10 / rate, 10 / rate * 2, {"MiniStack": 0.9, "the edge": 0.1})
         for rate in (100, 150, 400)
     ]
-    page = document(Measured("a machine", {8: runs}, {8: [0.2] * 10}, PHASES, 10, 0.02, measure(commands=400)))
+    delays, rebuilt = Delays([0.05] * 10, [0.07] * 10), measure(commands=400)
+    measured = Measured("a machine", {8: runs}, {8: [0.2] * 10}, delays, PHASES, 10, 0.02, rebuilt)
+    first = document(measured, {})
+    assert " on " not in "".join(re.findall(r"^\| 8.*", first, re.MULTILINE))
+    page = document(measured, {**figures_of(first), "day": "2026-01-31", "8 accepted": 77})
     assert "| 8 | 150 | 75 | 10 ms | 100 ms | 200 ms | 200 ms |" in page
+    assert "| 8, on 2026-01-31 | 77 | 75 | 10 ms | 100 ms | 200 ms | 200 ms |" in page
+    assert "| from the trade | 50 ms | 50 ms |" in page
     assert re.search(r"\*\*[0-9,]+ events, [0-9,]+ trades and [0-9,]+ candles a second\*\*", page)
     assert "| write orders indexes | 3 | 3 | 3 | 3 |" in page
     assert "| **all write** | **13** |" in page
