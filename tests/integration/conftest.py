@@ -14,8 +14,9 @@ import psutil
 import pytest
 from exchange.usage.model import RateLimitTier
 
+from infra.cli.audit import audit_stack
 from infra.cli.seed import DemoCustomer, seed
-from infra.local.clients import clients
+from infra.local.clients import clients, environment
 from infra.local.laptop import Laptop, read_stack
 from infra.local.settings import LaptopSettings
 from tests.fakes.ports import free_ports
@@ -103,6 +104,19 @@ def newcomer(laptop: RunningLaptop) -> Callable[[str], dict[str, str]]:
         return DemoCustomer(running, f"{name}-{secrets.token_hex(4)}", RateLimitTier.MAKER).make()
 
     return make
+
+
+AUDITS_MAX = 5
+
+
+def audited(laptop: RunningLaptop) -> None:
+    """Assert that every invariant holds. Tests beside this one may trade while the audit reads, so that it finds the
+    logs ahead of the tables: what is really broken stays so however often it is looked at."""
+    for _ in range(AUDITS_MAX):
+        verdict = audit_stack(laptop.stack, environment(laptop.settings), wait_seconds=60)
+        if verdict.holds:
+            return
+    pytest.fail(str([finding for finding in verdict.findings if finding.breaches]))
 
 
 @pytest.fixture(scope="session")

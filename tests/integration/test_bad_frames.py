@@ -10,9 +10,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from infra.cli.audit import audit_stack
-from infra.local.clients import environment
-from tests.integration.conftest import RunningLaptop
+from tests.integration.conftest import RunningLaptop, audited
 from tests.integration.hostile_frames import Frame, credentials, malformed, shapes, signed, subscribe
 from tests.integration.test_bad_input import Enemy
 
@@ -81,8 +79,7 @@ def test_every_hostile_frame_is_refused_in_words_and_changes_nothing(laptop: Run
     wrong = wrongs(laptop.stack["websocket_url"], frames)
     assert not wrong, f"{len(wrong)} of {len(frames)}\n" + "\n".join(wrong)
     assert [enemy.sees() for enemy in enemies] == before
-    verdict = audit_stack(laptop.stack, environment(laptop.settings), wait_seconds=60)
-    assert verdict.holds, verdict
+    audited(laptop)
 
 
 def test_a_signed_frame_that_is_repeated_earns_nothing_twice(laptop: RunningLaptop, newcomer: Make) -> None:

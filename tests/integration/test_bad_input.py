@@ -9,10 +9,8 @@ from typing import Any
 import pytest
 import urllib3
 
-from infra.cli.audit import audit_stack
-from infra.local.clients import environment
 from tests.contract.test_access import ACCESS, PERSON
-from tests.integration.conftest import RunningLaptop
+from tests.integration.conftest import RunningLaptop, audited
 from tests.integration.hostile import (
     JSON,
     Attack,
@@ -110,8 +108,7 @@ def test_every_hostile_request_is_refused_in_words_and_changes_nothing(laptop: R
     wrong = wrongs(enemies[0], attacks)
     assert not wrong, f"{len(wrong)} of {len(attacks)}\n" + "\n".join(wrong)
     assert [enemy.sees() for enemy in enemies] == before
-    verdict = audit_stack(laptop.stack, environment(laptop.settings), wait_seconds=60)
-    assert verdict.holds, verdict
+    audited(laptop)
 
 
 def test_nobody_reaches_anything_of_another_customer(laptop: RunningLaptop, newcomer: Make) -> None:
