@@ -1,4 +1,4 @@
-"""What the bank tells us, over HTTP: a signed notification about one payment."""
+"""What the bank and Stripe tell us, over HTTP: signed notifications, each about one payment."""
 
 from typing import Any
 
@@ -8,9 +8,12 @@ from exchange.aws.settings import EnvironmentSettings
 from exchange.kernel.clock import SystemClock
 from exchange.kernel.errors import Refused
 from exchange.payments.bank import SharedSecret
+from exchange.payments.model import Notification
 from exchange.payments.notification import NotificationBody
 from exchange.payments.service import take_notification
 from exchange.payments.signature import verify
+from exchange.payments.stripe_events import read_event
+from exchange.payments.stripe_provider import StripeProvider, stripe_client
 from exchange.payments.waiters import TaskTokens
 from exchange.rest import Api, ApiRequest, read_body
 from exchange.transfers.store import BankMarkItem, TransferItem, TransferStore
@@ -21,6 +24,9 @@ class Settings(EnvironmentSettings):
 
     transfers_table: str
     bank_webhook_secret_arn: str
+    stripe_webhook_secret_arn: str
+    stripe_api_key_arn: str
+    stripe_api_base: str
 
 
 settings = Settings.load()
@@ -32,6 +38,8 @@ bind(BankMarkItem, settings.transfers_table)
 transfers = TransferStore(connection())
 waiters = TaskTokens(client("stepfunctions"))
 secret = SharedSecret(client("secretsmanager"), settings.bank_webhook_secret_arn, clock)
+stripe_secret = SharedSecret(client("secretsmanager"), settings.stripe_webhook_secret_arn, clock)
+stripe_key = SharedSecret(client("secretsmanager"), settings.stripe_api_key_arn, clock)
 
 
 @app.endpoint("POST", "/v1/payments/bank/notifications")
@@ -45,8 +53,26 @@ def notify(request: ApiRequest) -> Any:
     body = read_body(NotificationBody, request.body)
     if isinstance(body, Refused):
         return body
-    taken = take_notification(body.notification(), transfers=transfers, waiters=waiters, note=app.logger.warning)
+    return _take(body.notification())
+
+
+@app.endpoint("POST", "/v1/payments/stripe/events")
+def stripe_event(request: ApiRequest) -> Any:
+    """Take one event of Stripe's. It only names a payment; what became of that one, Stripe's API is asked."""
+    event = read_event(stripe_secret.value(), headers=request.headers, body=request.body)
+    if isinstance(event, Refused):
+        app.logger.warning("an event is not Stripe's", code=event.code, request_id=request.request_id)
+        return event
+    if not event.kind:
+        return {"status": "ignored"}
+    at_stripe = stripe_client(stripe_key.value(), api_base=settings.stripe_api_base)
+    said = StripeProvider(at_stripe, customers=transfers, clock=clock).said(event)
+    return {"status": "ignored"} if said is None else _take(said)
+
+
+def _take(said: Notification) -> Any:
+    taken = take_notification(said, transfers=transfers, waiters=waiters, note=app.logger.warning)
     if isinstance(taken, Refused):
-        app.logger.error("a genuine notification does not fit", transfer_id=body.transfer_id, reason=taken.message)
+        app.logger.error("a genuine notification does not fit", transfer_id=said.transfer_id, reason=taken.message)
         return taken
     return {"status": taken}

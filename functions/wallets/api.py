@@ -1,7 +1,7 @@
 """A customer's balances, holds, deposits and transfers over REST."""
 
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from exchange.aws.clients import client
 from exchange.aws.dynamodb import bind, connection
@@ -38,6 +38,7 @@ class Settings(AccessSettings):
     transfers_table: str
     deposit_machine_arn: str
     bank_provider: BankProvider
+    stripe_rail: Literal["on", "off"]
 
 
 settings = Settings.load()
@@ -57,7 +58,6 @@ orders = OrderStore()
 statements = StatementStore()
 transfers = TransferStore(connection())
 machine = StepFunctionsMachine(client("stepfunctions"), settings.deposit_machine_arn)
-
 
 viewer = partial(access.authenticate, scope=Scope.VIEW)
 mover = partial(access.authenticate, scope=Scope.TRANSFER)
@@ -104,7 +104,7 @@ def account_transfers(request: ApiRequest, who: Principal, **path: str) -> Any:
 @app.endpoint("POST", "/deposits/payment-method", caller=mover)
 def deposit(request: ApiRequest, who: Principal) -> Any:
     """Ask for a deposit: answers with the transfer, pending, and its state machine does the rest."""
-    ways = payment_methods(catalogue.assets(), settings.bank_provider)
+    ways = payment_methods(catalogue.assets(), settings.bank_provider, stripe=settings.stripe_rail == "on")
     return deposit_money(who.account_id, request, methods=ways, transfers=transfers, machine=machine, clock=clock)
 
 

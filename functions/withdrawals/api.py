@@ -1,7 +1,7 @@
 """Money in and out over REST: the ways that there are, what may go through them, withdrawals and their cost."""
 
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from aws_lambda_powertools import Logger
 from exchange.aws.clients import client
@@ -19,7 +19,7 @@ from exchange.users.access import authenticator
 from exchange.users.authentication import Principal
 from exchange.users.model import Scope
 from exchange.wallets.machine import StepFunctionsMachine
-from exchange.wallets.model import BankProvider, payment_methods
+from exchange.wallets.model import BankProvider, PaymentMethod, payment_methods
 from exchange.wallets.request import WithdrawalBody
 from exchange.wallets.store import PostingStore
 from exchange.wallets.views import limits_view, method_view, withdrawal_view
@@ -34,6 +34,7 @@ class Settings(AccessSettings):
     transfers_table: str
     withdrawal_machine_arn: str
     bank_provider: BankProvider
+    stripe_rail: Literal["on", "off"]
 
 
 settings = Settings.load()
@@ -53,14 +54,17 @@ viewer = partial(access.authenticate, scope=Scope.VIEW)
 mover = partial(access.authenticate, scope=Scope.TRANSFER)
 
 
+def _ways() -> list[PaymentMethod]:
+    return payment_methods(catalogue.assets(), settings.bank_provider, stripe=settings.stripe_rail == "on")
+
+
 @app.endpoint("POST", "/withdrawals/payment-method", caller=mover)
 def withdraw(asked: ApiRequest, who: Principal) -> Any:
     """Withdraw to the bank: answers with the transfer, its money held; its state machine does the rest."""
     body = read_body(WithdrawalBody, asked.body)
     if isinstance(body, Refused):
         return body
-    ways = payment_methods(catalogue.assets(), settings.bank_provider)
-    wanted = new_withdrawal(body.withdrawal(), account_id=who.account_id, methods=ways, created_at_ns=clock.now_ns())
+    wanted = new_withdrawal(body.withdrawal(), account_id=who.account_id, methods=_ways(), created_at_ns=clock.now_ns())
     if isinstance(wanted, Refused):
         return wanted
     held = request_withdrawal(
@@ -71,14 +75,14 @@ def withdraw(asked: ApiRequest, who: Principal) -> Any:
 
 @app.endpoint("GET", "/payment-methods", caller=viewer)
 def methods(_: ApiRequest, _who: Principal) -> Any:
-    """The ways in and out that there are, one an asset."""
-    return [method_view(method) for method in payment_methods(catalogue.assets(), settings.bank_provider)]
+    """The ways in and out that there are, the bank's first."""
+    return [method_view(method) for method in _ways()]
 
 
 @app.endpoint("GET", "/users/self/exchange-limits", caller=viewer)
 def limits(_: ApiRequest, _who: Principal) -> Any:
     """What one deposit or withdrawal may be."""
-    return limits_view(payment_methods(catalogue.assets(), settings.bank_provider))
+    return limits_view(_ways())
 
 
 @app.endpoint("GET", "/withdrawals/fee-estimate", caller=viewer)

@@ -145,7 +145,7 @@ class DemoCustomer:
             CustomerItem(user_id).update(actions=[CustomerItem.rate_limit_tier.set(self._tier.value)])
 
     def _fund(self) -> None:
-        methods = {method["currency"]: method["id"] for method in self._get("/payment-methods")}
+        methods = {method["currency"]: method["id"] for method in reversed(self._get("/payment-methods"))}
         waiting = []
         for currency, amount in FUNDS.items():
             body = {"amount": amount, "currency": currency, "payment_method_id": methods[currency]}

@@ -66,7 +66,7 @@ def outline(rows: Iterable[Row]) -> Outline:
 async def fund(trader: Trader, needs: Mapping[str, int], *, run: str) -> bool:
     """Deposit what a trader lacks, through the sandbox bank as anybody would. Returns whether it was necessary."""
     accounts = {account["currency"]: account["available"] for account in await trader.get("/accounts")}
-    methods = {method["currency"]: method["id"] for method in await trader.get("/payment-methods")}
+    methods = {method["currency"]: method["id"] for method in reversed(await trader.get("/payment-methods"))}
     waiting = []
     for currency, needed in needs.items():
         missing = needed - parse_decimal(accounts.get(currency, "0"), 18) // 10**18

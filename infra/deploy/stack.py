@@ -14,14 +14,21 @@ PLATFORMS = {"x86_64": "x86_64-manylinux_2_28", "arm64": "aarch64-manylinux_2_28
 CAPABILITIES = ("CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND")
 # What Chalice wants for a command line that no function runs.
 LEFT_OUT = ("click", "inquirer", "pip", "setuptools", "wheel")
+# What layer 2 has already.
+IN_LAYER_2 = ("typing-extensions", "urllib3")
 
 
 def export(commands: Commands) -> None:
-    """Write layer 2's requirements, with hashes, from the lock."""
-    pruned = [argument for name in LEFT_OUT for argument in ("--prune", name)]
-    fixed = ["--frozen", "--quiet", "--no-default-groups", "--no-emit-project", "--no-header", "--no-annotate"]
-    path = "functions/dependencies/requirements.txt"
-    commands.run([uv(), "export", *fixed, "--format", "requirements-txt", *pruned, "--output-file", path])
+    """Write the requirements of layers 2 and 3, with hashes, from the lock."""
+    fixed = ["--frozen", "--quiet", "--no-emit-project", "--no-header", "--no-annotate", "--format", "requirements-txt"]
+    layers = {
+        "functions/dependencies": ("--no-default-groups", LEFT_OUT),
+        "functions/dependencies/payments": ("--only-group=payments", IN_LAYER_2),
+    }
+    for folder, (wanted, left_out) in layers.items():
+        pruned = [argument for name in left_out for argument in ("--prune", name)]
+        path = f"{folder}/requirements.txt"
+        commands.run([uv(), "export", *fixed, wanted, *pruned, "--output-file", path])
 
 
 def build(stage: Stage, commands: Commands, *, directory: Path = BUILD) -> None:
@@ -35,7 +42,12 @@ def build(stage: Stage, commands: Commands, *, directory: Path = BUILD) -> None:
     }
     told = ["--parameter-overrides", f"Architecture={stage.architecture}"]
     commands.show(sam("build", "--build-dir", str(directory), *told), environment=environment)
-    for name, folder in {"1": ROOT / "functions/shared", "2": directory / "DependenciesLayer"}.items():
+    layers = {
+        "1": ROOT / "functions/shared",
+        "2": directory / "DependenciesLayer",
+        "3": directory / "PaymentsLayer",
+    }
+    for name, folder in layers.items():
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         if size > LAYER_BYTES_MAX:
             raise DeployError(

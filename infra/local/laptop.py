@@ -3,6 +3,7 @@
 import contextlib
 import json
 import shutil
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -49,6 +50,7 @@ class Laptop:
         self.settings = settings
         self.client = clients(settings)
         self.outputs: dict[str, str] = {}
+        self._bank_port = 0
         self._step = step
         self._seed = seed
         self._records = ProcessRecords(settings.home / "processes.json")
@@ -112,6 +114,9 @@ class Laptop:
         if "edge" not in living:
             with self._step("Starting the edge again"):
                 self._restart_edge()
+        if "bank" not in living:
+            with self._step("Starting the sandbox bank again"):
+                self._start_bank()
         if not {"matcher", "matcher" + processes.KEEPER} <= living:
             with self._step("Starting the matcher again"):
                 names = ("matcher" + processes.KEEPER, "matcher")
@@ -121,6 +126,26 @@ class Laptop:
                 self._start_matcher()
                 self._wait_for("matcher", f"http://{HOST}:{self.settings.matcher_port}/health", _leads)
         return found.stack
+
+    def _bank_url(self) -> str:
+        """Where the sandbox bank answers: its port is any free one, and stays its own."""
+        known = self.status().stack.get("sandbox_bank_url")
+        if known:
+            return str(known)
+        if not self._bank_port:
+            with socket.create_server((HOST, 0)) as free:
+                self._bank_port = free.getsockname()[1]
+        return f"http://{HOST}:{self._bank_port}"
+
+    def _start_bank(self) -> None:
+        variables = {
+            "STRIPE_API_KEY": self._secret("StripeApiKeyArn"),
+            "STRIPE_WEBHOOK_SECRET": self._secret("StripeWebhookSecretArn"),
+            "STRIPE_WEBHOOK_URL": f"{self.settings.rest_url}/v1/payments/stripe/events",
+        }
+        url = self._bank_url()
+        self._run("bank", _module("infra.local.sandbox_bank", port=url.rpartition(":")[2]), variables)
+        self._wait_for("bank", f"{url}/health")
 
     def _start_matcher(self) -> None:
         self._keep("matcher", [sys.executable, "-m", "matcher", "run"], self._matcher_environment())
@@ -143,6 +168,8 @@ class Laptop:
                 self._wait_for("cloud", f"{self.settings.endpoint_url}/_localstack/health")
         with self._step("Deploying template.yaml"):
             self._deploy(package)
+        with self._step("Starting the sandbox bank"):
+            self._start_bank()
         with self._step("Starting the edge"):
             self._run("edge", self._edge_command(), {"ORIGIN_SECRET": self._origin_secret()})
             self._wait_for("edge", f"{self.settings.rest_url}/time")
@@ -182,6 +209,8 @@ class Laptop:
             "WebsocketEndpoint": websocket,
             "ConnectionsPerAddress": "0",
             "BankWebhookUrl": f"{self.settings.rest_url}/v1/payments/bank/notifications",
+            "StripeRail": "on",
+            "StripeApiBase": self._bank_url(),
             "OAuthCallbackUrls": f"{self.settings.rest_url}/app/callback",
             "PublicRequestsPerSecond": "0",  # Everybody here has one address.
         }
@@ -199,8 +228,10 @@ class Laptop:
 
     def _origin_secret(self) -> str:
         """What the edge proves itself by to the functions; they were told the same."""
-        arn = self.outputs["OriginSecretArn"]
-        return str(self.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"])
+        return self._secret("OriginSecretArn")
+
+    def _secret(self, output: str) -> str:
+        return str(self.client("secretsmanager").get_secret_value(SecretId=self.outputs[output])["SecretString"])
 
     def _matcher_environment(self) -> dict[str, str]:
         return {
@@ -221,6 +252,7 @@ class Laptop:
             "stack_name": deployment.STACK_NAME,
             "rest_url": self.settings.rest_url,
             "websocket_url": f"ws://{HOST}:{self.settings.port}/ws",
+            "sandbox_bank_url": self._bank_url(),
             "web_url": f"{self.settings.rest_url}/app/",
             "aws_endpoint_url": self.settings.endpoint_url,
             "region": REGION,

@@ -24,6 +24,7 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.core.transport import Response
 from schemathesis.generation import GenerationMode
 
+from infra.local.sandbox_stripe import SandboxStripe
 from tests.contract.cloud_definition import api_document
 from tests.contract.test_access import ACCESS, BANK, PERSON
 from tests.integration.conftest import RunningLaptop
@@ -147,6 +148,18 @@ def raw(request: requests.PreparedRequest) -> bytes:
     return body if isinstance(body, bytes) else str(body).encode()
 
 
+class Stripe(AuthBase):
+    """Signs as Stripe does."""
+
+    def __init__(self, secret: str) -> None:
+        self.sandbox = SandboxStripe("", secret, deliver=lambda _body, _signature: None)
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Add the header."""
+        request.headers["Stripe-Signature"] = self.sandbox.sign(raw(request))
+        return request
+
+
 class Caller:
     """A customer with a key and a login, and the bank's own secret."""
 
@@ -161,10 +174,14 @@ class Caller:
         secrets = laptop.client("secretsmanager")
         arn = laptop.stack["outputs"]["BankWebhookSecretArn"]
         self.bank = Bank(secrets.get_secret_value(SecretId=arn)["SecretString"])
+        arn = laptop.stack["outputs"]["StripeWebhookSecretArn"]
+        self.stripe = Stripe(secrets.get_secret_value(SecretId=arn)["SecretString"])
 
     def auth(self, method: str, path: str) -> AuthBase:
         """What the operation asks for; a method that the path does not have is nobody's secret."""
         access = ACCESS.get(f"{method.upper()} {path}")
+        if path == "/v1/payments/stripe/events":
+            return self.stripe
         return self.person if access == PERSON else self.bank if access == BANK else self.key
 
     def ask(self, operation_id: str, body: Any = None, /, *, query: str = "", **variables: str) -> Any:

@@ -97,6 +97,8 @@ def test_money_and_its_moves(caller: Caller, laptop: RunningLaptop, eventually: 
         "bank_reference": told["details"]["bank_reference"],
     }
     assert ask("notifyBankPayment", repeated)["status"]
+    event = {"id": "evt_1", "type": "payout.paid", "data": {"object": {"id": "po_1"}}}
+    assert ask("notifyStripeEvent", event)["status"] == "ignored"
 
 
 def test_books_that_are_closed(caller: Caller, laptop: RunningLaptop) -> None:

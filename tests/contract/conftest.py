@@ -37,5 +37,10 @@ def _value(name: str) -> str:
     """A value that looks like the real one where the code takes it apart."""
     if name.endswith(("_URL", "_ENDPOINT")):
         return "https://example.invalid/live"
-    known = {"BANK_PROVIDER": "sandbox", "USER_POOL_ID": "us-east-1_example", "PUBLIC_REQUESTS_PER_SECOND": "10"}
+    known = {
+        "BANK_PROVIDER": "sandbox",
+        "STRIPE_RAIL": "off",
+        "USER_POOL_ID": "us-east-1_example",
+        "PUBLIC_REQUESTS_PER_SECOND": "10",
+    }
     return known.get(name, f"exchange-{name.lower()}")

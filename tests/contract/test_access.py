@@ -65,6 +65,7 @@ ACCESS = {
     "GET /v1/proofs": PUBLIC,
     "GET /v1/proofs/{closing}": VIEW,
     "POST /v1/payments/bank/notifications": BANK,
+    "POST /v1/payments/stripe/events": BANK,
 }
 
 

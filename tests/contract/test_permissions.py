@@ -132,6 +132,8 @@ def test_a_function_writes_its_own_log_only(function: Function) -> None:
         ("SECRETS_KEY_ID", "kms:Decrypt"),
         ("BANK_QUEUE_URL", "sqs:SendMessage"),
         ("BANK_WEBHOOK_SECRET_ARN", "secretsmanager:GetSecretValue"),
+        ("STRIPE_WEBHOOK_SECRET_ARN", "secretsmanager:GetSecretValue"),
+        ("STRIPE_API_KEY_ARN", "secretsmanager:GetSecretValue"),
         ("QUARANTINE_BUCKET", "s3:PutObject"),
         ("WEBSOCKET_ENDPOINT", "execute-api:ManageConnections"),
     ],

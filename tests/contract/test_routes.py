@@ -111,12 +111,18 @@ def test_operation_ids_are_unique() -> None:
     assert len(ids) == len(set(ids))
 
 
+# Stripe adds fields to its events whenever it likes.
+WRITTEN_BY_OTHERS = {"StripeEvent"}
+
+
 def test_request_bodies_refuse_unknown_fields() -> None:
     schemas = api_document()["components"]["schemas"]
     for method, path, operation in operations():
         if "requestBody" in operation:
             reference = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
-            assert schemas[reference.rsplit("/", 1)[1]]["additionalProperties"] is False, f"{method} {path}"
+            name = reference.rsplit("/", 1)[1]
+            if name not in WRITTEN_BY_OTHERS:
+                assert schemas[name]["additionalProperties"] is False, f"{method} {path}"
 
 
 # The second one is for the withdrawals' amount alone: some clients send a number, which is read as it was written.

@@ -3,15 +3,16 @@
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from exchange.kernel.errors import Refused
 from exchange.ledger.model import custody_account, customer_account, fee_account, sum_by_asset
-from exchange.payments.model import Instruction
+from exchange.payments.bank import message
+from exchange.payments.model import Asked, Instruction
 from exchange.payments.notification import NotificationBody
 from exchange.payments.sandbox import answer, read_instruction
-from exchange.payments.service import ask_bank, take_notification
+from exchange.payments.service import PaymentProvider, ask_bank, take_notification
 from exchange.payments.signature import signed_headers, verify
 from exchange.payments.waiters import REFUSED_BY_BANK
 from exchange.rest import read_body
@@ -46,9 +47,10 @@ class FakeBankQueue:
     cuts: Cuts = field(default_factory=Cuts)
     messages: list[str] = field(default_factory=list)
 
-    def instruct(self, instruction: Instruction) -> None:
+    def instruct(self, instruction: Instruction) -> Asked:
         """Queue an instruction."""
-        self.cuts.reach(lambda: self.messages.append(json.dumps(asdict(instruction))))
+        self.cuts.reach(lambda: self.messages.append(message(instruction)))
+        return Asked()
 
 
 @dataclass
@@ -96,6 +98,7 @@ class TransferWorld:
         self.transfers = FakeTransfers(self.cuts)
         self.books = FakeBooks(self.transfers, self.cuts)
         self.queue = FakeBankQueue(self.cuts)
+        self.provider: PaymentProvider = self.queue
         self.machine = FakeMachine(self.cuts)
         self.notes: list[str] = []
 
@@ -128,7 +131,14 @@ class TransferWorld:
         if execution.state == "AskBank":
             execution.tries += 1
             execution.token = f"{transfer_id}/{execution.tries}"
-            ask_bank(transfer_id, execution.token, transfers=self.transfers, bank=self.queue)
+            ask_bank(
+                transfer_id,
+                execution.token,
+                transfers=self.transfers,
+                bank=self.provider,
+                waiters=self.machine,
+                note=self.notes.append,
+            )
         elif execution.state in {"Credit", "Fail"}:
             booked, is_deposit = (
                 execution.state == "Credit",
@@ -187,8 +197,8 @@ class TransferWorld:
 
     def answered(self, transfer: Transfer, **changed: Any) -> tuple[dict[str, str], bytes]:
         """The sandbox bank's answer to a transfer, with fields changed, signed by the bank."""
-        message = json.dumps(asdict(Instruction(transfer.transfer_id, "pay", transfer.amount, transfer.asset, "any")))
-        return self.signed(json.dumps(json.loads(answer(read_instruction(message))) | changed).encode())
+        text = message(Instruction(transfer.transfer_id, "pay", transfer.amount, transfer.asset, "any"))
+        return self.signed(json.dumps(json.loads(answer(read_instruction(text))) | changed).encode())
 
     def finish(self, transfer: Transfer) -> None:
         """Try everything again until nothing is left to do: what state machine, queue and customer do by themselves."""
@@ -196,8 +206,8 @@ class TransferWorld:
             try:
                 self.request(transfer)
                 self.step(transfer.transfer_id)
-                for message in list(self.queue.messages):
-                    self.receive(*self.signed(answer(read_instruction(message))))
+                for text in list(self.queue.messages):
+                    self.receive(*self.signed(answer(read_instruction(text))))
                 self.step(transfer.transfer_id)
             except CrashError:
                 continue

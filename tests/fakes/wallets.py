@@ -121,6 +121,23 @@ class FakeTransfers:
         self.rows[transfer_id] = replace(row, task_token=task_token, payment=asked)
         return True
 
+    def note_asked(self, transfer_id: str, *, provider_reference: str, funding: str) -> None:
+        """Note the provider's name for a payment, once."""
+        self.cuts.reach(lambda: self._note_asked(transfer_id, provider_reference, funding))
+
+    def _note_asked(self, transfer_id: str, provider_reference: str, funding: str) -> None:
+        row = self.rows[transfer_id]
+        if row.provider_reference in {"", provider_reference}:
+            self.rows[transfer_id] = replace(row, provider_reference=provider_reference, funding=funding or row.funding)
+
+    def customer_reference(self, rail: str, account_id: int) -> str:
+        """The provider's name for a customer."""
+        return self.cuts.reach(lambda: self.marks.get(f"customer#{rail}#{account_id}", ""))
+
+    def note_customer(self, rail: str, account_id: int, reference: str) -> None:
+        """Note it, once."""
+        self.cuts.reach(lambda: self.marks.setdefault(f"customer#{rail}#{account_id}", reference))
+
     def record_answer(self, transfer: Transfer, answer: BankAnswer) -> Recorded:
         """Write an answer and its marks, all or nothing."""
         return self.cuts.reach(lambda: self._record_answer(transfer, answer))

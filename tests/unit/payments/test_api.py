@@ -75,6 +75,9 @@ def door(monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
             "AWS_DEFAULT_REGION": REGION,
             "TRANSFERS_TABLE": "transfers",
             "BANK_WEBHOOK_SECRET_ARN": arn,
+            "STRIPE_WEBHOOK_SECRET_ARN": arn,
+            "STRIPE_API_KEY_ARN": arn,
+            "STRIPE_API_BASE": "http://127.0.0.1:9",
         }.items():
             monkeypatch.setenv(name, value)
         bind(TransferItem, "transfers")

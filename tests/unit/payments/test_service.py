@@ -12,7 +12,7 @@ from exchange.payments.sandbox import SandboxBankError, answer, read_instruction
 from exchange.payments.service import ask_bank, take_notification
 from exchange.transfers.model import BankAnswer, PaymentState, Recorded, Transfer, TransferKind, TransferStatus
 
-from tests.fakes.payments import FakeBankQueue, TransferWorld
+from tests.fakes.payments import FakeBankQueue, FakeMachine, TransferWorld
 from tests.fakes.wallets import FakeTransfers, a_deposit
 
 
@@ -50,7 +50,7 @@ def test_a_closed_transfer_asks_nothing_of_the_bank() -> None:
     transfers, bank = FakeTransfers(), FakeBankQueue()
     made = replace(a_deposit(), status=TransferStatus.CANCELED)
     transfers.rows[made.transfer_id] = made
-    ask_bank(made.transfer_id, "token", transfers=transfers, bank=bank)
+    ask_bank(made.transfer_id, "token", transfers=transfers, bank=bank, waiters=FakeMachine(), note=print)
     assert not bank.messages
 
 
@@ -60,8 +60,9 @@ def test_only_what_the_bank_has_a_part_in_can_be_asked_for(known: bool) -> None:
     payout = replace(a_deposit(), kind=TransferKind.INTERNAL_WITHDRAW)
     if known:
         transfers.rows[payout.transfer_id] = payout
+    bank, waiters = FakeBankQueue(), FakeMachine()
     with pytest.raises(InvariantError):
-        ask_bank(payout.transfer_id, "token", transfers=transfers, bank=FakeBankQueue())
+        ask_bank(payout.transfer_id, "token", transfers=transfers, bank=bank, waiters=waiters, note=print)
 
 
 def test_a_booking_is_recorded_once_and_wakes_the_waiter() -> None:

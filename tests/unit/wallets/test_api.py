@@ -102,6 +102,7 @@ def cloud() -> Iterator[Wallets]:
             "USER_POOL_CLIENT_ID": "web",
             "DEPOSIT_MACHINE_ARN": arn,
             "BANK_PROVIDER": "sandbox",
+            "STRIPE_RAIL": "off",
             "PUBLIC_REQUESTS_PER_SECOND": "0",
             "ORIGIN_SECRET": "told-by-the-edge",
         }

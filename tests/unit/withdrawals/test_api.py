@@ -53,6 +53,7 @@ def handler() -> Iterator[Any]:
             "ORIGIN_SECRET": "told-by-the-edge",
             "WITHDRAWAL_MACHINE_ARN": arn,
             "BANK_PROVIDER": "sandbox",
+            "STRIPE_RAIL": "off",
         }
         for name, value in environment.items():
             monkeypatch.setenv(name, value)

@@ -1,14 +1,13 @@
 """The bank as we reach it: a queue of instructions, and the secret that it signs its answers with."""
 
 import json
-from dataclasses import asdict
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from exchange.kernel.clock import Clock
 from exchange.kernel.errors import OutcomeUnknownError, UnavailableError
-from exchange.payments.model import Instruction
+from exchange.payments.model import Asked, Instruction
 
 SECRET_AGE_MAX_NS = 300 * 1_000_000_000
 
@@ -20,15 +19,22 @@ class BankQueue:
         self._client = client
         self._queue_url = queue_url
 
-    def instruct(self, instruction: Instruction) -> None:
+    def instruct(self, instruction: Instruction) -> Asked:
         """Queue an instruction.
 
         Raises:   OutcomeUnknownError; queueing it again is harmless.
         """
         try:
-            self._client.send_message(QueueUrl=self._queue_url, MessageBody=json.dumps(asdict(instruction)))
+            self._client.send_message(QueueUrl=self._queue_url, MessageBody=message(instruction))
         except (ClientError, BotoCoreError) as error:
             raise OutcomeUnknownError(f"the bank's queue: {error}") from error
+        return Asked()
+
+
+def message(instruction: Instruction) -> str:
+    """An instruction as the bank reads it: our id and what to pay, and nothing of our own housekeeping."""
+    names = ("instruction_id", "direction", "amount", "currency", "payment_method_id")
+    return json.dumps({name: getattr(instruction, name) for name in names})
 
 
 class SharedSecret:

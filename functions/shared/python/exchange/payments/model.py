@@ -1,6 +1,7 @@
 """What we ask of the bank, what it answers, and whether an answer fits the transfer that it is about."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from exchange.kernel.errors import Code, Refused
@@ -17,6 +18,21 @@ class Instruction:
     amount: str
     currency: str
     payment_method_id: str
+    rail: str = ""
+    account_id: int = 0
+    asked_at_ns: int = 0
+    provider_reference: str = ""  # set where the provider has named the payment already
+
+
+# Who pays on a rail; on all others it is the bank that reads the queue.
+STRIPE = "stripe"
+BANK = "bank"
+_PROVIDERS = {STRIPE: STRIPE}
+
+
+def provider_of(rail: str) -> str:
+    """Who may speak about payments of a rail."""
+    return _PROVIDERS.get(rail, BANK)
 
 
 # Transfers that the bank has a part in.
@@ -41,6 +57,16 @@ class Notification:
     currency: str
     bank_reference: str
     reason: str = ""
+    provider: str = BANK
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a provider said at once: its name for the payment, where to send the money, or even that it is over."""
+
+    provider_reference: str = ""
+    funding: Mapping[str, str] = field(default_factory=dict)
+    said: Notification | None = None
 
 
 class Repeat(StrEnum):
@@ -52,7 +78,17 @@ class Repeat(StrEnum):
 def instruction_for(transfer: Transfer) -> Instruction:
     """What to ask of the bank for a deposit or a withdrawal."""
     direction = "collect" if transfer.kind is TransferKind.DEPOSIT else "pay"
-    return Instruction(transfer.transfer_id, direction, transfer.amount, transfer.asset, transfer.payment_method_id)
+    return Instruction(
+        instruction_id=transfer.transfer_id,
+        direction=direction,
+        amount=transfer.amount,
+        currency=transfer.asset,
+        payment_method_id=transfer.payment_method_id,
+        rail=transfer.rail,
+        account_id=transfer.account_id,
+        asked_at_ns=transfer.created_at_ns,
+        provider_reference=transfer.provider_reference,
+    )
 
 
 def judge(transfer: Transfer, notification: Notification) -> BankAnswer | Repeat | Refused:
@@ -62,6 +98,10 @@ def judge(transfer: Transfer, notification: Notification) -> BankAnswer | Repeat
     """
     if transfer.kind not in OUTSIDE or transfer.payment is PaymentState.NONE:
         return _invalid("this payment was never asked for")
+    if notification.provider != provider_of(transfer.rail):
+        return _invalid("this payment was asked of somebody else")
+    if transfer.provider_reference not in {"", notification.bank_reference}:
+        return _invalid(f"bank_reference: this payment is {transfer.provider_reference}")
     if notification.currency != transfer.asset:
         return _invalid(f"currency: {notification.currency} was booked, {transfer.asset} was asked for")
     try:

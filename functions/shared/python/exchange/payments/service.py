@@ -1,10 +1,21 @@
 """Asking the bank, and taking its answer: written down once, then told to the state machine that waits for it."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from exchange.kernel.errors import Code, Refused, UnavailableError, require
-from exchange.payments.model import OUTSIDE, Instruction, Notification, Repeat, instruction_for, judge
+from exchange.payments.model import (
+    BANK,
+    OUTSIDE,
+    Asked,
+    Instruction,
+    Notification,
+    Repeat,
+    instruction_for,
+    judge,
+    provider_of,
+)
 from exchange.transfers.model import BankAnswer, PaymentState, Recorded, Transfer, TransferStatus
 
 # A lost race is judged again on what is there now; it can't be lost often, for each answer is written only once.
@@ -22,15 +33,19 @@ class Transfers(Protocol):
         """Note who waits for the bank's answer; False where the transfer is closed and nobody needs to wait."""
         ...
 
+    def note_asked(self, transfer_id: str, *, provider_reference: str, funding: str) -> None:
+        """Note how the provider names a payment and where the customer is to send it."""
+        ...
+
     def record_answer(self, transfer: Transfer, answer: BankAnswer) -> Recorded:
         """Write the bank's answer down, once."""
         ...
 
 
-class Bank(Protocol):
-    """The bank's door."""
+class PaymentProvider(Protocol):
+    """Whoever pays and collects for us outside."""
 
-    def instruct(self, instruction: Instruction) -> None:
+    def instruct(self, instruction: Instruction) -> Asked:
         """Ask for a payment; asking again under the same id is asking once."""
         ...
 
@@ -47,7 +62,29 @@ class Waiters(Protocol):
         ...
 
 
-def ask_bank(transfer_id: str, task_token: str, *, transfers: Transfers, bank: Bank) -> None:
+class ByRail:
+    """Providers side by side: a payment goes to its rail's own, or to the bank."""
+
+    def __init__(self, bank: PaymentProvider, others: Mapping[str, Callable[[], PaymentProvider]]) -> None:
+        self._bank = bank
+        self._others = others
+
+    def instruct(self, instruction: Instruction) -> Asked:
+        """Ask the one whose rail it is."""
+        other = self._others.get(provider_of(instruction.rail))
+        require(other is not None or provider_of(instruction.rail) == BANK, f"nobody pays on rail {instruction.rail}")
+        return (other() if other else self._bank).instruct(instruction)
+
+
+def ask_bank(
+    transfer_id: str,
+    task_token: str,
+    *,
+    transfers: Transfers,
+    bank: PaymentProvider,
+    waiters: Waiters,
+    note: Callable[[str], None],
+) -> None:
     """Ask the bank to collect a deposit or to pay a withdrawal. The waiter is noted first, so that no answer can come
     too early.
 
@@ -58,8 +95,16 @@ def ask_bank(transfer_id: str, task_token: str, *, transfers: Transfers, bank: B
     """
     transfer = transfers.transfer(transfer_id)
     require(transfer is not None and transfer.kind in OUTSIDE, f"{transfer_id} is nothing to ask the bank about")
-    if transfer is not None and transfers.await_bank(transfer_id, task_token):
-        bank.instruct(instruction_for(transfer))
+    if transfer is None or not transfers.await_bank(transfer_id, task_token):
+        return
+    asked = bank.instruct(instruction_for(transfer))
+    if asked.provider_reference:
+        funding = json.dumps(dict(asked.funding), sort_keys=True) if asked.funding else ""
+        transfers.note_asked(transfer_id, provider_reference=asked.provider_reference, funding=funding)
+    if asked.said is not None:  # A lost webhook is made good for by asking again.
+        taken = take_notification(asked.said, transfers=transfers, waiters=waiters, note=note)
+        if isinstance(taken, Refused):
+            note(f"{transfer_id}: what the provider said does not fit: {taken.message}")
 
 
 def take_notification(

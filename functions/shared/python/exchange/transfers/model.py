@@ -67,6 +67,8 @@ class Transfer:
     cancel_reason: str = ""
     fee_units: int = 0
     counterparty_id: int = 0  # of an internal transfer: the account on its other side
+    provider_reference: str = ""  # the payment as its provider names it, from when it was asked for
+    funding: str = ""  # where the customer is to send a deposit's money: names and texts, as JSON
 
     @property
     def amount(self) -> str:

@@ -79,6 +79,8 @@ class TransferItem(Model):
     cancel_reason = UnicodeAttribute(null=True)
     fee_units = UnitsAttribute(null=True)
     counterparty_id = UnitsAttribute(null=True)
+    provider_reference = UnicodeAttribute(null=True)
+    funding = UnicodeAttribute(null=True)
     unstarted = UnitsAttribute(null=True)
 
     by_account = TransfersByAccountIndex()
@@ -91,7 +93,8 @@ class BankMarkItem(Model):
     class Meta:
         table_name = "transfers"
 
-    transfer_id = UnicodeAttribute(hash_key=True)  # "event#RAIL#ID" or "receipt#RAIL#REFERENCE"
+    # "event#RAIL#ID" or "receipt#RAIL#REFERENCE"; "customer#RAIL#ACCOUNT" marks a customer's name at the provider.
+    transfer_id = UnicodeAttribute(hash_key=True)
     marks_transfer_id = UnicodeAttribute()
 
 
@@ -199,6 +202,34 @@ class TransferStore:
             return True
         # The bank has answered an earlier try: its answer stands, but it must find the new waiter when it is repeated.
         return self._update(item, actions, pending)
+
+    def note_asked(self, transfer_id: str, *, provider_reference: str, funding: str) -> None:
+        """Note how the provider names a payment and where the customer is to send it. Raises OutageError."""
+        actions: list[Action] = [TransferItem.provider_reference.set(provider_reference)]
+        if funding:
+            actions.append(TransferItem.funding.set(funding))
+        unnamed = TransferItem.provider_reference.does_not_exist()
+        self._update(
+            TransferItem(transfer_id), actions, unnamed | (TransferItem.provider_reference == provider_reference)
+        )
+
+    def customer_reference(self, rail: str, account_id: int) -> str:
+        """How a rail's provider names a customer; empty where it knows none. Raises UnavailableError."""
+        with reading():
+            try:
+                mark = BankMarkItem.get(f"customer#{rail}#{account_id}", consistent_read=True)
+            except BankMarkItem.DoesNotExist:
+                return ""
+        return str(mark.marks_transfer_id)
+
+    def note_customer(self, rail: str, account_id: int, reference: str) -> None:
+        """Note how a rail's provider names a customer, once. Raises OutageError."""
+        mark = BankMarkItem(f"customer#{rail}#{account_id}", marks_transfer_id=reference)
+        try:
+            mark.save(condition=BankMarkItem.transfer_id.does_not_exist())
+        except PutError as error:
+            if error_code(error) != _CONDITION_FAILED:
+                raise outage(error) from error
 
     def record_answer(self, transfer: Transfer, answer: BankAnswer) -> Recorded:
         """Write the bank's answer down, once: its event id, its reference and the transfer's payment, or nothing.

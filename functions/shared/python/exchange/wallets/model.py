@@ -43,14 +43,25 @@ _RAILS: Mapping[BankProvider, Mapping[str, tuple[str, str]]] = {
 }
 
 
+# Digits after the point that Stripe moves, in the currencies of its bank transfers.
+_STRIPE_DIGITS = {"EUR": 2, "GBP": 2, "JPY": 0, "MXN": 2, "USD": 2}
+_STRIPE_MINOR_UNITS_MAX = 99_999_999  # An amount of Stripe's has at most eight digits.
+
+
 @dataclass(frozen=True, slots=True)
 class PaymentMethod:
-    """A way in for one asset; `rail` names who holds it for us outside."""
+    """A way in for one asset, and mostly out again; `rail` names who holds it for us outside.
+
+    Units:    amounts are multiples of `step_units`, the least that the rail can move.
+    """
 
     method_id: str
     rail: str
     name: str
     asset: Asset
+    step_units: int = 1
+    deposit_units_max: int = DEPOSIT_UNITS_MAX
+    allow_withdraw: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +81,30 @@ class Credit(StrEnum):
     LOST = "lost"  # another deposit took the batch number, or this one was posted or closed meanwhile
 
 
-def payment_methods(assets: Mapping[str, Asset], provider: BankProvider) -> list[PaymentMethod]:
-    """The ways in that this deployment has: at most one an asset, in the order of their ids."""
+def payment_methods(
+    assets: Mapping[str, Asset], provider: BankProvider, *, stripe: bool = False
+) -> list[PaymentMethod]:
+    """The ways in that this deployment has: the bank's, at most one an asset in the order of their ids; then Stripe's.
+
+    Stripe's way goes in only: it pays out to a bank account that it knows, and customers have none there.
+    """
     methods = []
     for asset in sorted(assets.values(), key=lambda asset: asset.asset_id):
         if asset.kind in _RAILS[provider]:
             rail, name = _RAILS[provider][asset.kind]
             methods.append(PaymentMethod(f"{rail}-{asset.asset_id}", rail, f"{name} {asset.asset_id}", asset))
+    return methods + (_stripe_methods(assets) if stripe else [])
+
+
+def _stripe_methods(assets: Mapping[str, Asset]) -> list[PaymentMethod]:
+    """Bank transfers through Stripe, for the currencies that it gives customers an account number in."""
+    methods = []
+    for asset_id, digits in sorted(_STRIPE_DIGITS.items()):
+        asset = assets.get(asset_id)
+        if asset is not None and asset.kind == "fiat" and asset.scale >= digits:
+            name, step = f"Bank transfer {asset_id} (Stripe)", 10 ** (asset.scale - digits)
+            most = _STRIPE_MINOR_UNITS_MAX * step
+            methods.append(PaymentMethod(f"stripe-{asset_id}", "stripe", name, asset, step, most, allow_withdraw=False))
     return methods
 
 
@@ -98,9 +126,12 @@ def new_deposit(
         units = method.asset.parse(request.amount)
     except DecimalError as error:
         return Refused(Code.TRANSFER_AMOUNT_INVALID, f"amount: {error}")
-    if not 0 < units <= DEPOSIT_UNITS_MAX:
-        most = method.asset.format(DEPOSIT_UNITS_MAX)
+    if not 0 < units <= method.deposit_units_max:
+        most = method.asset.format(method.deposit_units_max)
         return Refused(Code.TRANSFER_AMOUNT_INVALID, f"amount: must be above zero and at most {most}")
+    if units % method.step_units:
+        step = method.asset.format(method.step_units)
+        return Refused(Code.TRANSFER_AMOUNT_INVALID, f"amount: this way moves multiples of {step}")
     if request.client_transfer_id and not _CLIENT_TRANSFER_ID.fullmatch(request.client_transfer_id):
         return Refused(Code.REQUEST_FIELD_INVALID, "client_transfer_id: use 1 to 64 letters, digits or any of _.:-")
     return Transfer(

@@ -1,5 +1,6 @@
 """What a customer sees of wallets and transfers, in the trading API's words; money leaves as text."""
 
+import json
 from collections.abc import Mapping, Sequence
 
 from exchange.instruments.model import Asset
@@ -8,8 +9,8 @@ from exchange.kernel.ids import account_uuid, to_uuid
 from exchange.kernel.money import format_units
 from exchange.ledger.model import Balance
 from exchange.orders.model import Order
-from exchange.transfers.model import Transfer, TransferKind
-from exchange.wallets.model import DEPOSIT_UNITS_MAX, WITHDRAWAL_UNITS_MAX, PaymentMethod
+from exchange.transfers.model import Transfer, TransferKind, TransferStatus
+from exchange.wallets.model import WITHDRAWAL_UNITS_MAX, PaymentMethod
 
 View = dict[str, object]
 LIMIT_CURRENCY = "USD"
@@ -58,11 +59,11 @@ def limits_view(methods: Sequence[PaymentMethod]) -> View:
     limits: dict[str, dict[str, View]] = {}
     for method in methods:
         asset = method.asset
-        limits.setdefault(method.rail, {})[asset.asset_id] = {
-            "deposit_max": asset.format(DEPOSIT_UNITS_MAX),
-            "withdraw_min": asset.format(max(asset.withdrawal_min_units, 1)),
-            "withdraw_max": asset.format(WITHDRAWAL_UNITS_MAX),
-        }
+        told: View = {"deposit_max": asset.format(method.deposit_units_max)}
+        if method.allow_withdraw:
+            told["withdraw_min"] = asset.format(max(asset.withdrawal_min_units, 1))
+            told["withdraw_max"] = asset.format(WITHDRAWAL_UNITS_MAX)
+        limits.setdefault(method.rail, {})[asset.asset_id] = told
     return {"limit_currency": LIMIT_CURRENCY, "transfer_limits": limits}
 
 
@@ -79,10 +80,10 @@ def method_view(method: PaymentMethod) -> View:
         "type": method.rail,
         "name": method.name,
         "currency": method.asset.asset_id,
-        "primary_buy": True,
-        "primary_sell": True,
+        "primary_buy": method.allow_withdraw,
+        "primary_sell": method.allow_withdraw,
         "allow_deposit": True,
-        "allow_withdraw": True,
+        "allow_withdraw": method.allow_withdraw,
     }
 
 
@@ -109,7 +110,7 @@ def transfer_view(transfer: Transfer) -> View:
     `amount` is what the account gives or gets. A withdrawal's fee is in it, as in the API that clients know: they take
     `details.fee` off it to tell what arrives.
     """
-    details = {
+    details: View = {
         "payment_method_id": transfer.payment_method_id,
         "client_transfer_id": transfer.client_transfer_id,
         "bank_reference": transfer.bank_reference,
@@ -118,6 +119,8 @@ def transfer_view(transfer: Transfer) -> View:
     if transfer.counterparty_id:
         ends = to_uuid(transfer.account_id), to_uuid(transfer.counterparty_id)
         details["from"], details["to"] = ends if transfer.kind is TransferKind.INTERNAL_WITHDRAW else ends[::-1]
+    if transfer.funding and transfer.status is TransferStatus.PENDING:
+        details["funding"] = json.loads(transfer.funding)  # Where the customer is to send the money.
     if transfer.fee_units:
         details["fee"] = format_units(transfer.fee_units, transfer.scale)
     view: View = {

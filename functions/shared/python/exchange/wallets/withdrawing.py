@@ -103,7 +103,8 @@ def new_withdrawal(
     Refuses:  PAYMENT_METHOD_NOT_FOUND, TRANSFER_AMOUNT_INVALID (in this order).
     """
     wanted = (request.payment_method_id, request.currency)
-    method = next((method for method in methods if (method.method_id, method.asset.asset_id) == wanted), None)
+    ways_out = [method for method in methods if method.allow_withdraw]
+    method = next((method for method in ways_out if (method.method_id, method.asset.asset_id) == wanted), None)
     if method is None:
         return Refused(
             Code.PAYMENT_METHOD_NOT_FOUND,

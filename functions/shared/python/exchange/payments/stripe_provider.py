@@ -1,0 +1,181 @@
+"""Stripe as a payment provider: bank transfers to a virtual account number, matched by Stripe, through its own SDK."""
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+import stripe
+
+from exchange.kernel.errors import OutcomeUnknownError, UnavailableError, require
+from exchange.kernel.money import format_units, parse_decimal
+from exchange.payments.model import STRIPE, Asked, Instruction, Notification, Outcome
+from exchange.payments.stripe_events import Event
+
+# Digits after the point of an amount, by currency; what is not here has two.
+_DIGITS = {"JPY": 0}
+# By currency: the kind of transfer, and for euros a country, which decides whose account numbers are given.
+_TRANSFERS: dict[str, dict[str, Any]] = {
+    "EUR": {"type": "eu_bank_transfer", "eu_bank_transfer": {"country": "DE"}},
+    "GBP": {"type": "gb_bank_transfer"},
+    "JPY": {"type": "jp_bank_transfer"},
+    "MXN": {"type": "mx_bank_transfer"},
+    "USD": {"type": "us_bank_transfer"},
+}
+# Stripe keeps an idempotency key for a day at least; an older question looks for the payment before it makes one.
+KEY_AGE_MAX_NS = 20 * 3600 * 1_000_000_000
+PAGE_MAX = 100
+TIMEOUT_SECONDS = 8
+_ADDRESS_PARTS = ("iban", "bic", "account_number", "sort_code", "routing_number", "account_holder_name", "bank_name")
+
+Result = TypeVar("Result")
+
+
+class Clock(Protocol):
+    """What time it is."""
+
+    def now_ns(self) -> int:
+        """Nanoseconds since 1970."""
+        ...
+
+
+class Customers(Protocol):
+    """How Stripe names our customers."""
+
+    def customer_reference(self, rail: str, account_id: int) -> str:
+        """Its name for one; empty where it knows none."""
+        ...
+
+    def note_customer(self, rail: str, account_id: int, reference: str) -> None:
+        """Note its name for one, once."""
+        ...
+
+
+def stripe_client(api_key: str, *, api_base: str = "", http_client: stripe.HTTPClient | None = None) -> Any:
+    """Stripe's client; `api_base` is another house that speaks its language, as the sandbox on a laptop does."""
+    addresses: Any = {"base_addresses": {"api": api_base}} if api_base else {}
+    http = http_client or stripe.RequestsClient(timeout=TIMEOUT_SECONDS)
+    return stripe.StripeClient(api_key, http_client=http, max_network_retries=1, **addresses)
+
+
+class StripeProvider:
+    """Payments at Stripe. Our transfer's id is the idempotency key, and stands in each payment's metadata."""
+
+    def __init__(self, client: Any, customers: Customers, clock: Clock) -> None:
+        self._api = client.v1
+        self._customers = customers
+        self._clock = clock
+
+    def instruct(self, instruction: Instruction) -> Asked:
+        """Ask for a bank transfer; asked again, the answer is the same payment as it stands now.
+
+        Raises:   UnavailableError, OutcomeUnknownError; asking again is harmless.
+        """
+        require(instruction.direction == "collect", "Stripe is asked to collect only")
+        if instruction.provider_reference:
+            intent = self._retrieve(instruction.provider_reference)
+        else:
+            intent = self._earlier(instruction) or self._create(instruction)
+        said = said_of(intent, event_id=f"asked-{intent.id}-{intent.status}")
+        return Asked(intent.id, _funding(intent), said)
+
+    def said(self, event: Event) -> Notification | None:
+        """What an event's payment came to, as Stripe's API has it now; None where it is open or none of ours.
+
+        Raises:   UnavailableError, and Stripe repeats the event.
+        """
+        return said_of(self._retrieve(event.object_id), event_id=event.event_id)
+
+    def _retrieve(self, payment_intent: str) -> Any:
+        return _asking(lambda: self._api.payment_intents.retrieve(payment_intent))
+
+    def _create(self, instruction: Instruction) -> Any:
+        params = {
+            "amount": minor_units(instruction.amount, instruction.currency),
+            "currency": instruction.currency.lower(),
+            "customer": self._customer(instruction.account_id),
+            "confirm": True,
+            "metadata": {"transfer_id": instruction.instruction_id},
+            "payment_method_types": ["customer_balance"],
+            "payment_method_data": {"type": "customer_balance"},
+            "payment_method_options": {
+                "customer_balance": {"funding_type": "bank_transfer", "bank_transfer": _TRANSFERS[instruction.currency]}
+            },
+        }
+        options = {"idempotency_key": instruction.instruction_id}
+        return _asking(lambda: self._api.payment_intents.create(params=params, options=options))
+
+    def _earlier(self, instruction: Instruction) -> Any:
+        """The payment that an earlier question made, where its idempotency key may be forgotten by now."""
+        if self._clock.now_ns() - instruction.asked_at_ns < KEY_AGE_MAX_NS:
+            return None
+        since = instruction.asked_at_ns // 1_000_000_000 - 60
+        wanted = {
+            "customer": self._customer(instruction.account_id),
+            "created": {"gte": since},
+            "limit": PAGE_MAX,
+        }
+        intents = _asking(lambda: list(self._api.payment_intents.list(params=wanted).auto_paging_iter()))
+        return next((intent for intent in intents if _transfer_id(intent) == instruction.instruction_id), None)
+
+    def _customer(self, account_id: int) -> str:
+        """Each of our accounts is one customer of Stripe's, so that its account number stays the same."""
+        known = self._customers.customer_reference(STRIPE, account_id)
+        if known:
+            return known
+        params = {"metadata": {"account_id": str(account_id)}}
+        options = {"idempotency_key": f"customer-{account_id}"}
+        made = _asking(lambda: self._api.customers.create(params=params, options=options))
+        self._customers.note_customer(STRIPE, account_id, made.id)
+        return self._customers.customer_reference(STRIPE, account_id) or str(made.id)
+
+
+def minor_units(amount: str, currency: str) -> int:
+    """An amount as Stripe counts it. Raises DecimalError where it has more digits than Stripe moves."""
+    return parse_decimal(amount, _DIGITS.get(currency, 2))
+
+
+def said_of(intent: Any, *, event_id: str) -> Notification | None:
+    """What a payment has come to; None while it is open, and for payments that carry no id of ours."""
+    transfer_id, currency = _transfer_id(intent), str(intent.currency).upper()
+    outcome = {"succeeded": Outcome.BOOKED, "canceled": Outcome.DECLINED}.get(intent.status)
+    if not transfer_id or outcome is None:
+        return None
+    minor = intent.amount_received if outcome is Outcome.BOOKED else intent.amount
+    return Notification(
+        event_id=event_id,
+        transfer_id=transfer_id,
+        outcome=outcome,
+        amount=format_units(minor, _DIGITS.get(currency, 2)),
+        currency=currency,
+        bank_reference=intent.id,
+        reason="" if outcome is Outcome.BOOKED else str(getattr(intent, "cancellation_reason", None) or "canceled"),
+        provider=STRIPE,
+    )
+
+
+def _transfer_id(intent: Any) -> str:
+    metadata = getattr(intent, "metadata", None)
+    return str(metadata["transfer_id"]) if metadata and "transfer_id" in metadata else ""
+
+
+def _funding(intent: Any) -> dict[str, str]:
+    """Where the customer is to send the money, flat: the reference, and the first account that Stripe names."""
+    action = intent.to_dict().get("next_action") or {}
+    told = action.get("display_bank_transfer_instructions") or {}
+    funding = {"reference": str(told["reference"])} if told.get("reference") else {}
+    for address in told.get("financial_addresses") or []:
+        account = address.get(address.get("type")) or {}
+        funding |= {name: str(account[name]) for name in _ADDRESS_PARTS if account.get(name)}
+        break
+    return funding
+
+
+def _asking(call: Callable[[], Result]) -> Result:
+    """Ask Stripe. Nothing that it answers to a question is a word about money; only a payment's status is."""
+    try:
+        return call()
+    except (stripe.APIConnectionError, stripe.IdempotencyError) as error:
+        raise OutcomeUnknownError(f"Stripe: {type(error).__name__}") from error
+    except stripe.StripeError as error:
+        if (error.http_status or 500) >= 500:
+            raise OutcomeUnknownError(f"Stripe: {error.http_status}") from error
+        raise UnavailableError(f"Stripe: {error.http_status} {error.code or type(error).__name__}") from error

@@ -1,0 +1,118 @@
+"""Deposits through Stripe in memory: Stripe's own SDK before the laptop's sandbox, no socket between them."""
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import stripe
+from exchange.kernel.errors import Refused
+from exchange.payments.service import take_notification
+from exchange.payments.stripe_events import read_event
+from exchange.payments.stripe_provider import StripeProvider, stripe_client
+from exchange.transfers.model import Transfer, TransferStatus
+from exchange.wallets.model import BankProvider, DepositRequest, new_deposit, payment_methods
+
+from infra.local.sandbox_stripe import SandboxStripe
+from tests.fakes.payments import TransferWorld
+from tests.fakes.wallets import ASSETS, NOON_NS, CrashError, Cuts
+
+API_KEY, WEBHOOK_SECRET = "the key of the laptop's Stripe", "whsec_of_the_laptop"
+
+
+class Wire(stripe.HTTPClient):
+    """What the SDK sends goes to the sandbox at once, or is lost on its way there or back."""
+
+    name = "wire"
+
+    def __init__(self, sandbox: SandboxStripe, cuts: Cuts) -> None:
+        super().__init__()
+        self._sandbox, self._cuts = sandbox, cuts
+
+    def request(self, method: str, url: str, headers: Any, post_data: Any = None, **_: Any) -> Any:
+        """One request and its answer."""
+        asked = urlsplit(url)
+        form = dict(parse_qsl(asked.query or post_data or "", keep_blank_values=True))
+        lower = {name.lower(): value for name, value in headers.items()}
+        answer = self._cuts.reach(lambda: self._sandbox.handle(method.upper(), asked.path, form, lower))
+        return json.dumps(answer[1]), answer[0], {}
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class StripeWorld(TransferWorld):
+    """A deposit's world whose provider is Stripe; events wait until they are delivered, in whatever order."""
+
+    def __init__(self, cuts: Cuts | None = None) -> None:
+        super().__init__(cuts)
+        self.events: list[bytes] = []
+        self.sandbox = SandboxStripe(
+            API_KEY, WEBHOOK_SECRET, deliver=lambda body, _signature: self.events.append(body), now=self.now_seconds
+        )
+        client = stripe_client(API_KEY, http_client=Wire(self.sandbox, self.cuts))
+        self.stripe = StripeProvider(client, customers=self.transfers, clock=self.clock)
+        self.provider = self.stripe
+
+    def intent(self, transfer: Transfer) -> dict[str, Any]:
+        """The payment of a transfer, as the sandbox has it."""
+        return next(
+            thing
+            for thing in self.sandbox.objects.values()
+            if thing["object"] == "payment_intent" and thing["metadata"].get("transfer_id") == transfer.transfer_id
+        )
+
+    def pay(self, transfer: Transfer, minor_units: int, *, words: str = "") -> None:
+        """The customer's bank sends money under the payment's reference."""
+        intent = self.intent(transfer)
+        told = (intent["next_action"] or {}).get("display_bank_transfer_instructions", {}).get("reference", "gone")
+        form = {"amount": str(minor_units), "currency": intent["currency"], "reference": f"{told} {words}"}
+        self._at_stripe("POST", f"/v1/test_helpers/customers/{intent['customer']}/fund_cash_balance", form)
+
+    def drop(self, transfer: Transfer) -> None:
+        """The payment is cancelled at Stripe."""
+        self._at_stripe("POST", f"/v1/payment_intents/{self.intent(transfer)['id']}/cancel", {})
+
+    def _at_stripe(self, method: str, path: str, form: Mapping[str, str]) -> None:
+        self.sandbox.handle(method, path, form, {"authorization": f"Bearer {API_KEY}"})
+
+    def hear(self, body: bytes, *, signature: str = "") -> str | Refused:
+        """POST /v1/payments/stripe/events. The SDK reads the real clock, and so is signed by it."""
+        headers = {"stripe-signature": signature or self.sandbox.sign(body, at_seconds=real_seconds())}
+        event = read_event(WEBHOOK_SECRET, headers=headers, body=body)
+        if isinstance(event, Refused):
+            return event
+        said = self.stripe.said(event) if event.kind else None
+        if said is None:
+            return "ignored"
+        return take_notification(said, transfers=self.transfers, waiters=self.machine, note=self.notes.append)
+
+    def through(self, transfer: Transfer) -> None:
+        """Try everything again until the transfer has ended; a lost event is made good for by asking again."""
+        for _ in range(16):
+            try:
+                self.request(transfer)
+                self.step(transfer.transfer_id)
+                for body in list(self.events):
+                    self.hear(body)
+                self.step(transfer.transfer_id)
+            except CrashError:
+                continue
+            if self.transfers.rows[transfer.transfer_id].status is not TransferStatus.PENDING:
+                return
+        raise AssertionError(f"{transfer.transfer_id} never came to an end")
+
+
+def real_seconds() -> int:
+    """The SDK compares an event's moment with the clock on the wall."""
+    return int(time.time())
+
+
+def stripe_deposit(amount: str = "25.50", *, key: str = "rent", account_id: int = 7) -> Transfer:
+    """A deposit of dollars by Stripe."""
+    request = DepositRequest(amount, "USD", "stripe-USD", key)
+    methods = payment_methods(ASSETS, BankProvider.SANDBOX, stripe=True)
+    made = new_deposit(request, account_id=account_id, methods=methods, created_at_ns=NOON_NS)
+    assert isinstance(made, Transfer), made
+    return made
