@@ -101,6 +101,13 @@ def test_money_and_its_moves(caller: Caller, laptop: RunningLaptop, eventually: 
     assert ask("notifyStripeEvent", event)["status"] == "ignored"
 
 
+def test_reports_that_are_asked_for(caller: Caller, eventually: Eventually) -> None:
+    ask = caller.ask
+    asked = ask("askForReport", {"type": "account", "account": {"account_id": "ALL"}})
+    assert asked["id"] in {row["id"] for row in ask("listReports")}
+    assert eventually(lambda: ask("getReport", id=asked["id"])["status"] == "ready")
+
+
 def test_books_that_are_closed(caller: Caller, laptop: RunningLaptop) -> None:
     arranged = {"FunctionName": laptop.stack["outputs"]["LedgerScheduleFunction"], "Payload": b'{"now":true}'}
     closing = json.loads(laptop.client("lambda").invoke(**arranged)["Payload"].read())["closing"]

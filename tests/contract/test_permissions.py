@@ -135,6 +135,7 @@ def test_a_function_writes_its_own_log_only(function: Function) -> None:
         ("STRIPE_WEBHOOK_SECRET_ARN", "secretsmanager:GetSecretValue"),
         ("STRIPE_API_KEY_ARN", "secretsmanager:GetSecretValue"),
         ("QUARANTINE_BUCKET", "s3:PutObject"),
+        ("REPORTS_QUEUE_URL", "sqs:SendMessage"),
         ("WEBSOCKET_ENDPOINT", "execute-api:ManageConnections"),
     ],
 )

@@ -78,5 +78,6 @@ def test_what_expires_is_an_attribute(code: dict[str, Any]) -> None:
     assert {name for name, table in _tables().items() if "TimeToLiveSpecification" in table} == {
         "connections",
         "market_data",
+        "reports",
         "usage",
     }

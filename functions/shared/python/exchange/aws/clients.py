@@ -26,7 +26,9 @@ _CONFIG = Config(
 def client(service: str) -> Any:
     """The process's one client of an AWS service. AWS_ENDPOINT_URL is botocore's own to read."""
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    return _session().create_client(service, region_name=region, config=_CONFIG)
+    # Links to encrypted files: S3 opens them for signatures of version 4 only, which isn't botocore's default here.
+    config = _CONFIG.merge(Config(signature_version="s3v4")) if service == "s3" else _CONFIG
+    return _session().create_client(service, region_name=region, config=config)
 
 
 @cache

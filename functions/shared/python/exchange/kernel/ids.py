@@ -57,6 +57,12 @@ def is_uuid(text: str) -> bool:
     return _UUID.fullmatch(text.lower()) is not None
 
 
+def time_uuid(now_ns: int, chance: int) -> str:
+    """A UUID (version 7) that sorts by its millisecond and is else `chance`, at least 62 random bits."""
+    value = (now_ns // 1_000_000 & (1 << 48) - 1) << 80 | 7 << 76 | 2 << 62
+    return str(uuid.UUID(int=value | chance & (1 << 62) - 1))
+
+
 def account_uuid(account_id: int, asset: str) -> str:
     """The id that the trading API shows for one asset's account of a profile."""
     return str(uuid.uuid5(_ACCOUNTS, f"{account_id}|{asset}"))

@@ -2,7 +2,7 @@
 
 from exchange.rest.admission import Gate, Guard, Verdict
 from exchange.rest.app import Api
-from exchange.rest.queries import NumberPage, read_limit, read_moment, read_number_page
+from exchange.rest.queries import NumberPage, parse_moment, read_limit, read_moment, read_number_page
 from exchange.rest.reading import Body, read_body
 from exchange.rest.request import ApiRequest, Reply
 
@@ -15,6 +15,7 @@ __all__ = [
     "NumberPage",
     "Reply",
     "Verdict",
+    "parse_moment",
     "read_body",
     "read_limit",
     "read_moment",

@@ -36,6 +36,7 @@ STATUS: Mapping[Code, int] = {
     Code.ORDER_DONE: 404,
     Code.PROOF_NOT_FOUND: 404,
     Code.TRANSFER_NOT_FOUND: 404,
+    Code.REPORT_NOT_FOUND: 404,
     Code.API_KEY_NOT_FOUND: 404,
     Code.USER_NOT_FOUND: 404,
     Code.RATE_LIMITED: 429,

@@ -48,8 +48,11 @@ def read_number_page(request: ApiRequest) -> NumberPage | Refused:
 def read_moment(request: ApiRequest, name: str) -> int | Refused | None:
     """A date or a moment in nanoseconds since 1970; without a zone it is UTC. Refuses REQUEST_FIELD_INVALID."""
     text = request.query(name)
-    if text is None:
-        return None
+    return None if text is None else parse_moment(text, name)
+
+
+def parse_moment(text: str, name: str) -> int | Refused:
+    """The same, of a text in the field `name`. Refuses REQUEST_FIELD_INVALID."""
     try:
         moment = dt.datetime.fromisoformat(text)
         since = (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)) - _EPOCH
