@@ -5,13 +5,16 @@ from typing import Any
 from exchange.aws.clients import client
 from exchange.aws.dynamodb import bind, connection
 from exchange.aws.settings import EnvironmentSettings
-from exchange.kernel.clock import SystemClock
+from exchange.kernel.clock import SystemClock, jittered_pause
 from exchange.kernel.errors import Refused
+from exchange.ledger.store import BalanceItem, BalanceStore, JournalItem, JournalStore
 from exchange.payments.bank import SharedSecret
-from exchange.payments.model import Notification
+from exchange.payments.model import Notification, TakenBack
 from exchange.payments.notification import NotificationBody
+from exchange.payments.reversing import take_back
 from exchange.payments.service import take_notification
 from exchange.payments.signature import verify
+from exchange.payments.store import ReversalStore
 from exchange.payments.stripe_events import read_event
 from exchange.payments.stripe_provider import StripeProvider, stripe_client
 from exchange.payments.waiters import TaskTokens
@@ -23,6 +26,8 @@ class Settings(EnvironmentSettings):
     """The environment of this function."""
 
     transfers_table: str
+    journal_table: str
+    balances_table: str
     bank_webhook_secret_arn: str
     stripe_webhook_secret_arn: str
     stripe_api_key_arn: str
@@ -35,7 +40,10 @@ handler = app
 clock = SystemClock()
 bind(TransferItem, settings.transfers_table)
 bind(BankMarkItem, settings.transfers_table)
-transfers = TransferStore(connection())
+bind(JournalItem, settings.journal_table)
+bind(BalanceItem, settings.balances_table)
+transfers, reversals = TransferStore(connection()), ReversalStore(connection())
+journal, balances = JournalStore(), BalanceStore()
 waiters = TaskTokens(client("stepfunctions"))
 secret = SharedSecret(client("secretsmanager"), settings.bank_webhook_secret_arn, clock)
 stripe_secret = SharedSecret(client("secretsmanager"), settings.stripe_webhook_secret_arn, clock)
@@ -67,7 +75,23 @@ def stripe_event(request: ApiRequest) -> Any:
         return {"status": "ignored"}
     at_stripe = stripe_client(stripe_key.value(), api_base=settings.stripe_api_base)
     said = StripeProvider(at_stripe, customers=transfers, clock=clock).said(event)
+    if isinstance(said, TakenBack):
+        return _take_back(said)
     return {"status": "ignored"} if said is None else _take(said)
+
+
+def _take_back(said: TakenBack) -> Any:
+    posted = take_back(
+        said,
+        transfers=transfers,
+        journal=journal,
+        balances=balances,
+        reversals=reversals,
+        clock=clock,
+        pause=jittered_pause,
+    )
+    app.logger.warning("a payment was taken back", transfer_id=said.transfer_id, reversal_id=said.reversal_id)
+    return posted if isinstance(posted, Refused) else {"status": posted}
 
 
 def _take(said: Notification) -> Any:

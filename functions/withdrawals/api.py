@@ -11,7 +11,7 @@ from exchange.instruments.catalogue import Catalogue
 from exchange.instruments.store import InstrumentItem, InstrumentStore
 from exchange.kernel.clock import SystemClock, jittered_pause
 from exchange.kernel.errors import Code, Refused
-from exchange.ledger.store import BalanceItem
+from exchange.ledger.store import BalanceItem, BalanceStore
 from exchange.rest import Api, ApiRequest, read_body
 from exchange.transfers.store import TransferItem, TransferStore
 from exchange.usage.gate import guard
@@ -47,6 +47,7 @@ bind(BalanceItem, settings.balances_table)
 bind(TransferItem, settings.transfers_table)
 access = authenticator(**settings.access())
 catalogue = Catalogue(InstrumentStore(), clock)
+balances = BalanceStore()
 transfers, postings = TransferStore(connection()), PostingStore(connection())
 machine = StepFunctionsMachine(client("stepfunctions"), settings.withdrawal_machine_arn)
 
@@ -64,6 +65,11 @@ def withdraw(asked: ApiRequest, who: Principal) -> Any:
     body = read_body(WithdrawalBody, asked.body)
     if isinstance(body, Refused):
         return body
+    if balances.owed(who.account_id):
+        return Refused(
+            Code.TRANSFER_ACCOUNT_OWES,
+            "payment_method_id: a payment of this account was taken back after it was spent; ask support how to settle",
+        )
     wanted = new_withdrawal(body.withdrawal(), account_id=who.account_id, methods=_ways(), created_at_ns=clock.now_ns())
     if isinstance(wanted, Refused):
         return wanted

@@ -1,8 +1,10 @@
 """The laptop's Stripe: as much of its API as the exchange uses, in memory, spoken to by Stripe's own SDK.
 
-Customers, payment intents paid by bank transfer, and the test helper that plays the transfer itself
+Customers, payment intents paid by bank transfer, refunds, disputes, and the test helper that plays the transfer itself
 (`/v1/test_helpers/customers/{id}/fund_cash_balance`), as Stripe's test mode has it. Its events are signed as Stripe
-signs them. The words after a transfer's reference choose what happens: `twice`, `silent` (no event), `reordered`.
+signs them. The words after a transfer's reference choose what happens: `twice`, `silent` (no event), `reordered`,
+`disputed`, `returned`. What only others than its caller could do has paths below `/v1/sandbox`: to dispute a payment,
+to win or lose that, to fail a refund.
 """
 
 import hashlib
@@ -74,6 +76,12 @@ class SandboxStripe:
                 return 200, self.objects[name]
             case "POST", ["payment_intents", name, "cancel"] if name in self.objects:
                 return self._cancel(self.objects[name])
+            case "GET", ["disputes" | "refunds", name] if name in self.objects:
+                return 200, self.objects[name]
+            case "POST", ["refunds"]:
+                return self._refund(form)
+            case "POST", ["sandbox", name, act] if name in self.objects:
+                return self._outside(self.objects[name], act, form)
             case "POST", ["test_helpers", "customers", name, "fund_cash_balance"] if name in self.objects:
                 return self._fund(name, form)
         return _error(404, "invalid_request_error", f"No such resource: {'/'.join(path)}")
@@ -168,10 +176,57 @@ class SandboxStripe:
         if "silent" in words:
             return
         self._tell("payment_intent.succeeded", intent)
+        if "disputed" in words:
+            self._outside(intent, "dispute", {})
+        if "returned" in words:
+            self._refund({"payment_intent": intent["id"]})
         if "twice" in words:
             self._outbox.append(self._outbox[-1])
         if "reordered" in words:
             self._tell("payment_intent.processing", {**intent, "status": "processing", "amount_received": 0})
+
+    def _refund(self, form: Mapping[str, str]) -> Answer:
+        """Send a payment's money back, or a part of it."""
+        intent = self.objects.get(form.get("payment_intent", ""))
+        if intent is None or intent.get("status") != "succeeded":
+            return _error(400, "invalid_request_error", "This PaymentIntent has no successful charge to refund")
+        amount, left = int(form.get("amount", intent["amount"])), intent["amount"] - intent.get("amount_refunded", 0)
+        if not 0 < amount <= left:
+            return _error(400, "invalid_request_error", f"Refund amount is greater than unrefunded amount {left}")
+        intent["amount_refunded"] = intent.get("amount_refunded", 0) + amount
+        return 200, self._about("refund", "re", intent, amount, "refund.created", status="succeeded")
+
+    def _about(
+        self, kind: str, prefix: str, intent: dict[str, Any], amount: int, told: str, **values: Any
+    ) -> dict[str, Any]:
+        named = {"payment_intent": intent["id"], "amount": amount, "currency": intent["currency"]}
+        made = self._keep(kind, prefix, **named, **values)
+        self._tell(told, made)
+        return made
+
+    def _outside(self, thing: dict[str, Any], act: str, form: Mapping[str, str]) -> Answer:
+        """What a customer's bank does."""
+        match thing["object"], act:
+            case "payment_intent", "dispute" if thing["status"] == "succeeded" and not thing.get("disputed"):
+                thing["disputed"] = True
+                amount = int(form.get("amount", thing["amount"]))
+                values = {"status": "needs_response", "reason": "fraudulent", "balance_transactions": [_moved(-amount)]}
+                told = "charge.dispute.funds_withdrawn"
+                return 200, self._about("dispute", "du", thing, amount, told, **values)
+            case "dispute", "win" if thing["status"] == "needs_response":
+                thing["status"] = "won"
+                thing["balance_transactions"].append(_moved(thing["amount"]))
+                self._tell("charge.dispute.funds_reinstated", thing)
+            case "dispute", "lose" if thing["status"] == "needs_response":
+                thing["status"] = "lost"
+                self._tell("charge.dispute.closed", thing)
+            case "refund", "fail" if thing["status"] == "succeeded":
+                thing["status"] = "failed"
+                self.objects[thing["payment_intent"]]["amount_refunded"] -= thing["amount"]
+                self._tell("refund.failed", thing)
+            case _:
+                return _error(400, "invalid_request_error", f"A {thing['object']} can't {act} now")
+        return 200, thing
 
     def _tell(self, kind: str, thing: dict[str, Any]) -> None:
         named = hashlib.sha256(f"{kind} {thing['id']} {len(self.objects)}".encode()).hexdigest()[:24]
@@ -197,6 +252,10 @@ def _address(customer: str, currency: str) -> dict[str, Any]:
         return {"type": "iban", "supported_networks": ["sepa"], "iban": iban}
     account = {"account_number": digits[:10], "routing_number": "110000000", "bank_name": "Sandbox Bank"}
     return {"type": "aba", "supported_networks": ["ach"], "aba": account}
+
+
+def _moved(amount: int) -> dict[str, Any]:
+    return {"object": "balance_transaction", "amount": amount}
 
 
 def _error(status: int, kind: str, message: str) -> Answer:

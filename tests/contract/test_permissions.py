@@ -148,7 +148,7 @@ def test_whoever_is_told_of_it_may_use_it(variable: str, action: str) -> None:
             assert action in allowed, function.name
 
 
-def test_only_three_functions_write_the_journal_and_only_in_transactions() -> None:
+def test_only_four_functions_write_the_journal_and_only_in_transactions() -> None:
     writers = {}
     for function in functions():
         for statement in function.statements:
@@ -170,6 +170,10 @@ def test_only_three_functions_write_the_journal_and_only_in_transactions() -> No
         "wallets-tasks": {
             "ForAnyValue:StringEquals": in_transaction,
             "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["rail:*"]},
+        },
+        "payments-api": {
+            "ForAnyValue:StringEquals": in_transaction,
+            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["rail:stripe"]},
         },
     }
 

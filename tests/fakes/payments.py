@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from exchange.kernel.errors import Refused
-from exchange.ledger.model import custody_account, customer_account, fee_account, sum_by_asset
+from exchange.ledger.model import (
+    custody_account,
+    customer_account,
+    fee_account,
+    may_be_negative,
+    receivable_account,
+    sum_by_asset,
+)
 from exchange.payments.bank import message
 from exchange.payments.model import Asked, Instruction
 from exchange.payments.notification import NotificationBody
@@ -226,7 +233,12 @@ class TransferWorld:
             customer, custody = (customer_account(row.account_id), row.asset), (custody_account(row.rail), row.asset)
             available[customer] -= row.held_units
             held[customer] += row.held_units
-            if row.status is TransferStatus.COMPLETED:
+            if row.reverses:
+                sign = 1 if row.kind is TransferKind.WITHDRAW else -1
+                available[customer] -= sign * row.received_units
+                available[custody] += sign * row.units
+                available[receivable_account(row.account_id), row.asset] -= sign * (row.units - row.received_units)
+            elif row.status is TransferStatus.COMPLETED:
                 assert row.received_units == row.units
                 sign = 1 if row.kind is TransferKind.DEPOSIT else -1
                 available[customer] += sign * row.units - row.fee_units
@@ -234,7 +246,7 @@ class TransferWorld:
                 available[fee_account(FEES), row.asset] += row.fee_units
         assert _nonzero(self.books.balances) == _nonzero(available)
         assert _nonzero(self.books.held) == _nonzero(held)
-        assert all(units >= 0 for (name, _), units in available.items() if not name.startswith("house:custody"))
+        assert all(units >= 0 for (name, _), units in available.items() if not may_be_negative(name))
         assert not any(sum_by_asset(entry for batch in batches for entry in batch.entries).values())
         for chain in self.books.chains.values():
             assert [batch.number for batch in chain] == list(range(1, len(chain) + 1))

@@ -8,7 +8,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 import stripe
 from exchange.kernel.errors import Refused
-from exchange.payments.service import take_notification
+from exchange.payments.model import STRIPE, TakenBack
+from exchange.payments.reversing import take_back
+from exchange.payments.service import ByRail, take_notification
 from exchange.payments.stripe_events import read_event
 from exchange.payments.stripe_provider import StripeProvider, stripe_client
 from exchange.transfers.model import Transfer, TransferStatus
@@ -53,7 +55,7 @@ class StripeWorld(TransferWorld):
         )
         client = stripe_client(API_KEY, http_client=Wire(self.sandbox, self.cuts))
         self.stripe = StripeProvider(client, customers=self.transfers, clock=self.clock)
-        self.provider = self.stripe
+        self.provider = ByRail(self.queue, {STRIPE: lambda: self.stripe})
 
     def intent(self, transfer: Transfer) -> dict[str, Any]:
         """The payment of a transfer, as the sandbox has it."""
@@ -74,6 +76,15 @@ class StripeWorld(TransferWorld):
         """The payment is cancelled at Stripe."""
         self._at_stripe("POST", f"/v1/payment_intents/{self.intent(transfer)['id']}/cancel", {})
 
+    def refund(self, transfer: Transfer, minor_units: int) -> None:
+        """The money goes back to its sender."""
+        form = {"payment_intent": self.intent(transfer)["id"], "amount": str(minor_units)}
+        self._at_stripe("POST", "/v1/refunds", form)
+
+    def outside(self, name: str, act: str, **form: str) -> None:
+        """What a customer's bank does: dispute a payment, win or lose that, fail a refund."""
+        self._at_stripe("POST", f"/v1/sandbox/{name}/{act}", form)
+
     def _at_stripe(self, method: str, path: str, form: Mapping[str, str]) -> None:
         self.sandbox.handle(method, path, form, {"authorization": f"Bearer {API_KEY}"})
 
@@ -86,6 +97,16 @@ class StripeWorld(TransferWorld):
         said = self.stripe.said(event) if event.kind else None
         if said is None:
             return "ignored"
+        if isinstance(said, TakenBack):
+            return take_back(
+                said,
+                transfers=self.transfers,
+                journal=self.books,
+                balances=self.books,
+                reversals=self.books,
+                clock=self.clock,
+                pause=lambda _attempt: None,
+            )
         return take_notification(said, transfers=self.transfers, waiters=self.machine, note=self.notes.append)
 
     def through(self, transfer: Transfer) -> None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from exchange.instruments.model import Asset
-from exchange.ledger.model import Batch, Head, Movements
+from exchange.ledger.model import Balance, Batch, Head, Movements, customer_account, may_be_negative
+from exchange.payments.reversing import Posted
 from exchange.transfers.model import (
     BankAnswer,
     Page,
@@ -255,11 +256,30 @@ class FakeBooks:
         )
         return Credit.DONE
 
+    def balance(self, account_id: int, asset: str) -> Balance:
+        """What a customer has."""
+        account = customer_account(account_id)
+        return self.cuts.reach(
+            lambda: Balance(account, asset, self.balances[account, asset], self.held[account, asset])
+        )
+
+    def post_reversal(self, transfer: Transfer, batch: Batch, movements: Movements) -> Posted:
+        """Put the transfer, append and move, all or nothing."""
+        return self.cuts.reach(lambda: self._post_reversal(transfer, batch, movements))
+
+    def _post_reversal(self, transfer: Transfer, batch: Batch, movements: Movements) -> Posted:
+        number = self._head(batch.partition).number + 1
+        if transfer.transfer_id in self.transfers.rows or batch.number != number or not self._move(movements):
+            return Posted.LOST
+        self.chains[batch.partition].append(batch)
+        self.transfers.rows[transfer.transfer_id] = transfer
+        return Posted.DONE
+
     def _move(self, movements: Movements) -> bool:
         rows = movements.moving()
         for account, asset, move in rows:
             poor = self.balances[account, asset] + move.available < 0 or self.held[account, asset] + move.held < 0
-            if poor and not account.startswith("house:custody:"):
+            if poor and not may_be_negative(account):
                 return False
         for account, asset, move in rows:
             self.balances[account, asset] += move.available

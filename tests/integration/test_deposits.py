@@ -33,7 +33,13 @@ class Customer:
     http: urllib3.PoolManager = field(default_factory=lambda: urllib3.PoolManager(maxsize=CONCURRENT, timeout=30))
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """One signed request; the reply's JSON."""
+        """One signed request, which succeeds; the reply's JSON."""
+        status, said = self.try_to(method, path, body)
+        assert status == 200, said
+        return said
+
+    def try_to(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        """One signed request; the reply's status and JSON."""
         sent = json.dumps(body).encode() if body is not None else b""
         headers = signed_headers(
             method,
@@ -45,8 +51,7 @@ class Customer:
             passphrase=self.user["passphrase"],
         )
         reply = self.http.request(method, self.rest_url + path, body=sent or None, headers=headers)
-        assert reply.status == 200, reply.data
-        return json.loads(reply.data)
+        return reply.status, json.loads(reply.data)
 
     def deposit(self, amount: str, key: str = "") -> dict[str, Any]:
         """Ask for a deposit of euros: nothing else in these tests moves them."""

@@ -25,11 +25,11 @@ class AtStripe:
 
     def __init__(self, laptop: RunningLaptop) -> None:
         outputs, secrets = laptop.stack["outputs"], laptop.client("secretsmanager")
-        key, self.secret = (
+        self.key, self.secret = (
             secrets.get_secret_value(SecretId=outputs[name])["SecretString"]
             for name in ("StripeApiKeyArn", "StripeWebhookSecretArn")
         )
-        self.api = stripe_client(key, api_base=laptop.stack["sandbox_bank_url"]).v1
+        self.api = stripe_client(self.key, api_base=laptop.stack["sandbox_bank_url"]).v1
         self.url = laptop.stack["rest_url"] + EVENTS
         self.http = urllib3.PoolManager(timeout=30)
 
@@ -43,6 +43,13 @@ class AtStripe:
         told = reference or intent.next_action.display_bank_transfer_instructions.reference
         params = {"amount": minor_units, "currency": intent.currency, "reference": f"{told} {words}".strip()}
         self.api.test_helpers.customers.fund_cash_balance(intent.customer, params=params)
+
+    def outside(self, laptop: RunningLaptop, name: str, act: str) -> str:
+        """What only a customer's bank does; returns what it made."""
+        url = f"{laptop.stack['sandbox_bank_url']}/v1/sandbox/{name}/{act}"
+        reply = self.http.request("POST", url, headers={"Authorization": f"Bearer {self.key}"})
+        assert reply.status == 200, reply.data
+        return str(json.loads(reply.data)["id"])
 
     def event(self, kind: str, thing: Any, **changed: Any) -> bytes:
         """An event's body."""
@@ -109,6 +116,34 @@ def test_part_of_the_money_waits_for_the_rest_and_a_cancelled_payment_ends_witho
     outside.transfer(outside.intent(partly["id"]), 600)
     eventually(lambda: dora.ended(partly["id"]))
     assert dora.micro_euros() - before == 10_000_000
+
+
+def test_a_disputed_deposit_is_reversed_and_what_was_spent_blocks_withdrawals(
+    laptop: RunningLaptop, dora: Customer, outside: AtStripe, eventually: Ask
+) -> None:
+    before = dora.micro_euros()
+    made = asked(dora, "8", eventually)
+    intent = outside.intent(made["id"])
+    outside.transfer(intent, 800)
+    eventually(lambda: dora.ended(made["id"]))
+    spent = dora.ask("POST", "/withdrawals/payment-method", to_the_bank(f"{before // 10**6 + 3}"))
+    eventually(lambda: dora.ended(spent["id"]))
+    left = dora.micro_euros()
+    dispute = outside.outside(laptop, intent.id, "dispute")
+    eventually(lambda: dora.micro_euros() == 0)
+    reversal = next(row for row in dora.ask("GET", "/transfers") if row["details"].get("reverses") == made["id"])
+    assert (reversal["type"], reversal["amount"], reversal["details"]["cancel_reason"]) == (
+        "withdraw", "8", "disputed: fraudulent",
+    )  # fmt: skip
+    refused = dora.try_to("POST", "/withdrawals/payment-method", to_the_bank("1"))
+    assert (refused[0], refused[1]["code"]) == (400, "TRANSFER_ACCOUNT_OWES")
+    outside.outside(laptop, dispute, "win")
+    eventually(lambda: dora.micro_euros() == left)
+    assert dora.try_to("POST", "/withdrawals/payment-method", to_the_bank("0.5"))[0] == 200
+
+
+def to_the_bank(amount: str) -> dict[str, str]:
+    return {"amount": amount, "currency": "EUR", "payment_method_id": "sandbox-bank-EUR"}
 
 
 def test_an_event_is_not_believed_but_looked_after(dora: Customer, outside: AtStripe, eventually: Ask) -> None:

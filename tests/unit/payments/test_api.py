@@ -70,10 +70,12 @@ def door(monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
     with mock_aws():
         secrets = boto3.client("secretsmanager", region_name=REGION)
         arn = secrets.create_secret(Name="exchange/bank-webhook", SecretString=SECRET)["ARN"]
-        create_tables("transfers")
+        create_tables("transfers", "journal", "balances")
         for name, value in {
             "AWS_DEFAULT_REGION": REGION,
             "TRANSFERS_TABLE": "transfers",
+            "JOURNAL_TABLE": "journal",
+            "BALANCES_TABLE": "balances",
             "BANK_WEBHOOK_SECRET_ARN": arn,
             "STRIPE_WEBHOOK_SECRET_ARN": arn,
             "STRIPE_API_KEY_ARN": arn,

@@ -158,3 +158,12 @@ def test_ways_and_what_one_transfer_may_be(handler: Any) -> None:
     above = str(int(told["withdraw_max"]) + 1)
     assert withdraw(handler, f'"{above}"').json["code"] == "TRANSFER_AMOUNT_INVALID"
     assert withdraw(handler, f'"{told["withdraw_max"]}"').json["code"] == "RISK_INSUFFICIENT_FUNDS"
+
+
+def test_whoever_owes_us_withdraws_nothing(handler: Any) -> None:
+    BalanceItem(f"house:receivable:{ACCOUNT_ID}", "BTC", available=-1).save()
+    said = withdraw(handler, '"10"')
+    assert (said.status, said.json["code"]) == (400, "TRANSFER_ACCOUNT_OWES")
+    assert BalanceItem.get(str(ACCOUNT_ID), "USD").available == 20_000_000
+    BalanceItem(f"house:receivable:{ACCOUNT_ID}", "BTC", available=0).save()
+    assert withdraw(handler, '"10"').status == 200

@@ -28,7 +28,7 @@ def batches_sum_to_zero(world: World) -> Finding:
 
 
 def no_negatives(world: World) -> Finding:
-    """L3: nothing but custody is below zero."""
+    """L3: nothing is below zero but what others hold for us or owe us."""
     breaches = [
         f"{balance.account} {balance.asset}: available {balance.available}, held {balance.held}"
         for balance in world.balances

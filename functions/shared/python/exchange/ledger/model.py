@@ -22,6 +22,7 @@ class EntryKind(StrEnum):
     DEPOSIT = "deposit"
     WITHDRAWAL = "withdrawal"
     TRANSFER = "transfer"
+    REVERSAL = "reversal"
 
 
 def customer_account(account_id: int) -> str:
@@ -39,9 +40,14 @@ def custody_account(rail: str) -> str:
     return f"{HOUSE_PREFIX}custody:{rail}"
 
 
+def receivable_account(account_id: int) -> str:
+    """What a customer owes us after a payment of theirs was taken back that they had spent. Below zero, or zero."""
+    return f"{HOUSE_PREFIX}receivable:{account_id}"
+
+
 def may_be_negative(account: str) -> bool:
-    """Only custody mirrors the outside world; no flag or role can exempt any other account."""
-    return account.startswith(f"{HOUSE_PREFIX}custody:")
+    """Only what others hold for us or owe us is told below zero; no flag or role can exempt any other account."""
+    return account.startswith((f"{HOUSE_PREFIX}custody:", f"{HOUSE_PREFIX}receivable:"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from exchange.ledger.model import (
     customer_account,
     may_be_negative,
     parse_entries,
+    receivable_account,
 )
 
 
@@ -115,6 +116,12 @@ class BalanceStore:
             for item in BalanceItem.query(account, BalanceItem.asset == asset, consistent_read=True):
                 return _balance(item)
         return Balance(account, asset, 0, 0)
+
+    def owed(self, account_id: int) -> list[Balance]:
+        """What an account owes us, by asset; empty where it owes nothing. Raises UnavailableError."""
+        with reading():
+            rows = [_balance(item) for item in BalanceItem.query(receivable_account(account_id), consistent_read=True)]
+        return [row for row in rows if row.available < 0]
 
     def balances(self, account_id: int) -> list[Balance]:
         """Every balance of an account, by asset. Raises UnavailableError."""

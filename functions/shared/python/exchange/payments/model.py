@@ -69,6 +69,19 @@ class Asked:
     said: Notification | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """What a provider did to a payment that it had booked: took it back, in whole or part, or gave it up again."""
+
+    reversal_id: str
+    transfer_id: str
+    amount: str
+    currency: str
+    gone: bool
+    reason: str
+    provider: str = STRIPE
+
+
 class Repeat(StrEnum):
     """The bank said nothing new."""
 

@@ -16,7 +16,9 @@ from exchange.kernel.errors import Code, Refused
 SIGNATURE_HEADER = "Stripe-Signature"
 WINDOW_SECONDS_MAX = 300
 BODY_BYTES_MAX = 256 * 1024
-_PAYMENT = "payment_intent"
+PAYMENT, DISPUTE, REFUND = "payment_intent", "dispute", "refund"
+# Types of events that we listen to, by how they begin.
+_KINDS = {"payment_intent.": PAYMENT, "charge.dispute.": DISPUTE, "refund.": REFUND, "charge.refund.": REFUND}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +63,12 @@ def _named(event: Any) -> Event | Refused:
         return _invalid("an event has an id, a type and an object")
     if not _is_name(event_id) or not isinstance(kind, str):
         return _invalid("an event has an id and a type")
-    if not kind.startswith(f"{_PAYMENT}."):
+    wanted = next((told for begin, told in _KINDS.items() if kind.startswith(begin)), "")
+    if not wanted:
         return Event(event_id, "", "")
-    if object_kind != _PAYMENT or not _is_name(object_id):
-        return _invalid(f"{kind} names a {_PAYMENT}")
-    return Event(event_id, _PAYMENT, object_id)
+    if object_kind != wanted or not _is_name(object_id):
+        return _invalid(f"{kind} names a {wanted}")
+    return Event(event_id, wanted, object_id)
 
 
 def _is_name(value: object) -> bool:

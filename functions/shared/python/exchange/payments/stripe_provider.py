@@ -7,8 +7,8 @@ import stripe
 
 from exchange.kernel.errors import OutcomeUnknownError, UnavailableError, require
 from exchange.kernel.money import format_units, parse_decimal
-from exchange.payments.model import STRIPE, Asked, Instruction, Notification, Outcome
-from exchange.payments.stripe_events import Event
+from exchange.payments.model import STRIPE, Asked, Instruction, Notification, Outcome, TakenBack
+from exchange.payments.stripe_events import DISPUTE, REFUND, Event
 
 # Digits after the point of an amount, by currency; what is not here has two.
 _DIGITS = {"JPY": 0}
@@ -77,12 +77,30 @@ class StripeProvider:
         said = said_of(intent, event_id=f"asked-{intent.id}-{intent.status}")
         return Asked(intent.id, _funding(intent), said)
 
-    def said(self, event: Event) -> Notification | None:
+    def said(self, event: Event) -> Notification | TakenBack | None:
         """What an event's payment came to, as Stripe's API has it now; None where it is open or none of ours.
 
         Raises:   UnavailableError, and Stripe repeats the event.
         """
+        if event.kind == DISPUTE:
+            dispute = _asking(lambda: self._api.disputes.retrieve(event.object_id))
+            net = sum(moved.amount for moved in dispute.balance_transactions or [])
+            # What it moved is told apart from its own state: only money that is gone is gone.
+            return self._taken_back(dispute, gone=net < 0, reason=f"disputed: {dispute.reason}")
+        if event.kind == REFUND:
+            refund = _asking(lambda: self._api.refunds.retrieve(event.object_id))
+            if refund.status == "pending":
+                return None
+            return self._taken_back(refund, gone=refund.status == "succeeded", reason="returned to its sender")
         return said_of(self._retrieve(event.object_id), event_id=event.event_id)
+
+    def _taken_back(self, thing: Any, *, gone: bool, reason: str) -> TakenBack | None:
+        transfer_id = _transfer_id(self._retrieve(thing.payment_intent)) if thing.payment_intent else ""
+        if not transfer_id:
+            return None
+        currency = str(thing.currency).upper()
+        amount = format_units(thing.amount, _DIGITS.get(currency, 2))
+        return TakenBack(thing.id, transfer_id, amount, currency, gone, reason)
 
     def _retrieve(self, payment_intent: str) -> Any:
         return _asking(lambda: self._api.payment_intents.retrieve(payment_intent))

@@ -68,6 +68,7 @@ class Transfer:
     fee_units: int = 0
     counterparty_id: int = 0  # of an internal transfer: the account on its other side
     provider_reference: str = ""  # the payment as its provider names it, from when it was asked for
+    reverses: str = ""  # of a payment taken back, or given back after that: the transfer that it undoes
     funding: str = ""  # where the customer is to send a deposit's money: names and texts, as JSON
 
     @property

@@ -81,6 +81,7 @@ class TransferItem(Model):
     counterparty_id = UnitsAttribute(null=True)
     provider_reference = UnicodeAttribute(null=True)
     funding = UnicodeAttribute(null=True)
+    reverses = UnicodeAttribute(null=True)
     unstarted = UnitsAttribute(null=True)
 
     by_account = TransfersByAccountIndex()

@@ -115,6 +115,7 @@ def transfer_view(transfer: Transfer) -> View:
         "client_transfer_id": transfer.client_transfer_id,
         "bank_reference": transfer.bank_reference,
         "cancel_reason": transfer.cancel_reason,
+        "reverses": transfer.reverses,
     }
     if transfer.counterparty_id:
         ends = to_uuid(transfer.account_id), to_uuid(transfer.counterparty_id)
