@@ -25,10 +25,18 @@ _CONFIG = Config(
 @cache
 def client(service: str) -> Any:
     """The process's one client of an AWS service. AWS_ENDPOINT_URL is botocore's own to read."""
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     # Links to encrypted files: S3 opens them for signatures of version 4 only, which isn't botocore's default here.
     config = _CONFIG.merge(Config(signature_version="s3v4")) if service == "s3" else _CONFIG
-    return _session().create_client(service, region_name=region, config=config)
+    return _session().create_client(service, region_name=_region(), config=config)
+
+
+def client_at(service: str, endpoint_url: str, config: Config) -> Any:
+    """A client of a service that has an address and time-outs of its own."""
+    return _session().create_client(service, region_name=_region(), endpoint_url=endpoint_url, config=config)
+
+
+def _region() -> str | None:
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
 
 
 @cache

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Protocol
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from exchange.aws.clients import client_at
 from exchange.feeds.model import Pushed
 from exchange.kernel.clock import Clock
 
@@ -40,9 +40,7 @@ class ManagementApi:
         config = Config(
             connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1}, max_pool_connections=WORKERS_MAX
         )
-        return cls(
-            boto3.client("apigatewaymanagementapi", endpoint_url=endpoint, config=config), seconds_max=seconds_max
-        )
+        return cls(client_at("apigatewaymanagementapi", endpoint, config), seconds_max=seconds_max)
 
     def push(self, messages: Mapping[str, Sequence[str]]) -> Pushed:
         """Send each connection its messages, in order; the first that fails ends a connection's."""
