@@ -9,7 +9,7 @@ from exchange.instruments.catalogue import Catalogue
 from exchange.instruments.store import InstrumentItem, InstrumentStore
 from exchange.kernel.clock import SystemClock, jittered_pause
 from exchange.kernel.errors import Code, Refused
-from exchange.ledger.store import BalanceItem, JournalItem, JournalStore
+from exchange.ledger.store import BalanceItem, BalanceStore, JournalItem, JournalStore
 from exchange.rest import Api, ApiRequest, read_body
 from exchange.transfers.store import TransferItem, TransferStore
 from exchange.usage.gate import guard
@@ -18,6 +18,7 @@ from exchange.users.model import Principal, Scope, profile_json
 from exchange.users.request import ProfileBody
 from exchange.users.store import CustomerStore
 from exchange.wallets.moving import MoveRequest, move_money
+from exchange.wallets.owing import refuse_debtor
 from exchange.wallets.request import MoveBody
 from exchange.wallets.store import PostingStore
 from exchange.wallets.views import transfer_view
@@ -45,6 +46,7 @@ authenticator = access.authenticator(**settings.access())
 customers = CustomerStore()
 profiles = access.profiles(settings.profiles_table)
 catalogue = Catalogue(InstrumentStore(), clock)
+balances = BalanceStore()
 transfers, journal, moves = TransferStore(connection()), JournalStore(), PostingStore(connection())
 
 viewer = partial(authenticator.authenticate, scope=Scope.VIEW)
@@ -99,6 +101,9 @@ def transfer(asked: ApiRequest, who: Principal) -> Any:
     source, target = [end.account_id for end in ends if not isinstance(end, Refused)]
     if who.key_id is not None and source != who.account_id:
         return Refused(Code.AUTH_SCOPE, "from: an API key moves money out of its own profile only")
+    owes = refuse_debtor(source, body.client_transfer_id or "", balances=balances, transfers=transfers)
+    if owes is not None:
+        return owes
     moved = move_money(
         MoveRequest(source, target, body.currency, body.amount, body.client_transfer_id or ""),
         assets=catalogue.assets(),

@@ -20,6 +20,7 @@ from exchange.users.authentication import Principal
 from exchange.users.model import Scope
 from exchange.wallets.machine import StepFunctionsMachine
 from exchange.wallets.model import BankProvider, PaymentMethod, payment_methods
+from exchange.wallets.owing import refuse_debtor
 from exchange.wallets.request import WithdrawalBody
 from exchange.wallets.store import PostingStore
 from exchange.wallets.views import limits_view, method_view, withdrawal_view
@@ -65,11 +66,9 @@ def withdraw(asked: ApiRequest, who: Principal) -> Any:
     body = read_body(WithdrawalBody, asked.body)
     if isinstance(body, Refused):
         return body
-    if balances.owed(who.account_id):
-        return Refused(
-            Code.TRANSFER_ACCOUNT_OWES,
-            "payment_method_id: a payment of this account was taken back after it was spent; ask support how to settle",
-        )
+    owes = refuse_debtor(who.account_id, body.client_transfer_id or "", balances=balances, transfers=transfers)
+    if owes is not None:
+        return owes
     wanted = new_withdrawal(body.withdrawal(), account_id=who.account_id, methods=_ways(), created_at_ns=clock.now_ns())
     if isinstance(wanted, Refused):
         return wanted

@@ -152,6 +152,19 @@ def test_money_moves_between_own_profiles(handler: Any) -> None:
     assert owned(BOT) == 10_000_000
 
 
+def test_whoever_owes_us_moves_nothing_away_but_hears_of_what_was_moved(handler: Any) -> None:
+    BalanceItem(str(ACCOUNT_ID), "USD", available=15_000_000).save()
+    before = ask(handler, "POST", "/profiles/transfer", a_move(amount="1", client_transfer_id="early"))
+    debt = BalanceItem(f"house:receivable:{ACCOUNT_ID}", "BTC", available=-1)
+    debt.save()
+    said = ask(handler, "POST", "/profiles/transfer", a_move())
+    assert (said.status, said.json["code"], owned(ACCOUNT_ID)) == (400, "TRANSFER_ACCOUNT_OWES", 14_000_000)
+    again = ask(handler, "POST", "/profiles/transfer", a_move(amount="1", client_transfer_id="early"))
+    assert again.json == before.json
+    debt.delete()
+    assert ask(handler, "POST", "/profiles/transfer", a_move()).status == 200
+
+
 def test_a_key_moves_only_out_of_its_own_profile(handler: Any) -> None:
     BalanceItem(str(ACCOUNT_ID), "USD", available=15_000_000).save()
     said = ask(handler, "POST", "/profiles/transfer", a_move(), key_id=SECOND_KEY)
