@@ -72,9 +72,7 @@ def list_reports(request: ApiRequest, who: Principal) -> Any:
     if after is not None and not is_uuid(after):
         return Refused(Code.REQUEST_FIELD_INVALID, "after: give a report's id, as the CB-AFTER header has it")
     found = list(islice(_own(who, after), limit + 1))
-    headers = {"CB-BEFORE": found[0].report_id} if found else {}
-    if len(found) > limit:
-        headers["CB-AFTER"] = found[limit - 1].report_id
+    headers = {"CB-AFTER": found[limit - 1].report_id} if len(found) > limit else {}
     return Reply([_view(report) for report in found[:limit]], headers=headers)
 
 
