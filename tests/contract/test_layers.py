@@ -6,10 +6,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.contract.cloud_definition import ROOT
 
 LAYER_MEGABYTES_MAX = 120
 REQUIREMENTS = ROOT / "functions/dependencies/requirements.txt"
+PAYMENTS = ROOT / "functions/dependencies/payments/requirements.txt"
 # Chalice names them for its own command line, which no function runs.
 LEFT_OUT = {"click", "inquirer", "pip", "setuptools", "wheel"}
 
@@ -19,10 +22,10 @@ def _lock() -> dict[str, Any]:
     return {package["name"]: package for package in locked["package"]}
 
 
-def _pinned() -> dict[str, dict[str, Any]]:
-    """The packages of layer 2 with their version and hashes."""
+def _pinned(requirements: Path = REQUIREMENTS) -> dict[str, dict[str, Any]]:
+    """The packages of a layer with their version and hashes."""
     found: dict[str, dict[str, Any]] = {}
-    for block in re.split(r"\n(?=\S)", REQUIREMENTS.read_text().strip()):
+    for block in re.split(r"\n(?=\S)", requirements.read_text().strip()):
         name, version = re.match(r"([\w.-]+)==([\w.]+)", block).groups()  # type: ignore[union-attr]
         found[name] = {"version": version, "hashes": set(re.findall(r"--hash=(sha256:[0-9a-f]{64})", block))}
     return found
@@ -48,17 +51,31 @@ def test_layer_2_is_what_the_lock_says_our_package_needs() -> None:
     assert set(_pinned()) == _closure(), "run `python -m infra.deploy export`"
 
 
-def test_versions_and_hashes_are_the_locks() -> None:
+def test_layer_3_is_the_payments_group_without_what_layer_2_has() -> None:
     lock = _lock()
-    for name, pinned in _pinned().items():
+    found: set[str] = set()
+    waiting = [each["name"] for each in lock["stock-exchange"]["dev-dependencies"]["payments"]]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += [each["name"] for each in lock[name].get("dependencies", [])]
+    assert set(_pinned(PAYMENTS)) == found - set(_pinned()), "run `python -m infra.deploy export`"
+
+
+@pytest.mark.parametrize("requirements", [REQUIREMENTS, PAYMENTS], ids=["layer 2", "layer 3"])
+def test_versions_and_hashes_are_the_locks(requirements: Path) -> None:
+    lock = _lock()
+    for name, pinned in _pinned(requirements).items():
         files = [*lock[name].get("wheels", []), lock[name].get("sdist", {})]
         assert pinned["version"] == lock[name]["version"], name
         assert pinned["hashes"], name
         assert pinned["hashes"] <= {file.get("hash") for file in files}, name
 
 
-def test_layer_2_is_small_enough() -> None:
-    size = sum(_installed_bytes(name) for name in _pinned())
+@pytest.mark.parametrize("requirements", [REQUIREMENTS, PAYMENTS], ids=["layer 2", "layer 3"])
+def test_layers_of_packages_are_small_enough(requirements: Path) -> None:
+    size = sum(_installed_bytes(name) for name in _pinned(requirements))
     assert size < LAYER_MEGABYTES_MAX * 1_000_000
 
 
@@ -77,7 +94,7 @@ def _installed_bytes(name: str) -> int:
     try:
         files = metadata.files(name) or []
     except metadata.PackageNotFoundError as error:
-        raise AssertionError(f"{name} is in layer 2 but not installed here: run `make setup`") from error
+        raise AssertionError(f"{name} is in a layer but not installed here: run `make setup`") from error
     return sum(_size(Path(str(file.locate()))) for file in files if "__pycache__" not in file.parts)
 
 
