@@ -47,8 +47,10 @@ class Bench:
 def running(*, customers: int, counting: bool = False) -> Iterator[Bench]:
     """Start one, with `customers` funded customers of the maker tier; end it afterwards."""
     with tempfile.TemporaryDirectory(prefix="exchange-bench-") as folder:
-        cloud, edge, matcher = free_ports(3)
-        settings = LaptopSettings(home=Path(folder), port=edge, cloud_port=cloud, matcher_port=matcher)
+        cloud, edge, matcher, chain = free_ports(4)
+        settings = LaptopSettings(
+            home=Path(folder), port=edge, cloud_port=cloud, matcher_port=matcher, chain_port=chain
+        )
         kind = CountingLaptop if counting else Laptop
         laptop = kind(settings, step=lambda _title: nullcontext(), seed=seed)
         try:

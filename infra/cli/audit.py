@@ -13,6 +13,7 @@ from exchange.audit.model import Replayed
 from exchange.audit.store import (
     Places,
     bind_tables,
+    read_chain,
     read_cursors,
     read_executions,
     read_world,
@@ -21,6 +22,7 @@ from exchange.audit.store import (
 )
 from exchange.aws.clients import client
 from exchange.aws.dynamodb import bind
+from exchange.chains.evm import EvmNode
 from exchange.instruments.store import InstrumentStore
 from exchange.kernel.errors import OutageError
 from exchange.orders.store import OrderStore
@@ -87,7 +89,9 @@ def audit_stack(stack: Mapping[str, Any], variables: Mapping[str, str], *, wait_
     bind(ListingItem, places.tables["leases"])
     quiet = wait_until_quiet(places, wait_seconds=wait_seconds)
     kinesis = client("kinesis")
-    world = read_world(places, kinesis=kinesis, s3=client("s3"), replayed=replay(kinesis, places.orders_stream))
+    replayed = replay(kinesis, places.orders_stream)
+    chains = read_chain(stack["chain"]["chain"], EvmNode(stack["chain"]["node_url"])) if "chain" in stack else []
+    world = read_world(places, kinesis=kinesis, s3=client("s3"), replayed=replayed, chains=chains)
     return Verdict(tuple(check(world)), quiet)
 
 

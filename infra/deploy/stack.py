@@ -15,15 +15,25 @@ CAPABILITIES = ("CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAN
 # What Chalice wants for a command line that no function runs.
 LEFT_OUT = ("click", "inquirer", "pip", "setuptools", "wheel")
 # What layer 2 has already.
-IN_LAYER_2 = ("typing-extensions", "urllib3")
+IN_LAYER_2 = (
+    "annotated-types",
+    "cffi",
+    "pycparser",
+    "pydantic",
+    "pydantic-core",
+    "typing-extensions",
+    "typing-inspection",
+    "urllib3",
+)
 
 
 def export(commands: Commands) -> None:
-    """Write the requirements of layers 2 and 3, with hashes, from the lock."""
+    """Write the requirements of layers 2, 3 and 4, with hashes, from the lock."""
     fixed = ["--frozen", "--quiet", "--no-emit-project", "--no-header", "--no-annotate", "--format", "requirements-txt"]
     layers = {
         "functions/dependencies": ("--no-default-groups", LEFT_OUT),
         "functions/dependencies/payments": ("--only-group=payments", IN_LAYER_2),
+        "functions/dependencies/chain": ("--only-group=chain", (*IN_LAYER_2, "pywin32")),
     }
     for folder, (wanted, left_out) in layers.items():
         pruned = [argument for name in left_out for argument in ("--prune", name)]
@@ -46,6 +56,7 @@ def build(stage: Stage, commands: Commands, *, directory: Path = BUILD) -> None:
         "1": ROOT / "functions/shared",
         "2": directory / "DependenciesLayer",
         "3": directory / "PaymentsLayer",
+        "4": directory / "ChainLayer",
     }
     for name, folder in layers.items():
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

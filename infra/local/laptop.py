@@ -14,7 +14,7 @@ from typing import Any
 
 import urllib3
 
-from infra.local import deployment, keeper, packaging, preflight, processes
+from infra.local import chain_node, deployment, keeper, packaging, preflight, processes
 from infra.local.clients import clients, environment
 from infra.local.processes import ProcessRecord, ProcessRecords
 from infra.local.settings import HOST, REGION, ROOT, LaptopSettings
@@ -108,7 +108,8 @@ class Laptop:
         """Start again what ended while the cloud, and so all state, lives on; None where there is nothing to go on."""
         found = self.status()
         living = {record.name for record, alive in found.processes if alive}
-        if not found.stack or not (self.settings.localstack_url or "cloud" in living):
+        # The chain's blocks are in its process, and the ledger stands on them.
+        if not found.stack or "chain" not in living or not (self.settings.localstack_url or "cloud" in living):
             return None
         self.outputs = found.stack["outputs"]
         if "edge" not in living:
@@ -147,6 +148,15 @@ class Laptop:
         self._run("bank", _module("infra.local.sandbox_bank", port=url.rpartition(":")[2]), variables)
         self._wait_for("bank", f"{url}/health")
 
+    def _start_chain(self) -> None:
+        """All of a chain's state is in its process, so one that ended can't be started again: its blocks are gone."""
+        try:
+            chain_node.install()
+        except chain_node.ChainNodeError as error:
+            raise LaptopError(str(error)) from error
+        self._run("chain", chain_node.command(self.settings.chain_port))
+        self._wait_for("chain", self.settings.chain_url, fetch=_asks_for_height)
+
     def _start_matcher(self) -> None:
         self._keep("matcher", [sys.executable, "-m", "matcher", "run"], self._matcher_environment())
 
@@ -166,6 +176,8 @@ class Laptop:
             with self._step("Starting the laptop cloud"):
                 self._run("cloud", _module("infra.local.cloud", port=self.settings.cloud_port, home=self.settings.home))
                 self._wait_for("cloud", f"{self.settings.endpoint_url}/_localstack/health")
+        with self._step("Starting the chain"):
+            self._start_chain()
         with self._step("Deploying template.yaml"):
             self._deploy(package)
         with self._step("Starting the sandbox bank"):
@@ -178,6 +190,10 @@ class Laptop:
             from infra.cli.seed import list_products
 
             stack["products"] = list_products(self)
+        with self._step("Listing the chain"):
+            from infra.cli.chains import list_chain
+
+            stack["chain"] = list_chain(self)
         with self._step("Starting the matcher"):
             self._start_matcher()
         with self._step("Registering and funding demo customers"):
@@ -208,6 +224,7 @@ class Laptop:
             "Cloud": "local",
             "WebsocketEndpoint": websocket,
             "ConnectionsPerAddress": "0",
+            "ChainNodeUrl": self.settings.chain_url,
             "BankWebhookUrl": f"{self.settings.rest_url}/v1/payments/bank/notifications",
             "StripeRail": "on",
             "StripeApiBase": self._bank_url(),
@@ -278,7 +295,14 @@ class Laptop:
         told = keeper.variables(name, command, self.settings.home)
         self._run(name + processes.KEEPER, _module("infra.local.keeper"), {**variables, **told})
 
-    def _wait_for(self, name: str, url: str, ready: Callable[[bytes], bool] = lambda _: True) -> None:
+    def _wait_for(
+        self,
+        name: str,
+        url: str,
+        ready: Callable[[bytes], bool] = lambda _: True,
+        *,
+        fetch: Callable[[str], bytes | None] | None = None,
+    ) -> None:
         deadline = time.monotonic() + START_SECONDS_MAX
         while time.monotonic() < deadline:
             record = next((entry for entry in self._records.read() if entry.name == name), None)
@@ -286,7 +310,7 @@ class Laptop:
                 raise LaptopError(
                     f"The {name} ended while starting. Its last words, from {record.log}:\n{_tail(record.log)}"
                 )
-            body = _fetch(url)
+            body = (fetch or _fetch)(url)
             if body is not None and ready(body):
                 return
             time.sleep(0.1)
@@ -337,6 +361,16 @@ def _fetch(url: str) -> bytes | None:
     """The body of a 200, else None."""
     try:
         answer = urllib3.request("GET", url, timeout=10, retries=False)
+    except urllib3.exceptions.HTTPError:
+        return None
+    return answer.data if answer.status == 200 else None
+
+
+def _asks_for_height(url: str) -> bytes | None:
+    """A chain's node answers questions only, no plain request."""
+    question = {"jsonrpc": "2.0", "id": 1, "method": "eth_blockNumber", "params": []}
+    try:
+        answer = urllib3.request("POST", url, json=question, timeout=10, retries=False)
     except urllib3.exceptions.HTTPError:
         return None
     return answer.data if answer.status == 200 else None

@@ -8,17 +8,18 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
 REGION = "us-east-1"
-PORTS = {"EXCHANGE_PORT": 8080, "EXCHANGE_CLOUD_PORT": 4566, "EXCHANGE_MATCHER_PORT": 8081}
+PORTS = {"EXCHANGE_PORT": 8080, "EXCHANGE_CLOUD_PORT": 4566, "EXCHANGE_MATCHER_PORT": 8081, "EXCHANGE_CHAIN_PORT": 8545}
 
 
 @dataclass(frozen=True, slots=True)
 class LaptopSettings:
-    """EXCHANGE_HOME, EXCHANGE_PORT, EXCHANGE_CLOUD_PORT, EXCHANGE_MATCHER_PORT; CLOUD=localstack, AWS_ENDPOINT_URL."""
+    """EXCHANGE_HOME, the EXCHANGE_*PORT of `PORTS`; CLOUD=localstack, AWS_ENDPOINT_URL."""
 
     home: Path
     port: int
     cloud_port: int
     matcher_port: int
+    chain_port: int
     localstack_url: str = ""
 
     @classmethod
@@ -38,6 +39,7 @@ class LaptopSettings:
             port=ports["EXCHANGE_PORT"],
             cloud_port=ports["EXCHANGE_CLOUD_PORT"],
             matcher_port=ports["EXCHANGE_MATCHER_PORT"],
+            chain_port=ports["EXCHANGE_CHAIN_PORT"],
             localstack_url=endpoint_url if localstack else "",
         )
 
@@ -48,12 +50,18 @@ class LaptopSettings:
             "EXCHANGE_PORT": self.port,
             "EXCHANGE_CLOUD_PORT": self.cloud_port,
             "EXCHANGE_MATCHER_PORT": self.matcher_port,
+            "EXCHANGE_CHAIN_PORT": self.chain_port,
         }
 
     @property
     def endpoint_url(self) -> str:
         """Where AWS answers."""
         return self.localstack_url or f"http://{HOST}:{self.cloud_port}"
+
+    @property
+    def chain_url(self) -> str:
+        """Where the chain's node answers."""
+        return f"http://{HOST}:{self.chain_port}"
 
     @property
     def rest_url(self) -> str:

@@ -150,6 +150,7 @@ def test_one_command_compares_the_market_with_its_log_and_writes_it_anew(
         "EXCHANGE_PORT": str(settings.port),
         "EXCHANGE_CLOUD_PORT": str(settings.cloud_port),
         "EXCHANGE_MATCHER_PORT": str(settings.matcher_port),
+        "EXCHANGE_CHAIN_PORT": str(settings.chain_port),
     }
 
     def exchange(*arguments: str) -> str:

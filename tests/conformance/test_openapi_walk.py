@@ -72,6 +72,7 @@ def test_money_and_its_moves(caller: Caller, laptop: RunningLaptop, eventually: 
     assert ask("getAccount", id=account["id"])["currency"] == "USD"
     wallets = {row["currency"]: row for row in ask("listWallets")}
     assert (wallets["USD"]["id"], wallets["BTC"]["type"]) == (account["id"], "wallet")
+    assert ask("makeDepositAddress", id=wallets["ETH"]["id"])["network"] == "ethereum"
     limits = ask("getLimits")["transfer_limits"][method["type"]]["USD"]
     assert limits["withdraw_min"] == ask("getCurrency", id="USD")["details"]["min_withdrawal_amount"]
     ask("getFees")

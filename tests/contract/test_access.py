@@ -34,6 +34,7 @@ ACCESS = {
     "GET /fees": VIEW,
     "GET /accounts": VIEW,
     "GET /coinbase-accounts": VIEW,
+    "POST /coinbase-accounts/{id}/addresses": TRANSFER,
     "GET /accounts/{id}": VIEW,
     "GET /accounts/{id}/holds": VIEW,
     "GET /accounts/{id}/ledger": VIEW,

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from tests.contract.cloud_definition import ROOT
+from tests.contract.cloud_definition import ROOT, functions
 
 LAYER_MEGABYTES_MAX = 120
 REQUIREMENTS = ROOT / "functions/dependencies/requirements.txt"
 PAYMENTS = ROOT / "functions/dependencies/payments/requirements.txt"
+CHAIN = ROOT / "functions/dependencies/chain/requirements.txt"
+LAYERS_MEGABYTES_MAX = 250  # Lambda's own, of code and layers together
 # Chalice names them for its own command line, which no function runs.
 LEFT_OUT = {"click", "inquirer", "pip", "setuptools", "wheel"}
 
@@ -31,11 +33,11 @@ def _pinned(requirements: Path = REQUIREMENTS) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _closure() -> set[str]:
-    """What our own package needs where Lambda runs it, and what that needs in turn."""
+def _closure(wanted: list[dict[str, Any]]) -> set[str]:
+    """What is wanted where Lambda runs it, and what that needs in turn."""
     lock = _lock()
     found: set[str] = set()
-    waiting = [dependency["name"] for dependency in lock["stock-exchange"]["dependencies"]]
+    waiting = [dependency["name"] for dependency in wanted]
     while waiting:
         name = waiting.pop()
         if name in found or name in LEFT_OUT:
@@ -48,7 +50,10 @@ def _closure() -> set[str]:
 
 
 def test_layer_2_is_what_the_lock_says_our_package_needs() -> None:
-    assert set(_pinned()) == _closure(), "run `python -m infra.deploy export`"
+    own = _lock()["stock-exchange"]
+    assert set(_pinned()) == _closure(own["dependencies"]), "run infra.deploy.stack.export"
+    chain = _closure(own["dev-dependencies"]["chain"]) - set(_pinned())
+    assert set(_pinned(CHAIN)) == chain, "run infra.deploy.stack.export"
 
 
 def test_layer_3_is_the_payments_group_without_what_layer_2_has() -> None:
@@ -63,7 +68,7 @@ def test_layer_3_is_the_payments_group_without_what_layer_2_has() -> None:
     assert set(_pinned(PAYMENTS)) == found - set(_pinned()), "run `python -m infra.deploy export`"
 
 
-@pytest.mark.parametrize("requirements", [REQUIREMENTS, PAYMENTS], ids=["layer 2", "layer 3"])
+@pytest.mark.parametrize("requirements", [REQUIREMENTS, PAYMENTS, CHAIN], ids=["layer 2", "layer 3", "layer 4"])
 def test_versions_and_hashes_are_the_locks(requirements: Path) -> None:
     lock = _lock()
     for name, pinned in _pinned(requirements).items():
@@ -73,10 +78,21 @@ def test_versions_and_hashes_are_the_locks(requirements: Path) -> None:
         assert pinned["hashes"] <= {file.get("hash") for file in files}, name
 
 
-@pytest.mark.parametrize("requirements", [REQUIREMENTS, PAYMENTS], ids=["layer 2", "layer 3"])
+@pytest.mark.parametrize("requirements", [REQUIREMENTS, PAYMENTS, CHAIN], ids=["layer 2", "layer 3", "layer 4"])
 def test_layers_of_packages_are_small_enough(requirements: Path) -> None:
     size = sum(_installed_bytes(name) for name in _pinned(requirements))
     assert size < LAYER_MEGABYTES_MAX * 1_000_000
+
+
+def test_the_chain_layer_and_layer_2_fit_together() -> None:
+    size = sum(_installed_bytes(name) for name in {**_pinned(), **_pinned(CHAIN)})
+    assert size < LAYERS_MEGABYTES_MAX * 1_000_000
+
+
+def test_only_functions_that_speak_to_a_chain_have_its_layer() -> None:
+    for function in functions():
+        has = {"Ref": "ChainLayer"} in function.properties.get("Layers", [])
+        assert has == function.name.startswith("chains-"), function.name
 
 
 def test_layer_1_is_small_enough() -> None:

@@ -163,6 +163,10 @@ def test_only_four_functions_write_the_journal_and_only_in_transactions() -> Non
             "ForAnyValue:StringEquals": in_transaction,
             "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["product:*"]},
         },
+        "chains-schedule": {
+            "ForAnyValue:StringEquals": in_transaction,
+            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["rail:chain-*"]},
+        },
         "profiles-api": {
             "ForAnyValue:StringEquals": in_transaction,
             "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["profiles:*"]},

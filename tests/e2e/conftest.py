@@ -73,7 +73,7 @@ def figure(output: str, name: str) -> int:
 def exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
     """Up before the first test of a module, down after its last; nothing is left behind."""
     home = tmp_path_factory.mktemp("exchange")
-    names = ("EXCHANGE_PORT", "EXCHANGE_CLOUD_PORT", "EXCHANGE_MATCHER_PORT")
+    names = ("EXCHANGE_PORT", "EXCHANGE_CLOUD_PORT", "EXCHANGE_MATCHER_PORT", "EXCHANGE_CHAIN_PORT")
     ports = free_ports(len(names))
     variables = {"EXCHANGE_HOME": str(home), **{name: str(port) for name, port in zip(names, ports, strict=True)}}
     command = CommandLine(variables, home)
@@ -87,4 +87,6 @@ def exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
     for port in ports:
         with socket.socket() as probe:
             assert probe.connect_ex((HOST, port)) != 0, f"port {port} is still held"
-    assert not read_stack(LaptopSettings(home=home, port=ports[0], cloud_port=ports[1], matcher_port=ports[2]))
+    edge, cloud, matcher, chain = ports
+    settings = LaptopSettings(home=home, port=edge, cloud_port=cloud, matcher_port=matcher, chain_port=chain)
+    assert not read_stack(settings)

@@ -79,9 +79,9 @@ def _settings(home: Path) -> LaptopSettings:
     """The ports that the first one chose."""
     chosen = home / "ports"
     if not chosen.exists():
-        chosen.write_text(" ".join(str(port) for port in free_ports(3)), encoding="utf-8")
-    edge, cloud, matcher = (int(port) for port in chosen.read_text(encoding="utf-8").split())
-    return LaptopSettings(home=home, port=edge, cloud_port=cloud, matcher_port=matcher)
+        chosen.write_text(" ".join(str(port) for port in free_ports(4)), encoding="utf-8")
+    edge, cloud, matcher, chain = (int(port) for port in chosen.read_text(encoding="utf-8").split())
+    return LaptopSettings(home=home, port=edge, cloud_port=cloud, matcher_port=matcher, chain_port=chain)
 
 
 def _join(home: Path) -> None:

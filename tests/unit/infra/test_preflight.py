@@ -16,8 +16,8 @@ def test_a_busy_port_names_its_holder_and_the_variable_to_set(tmp_path: Path) ->
         busy.bind((HOST, 0))
         busy.listen()
         port = busy.getsockname()[1]
-        cloud, matcher = free_ports(2)
-        settings = LaptopSettings(home=tmp_path, port=port, cloud_port=cloud, matcher_port=matcher)
+        cloud, matcher, chain = free_ports(3)
+        settings = LaptopSettings(home=tmp_path, port=port, cloud_port=cloud, matcher_port=matcher, chain_port=chain)
         found = [problem for problem in preflight.problems(settings) if str(port) in problem]
     assert len(found) == 1
     assert f"process {os.getpid()}" in found[0]
@@ -29,8 +29,8 @@ def test_with_localstack_the_clouds_port_is_not_ours_to_want(tmp_path: Path) -> 
         busy.bind((HOST, 0))
         busy.listen()
         port = busy.getsockname()[1]
-        edge, matcher = free_ports(2)
-        settings = LaptopSettings(tmp_path, edge, port, matcher, f"http://{HOST}:{port}")
+        edge, matcher, chain = free_ports(3)
+        settings = LaptopSettings(tmp_path, edge, port, matcher, chain, f"http://{HOST}:{port}")
         assert not [problem for problem in preflight.problems(settings) if "Port" in problem]
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from exchange.books.model import Books, Closing
+from exchange.chains.model import Arrival, Listing
 from exchange.instruments.model import Product
 from exchange.ledger.model import Balance, Batch
 from exchange.messages import CommandRecord, EventRecord
@@ -35,6 +36,19 @@ class Replayed:
 
 
 @dataclass(frozen=True, slots=True)
+class ChainView:
+    """A chain as we know it, and what its node says that our addresses have, both at the watcher's newest block.
+
+    Units:    `on_chain` by contract, in the chain's units; empty with a reason where the node can't be held against us.
+    """
+
+    listing: Listing
+    arrivals: Sequence[Arrival]
+    on_chain: Mapping[str, int]
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class World:
     """Everything that must agree with everything else, read when the exchange was quiet.
 
@@ -56,6 +70,7 @@ class World:
     paused: Mapping[str, str] = field(default_factory=dict)
     statements: Sequence[Page] = ()
     closings: Sequence[tuple[Closing, Books]] = ()  # oldest first
+    chains: Sequence[ChainView] = ()
 
 
 @dataclass(frozen=True, slots=True)

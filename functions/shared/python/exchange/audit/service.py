@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from exchange.audit import closing_checks, ledger_checks, log_checks, statement_checks, trade_checks
+from exchange.audit import chain_checks, closing_checks, ledger_checks, log_checks, statement_checks, trade_checks
 from exchange.audit.model import Finding, World
 
 CHECKS: tuple[Callable[[World], Finding], ...] = (
@@ -16,6 +16,8 @@ CHECKS: tuple[Callable[[World], Finding], ...] = (
     ledger_checks.transfers_are_posted,
     ledger_checks.held_is_owed,
     ledger_checks.holds_end_with_orders,
+    chain_checks.custody_is_what_was_credited,
+    chain_checks.chains_have_what_arrived,
     trade_checks.fills_are_exact,
     trade_checks.trades_keep_limits,
     trade_checks.done_is_final,

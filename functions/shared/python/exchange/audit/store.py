@@ -1,14 +1,16 @@
 """Reading the world: whole tables, and whole streams from the oldest record that they still have."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from exchange.audit.model import Replayed, TransferRow, World
+from exchange.audit.model import ChainView, Replayed, TransferRow, World
 from exchange.aws.dynamodb import bind
 from exchange.books.files import books_of
 from exchange.books.store import ClosingItem, ClosingStore, S3Vault
+from exchange.chains.model import Block
+from exchange.chains.store import ChainItem, ChainStore
 from exchange.instruments.store import InstrumentItem, InstrumentStore
 from exchange.ledger.model import Balance
 from exchange.ledger.store import BalanceItem, JournalItem, JournalStore
@@ -66,6 +68,7 @@ def bind_tables(tables: Mapping[str, str]) -> None:
         (StatementCursorItem, "checkpoints"),
         (CheckpointItem, "checkpoints"),
         (ClosingItem, "closings"),
+        (ChainItem, "chains"),
     ):
         bind(model, tables[name])
     bind_market_data(tables["market_data"])
@@ -122,7 +125,38 @@ def statements_are_written(journal_ends: Mapping[str, int]) -> bool:
     return all(written.get(partition, 0) >= end for partition, end in ends.items())
 
 
-def read_world(places: Places, *, kinesis: Any, s3: Any, replayed: Mapping[str, Replayed]) -> World:
+class Holdings(Protocol):
+    """A chain's node, as far as an audit asks it."""
+
+    def block(self, number: int) -> Block | None:
+        """The block that it has at a height now."""
+        ...
+
+    def balance(self, address: str, contract: str, block: Block) -> int:
+        """What an address has at a block, in the chain's units."""
+        ...
+
+
+def read_chain(chain: str, node: Holdings) -> list[ChainView]:
+    """A chain that is listed, with what its node says at the newest block that the watcher has read."""
+    store = ChainStore()
+    listing = store.listing(chain)
+    if listing is None:
+        return []
+    tip, arrivals = store.cursor(chain).tip, store.arrivals(chain, from_block=0)
+    found = node.block(tip.number)
+    if found is None or found.hash != tip.hash:
+        reason = "its newest block has left the chain; let the watcher run, then ask again"
+        return [ChainView(listing, arrivals, {}, reason)]
+    addresses = store.addresses(chain)
+    contracts = [token.contract for token in listing.tokens]
+    on_chain = {each: sum(node.balance(address, each, tip) for address in addresses) for each in contracts}
+    return [ChainView(listing, arrivals, on_chain)]
+
+
+def read_world(
+    places: Places, *, kinesis: Any, s3: Any, replayed: Mapping[str, Replayed], chains: Sequence[ChainView] = ()
+) -> World:
     """Read everything. Call `bind_tables` first, and wait until the exchange is quiet."""
     cursors, book_sequences = read_cursors()
     partitions = {item.partition for item in JournalItem.scan(attributes_to_get=["partition"], consistent_read=True)}
@@ -149,6 +183,7 @@ def read_world(places: Places, *, kinesis: Any, s3: Any, replayed: Mapping[str, 
         paused=Quarantine(s3, places.quarantine_bucket).paused(),
         statements=[page_from(item) for item in StatementItem.scan(consistent_read=True)],
         closings=[(closing, books_of(closing, vault=vault)) for closing in ClosingStore().page(None, 0)],
+        chains=chains,
     )
 
 

@@ -19,6 +19,7 @@ class TransferKind(StrEnum):
     WITHDRAW = "withdraw"
     INTERNAL_WITHDRAW = "internal_withdraw"
     INTERNAL_DEPOSIT = "internal_deposit"
+    REVERSAL = "reversal"  # of a deposit that its chain no longer has
 
 
 class TransferStatus(StrEnum):
@@ -70,6 +71,10 @@ class Transfer:
     provider_reference: str = ""  # the payment as its provider names it, from when it was asked for
     reverses: str = ""  # of a payment taken back, or given back after that: the transfer that it undoes
     funding: str = ""  # where the customer is to send a deposit's money: names and texts, as JSON
+    locked_units: int = 0  # of a deposit from a chain: credited, and held until its block lies deep enough
+    crypto_transaction: str = ""
+    crypto_address: str = ""
+    reversed_by: str = ""
 
     @property
     def amount(self) -> str:
@@ -88,14 +93,15 @@ class Transfer:
 
     @property
     def held_units(self) -> int:
-        """What a withdrawal holds while it is pending."""
+        """What a withdrawal holds while it is pending, and a deposit from a chain while it is locked."""
         pending = self.kind is TransferKind.WITHDRAW and self.status is TransferStatus.PENDING
-        return self.units + self.fee_units if pending else 0
+        return self.units + self.fee_units if pending else self.locked_units
 
     @property
     def payable(self) -> bool:
         """Whether the bank has paid a withdrawal out, whole, and it is not yet posted."""
-        return self.held_units > 0 and self.payment is PaymentState.BOOKED and self.received_units == self.units
+        withdrawal = self.kind is TransferKind.WITHDRAW and self.held_units > 0
+        return withdrawal and self.payment is PaymentState.BOOKED and self.received_units == self.units
 
     @property
     def returnable(self) -> bool:

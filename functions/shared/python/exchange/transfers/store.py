@@ -82,6 +82,10 @@ class TransferItem(Model):
     provider_reference = UnicodeAttribute(null=True)
     funding = UnicodeAttribute(null=True)
     reverses = UnicodeAttribute(null=True)
+    locked_units = UnitsAttribute(null=True)
+    crypto_transaction = UnicodeAttribute(null=True)
+    crypto_address = UnicodeAttribute(null=True)
+    reversed_by = UnicodeAttribute(null=True)
     unstarted = UnitsAttribute(null=True)
 
     by_account = TransfersByAccountIndex()

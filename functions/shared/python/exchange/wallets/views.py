@@ -116,7 +116,12 @@ def transfer_view(transfer: Transfer) -> View:
         "bank_reference": transfer.bank_reference,
         "cancel_reason": transfer.cancel_reason,
         "reverses": transfer.reverses,
+        "crypto_transaction_hash": transfer.crypto_transaction,
+        "crypto_address": transfer.crypto_address,
+        "reversed_by": transfer.reversed_by,
     }
+    if transfer.locked_units:
+        details["locked"] = format_units(transfer.locked_units, transfer.scale)
     if transfer.counterparty_id:
         ends = to_uuid(transfer.account_id), to_uuid(transfer.counterparty_id)
         details["from"], details["to"] = ends if transfer.kind is TransferKind.INTERNAL_WITHDRAW else ends[::-1]

@@ -1,0 +1,56 @@
+"""The watcher: follows one chain, the one that its event names. Each chain is an invocation of its own."""
+
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from exchange.aws.dynamodb import bind, connection
+from exchange.aws.settings import EnvironmentSettings
+from exchange.chains.evm import EvmNode
+from exchange.chains.service import Watcher
+from exchange.chains.store import ChainItem, ChainPostings, ChainStore
+from exchange.kernel.clock import SystemClock, jittered_pause
+from exchange.kernel.errors import require
+from exchange.ledger.store import BalanceItem, BalanceStore, JournalItem, JournalStore
+from exchange.transfers.store import TransferItem
+
+
+class Settings(EnvironmentSettings):
+    """The environment of this function."""
+
+    chains_table: str
+    chain_node_url: str
+    transfers_table: str
+    balances_table: str
+    journal_table: str
+
+
+settings = Settings.load()
+logger = Logger(service="chains-schedule")
+bind(ChainItem, settings.chains_table)
+bind(TransferItem, settings.transfers_table)
+bind(BalanceItem, settings.balances_table)
+bind(JournalItem, settings.journal_table)
+chains, postings = ChainStore(), ChainPostings(connection())
+node = EvmNode(settings.chain_node_url)
+
+
+def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """Follow the chain of the event once."""
+    listing = chains.listing(str(event["chain"]))
+    if listing is None:
+        logger.info("this chain is not listed", chain=event["chain"])
+        return {"chain": event["chain"], "listed": False}
+    chain_id = node.chain_id()
+    require(chain_id == listing.chain_id, f"the node of {listing.chain} is on chain {chain_id}: nothing it says counts")
+    cursor = Watcher(
+        listing,
+        node=node,
+        ledger=chains,
+        journal=JournalStore(),
+        balances=BalanceStore(),
+        postings=postings,
+        clock=SystemClock(),
+        pause=jittered_pause,
+    ).run()
+    logger.info("a chain is read", chain=listing.chain, block=cursor.tip.number)
+    return {"chain": listing.chain, "listed": True, "block": cursor.tip.number}
