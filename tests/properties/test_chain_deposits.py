@@ -25,14 +25,20 @@ class ChainDeposits(RuleBasedStateMachine):
         self.node, self.ledger = FakeNode(self.cuts), FakeChainLedger(self.cuts)
         self.dropped: list[Payment] = []
 
+    @rule(address=st.sampled_from([*OURS]), contract=st.sampled_from(["", TOKEN]), position=st.integers(0, 1))
+    def pay(self, address: str, contract: str, position: int) -> None:
+        self._pay(address, contract, 10**18 + 7, failed=False, position=position)
+
     @rule(
         address=st.sampled_from([*OURS, "0xff"]),
         contract=st.sampled_from(["", TOKEN, "0xbad"]),
         units=AMOUNTS,
         failed=st.booleans(),
-        position=st.integers(0, 1),
     )
-    def pay(self, address: str, contract: str, units: int, failed: bool, position: int) -> None:
+    def pay_badly(self, address: str, contract: str, units: int, failed: bool) -> None:
+        self._pay(address, contract, units, failed=failed, position=0)
+
+    def _pay(self, address: str, contract: str, units: int, *, failed: bool, position: int) -> None:
         self.sent += 1
         self.node.mine([Payment(f"0xt{self.sent}", position, address, contract, units, failed=failed)])
 
@@ -57,6 +63,20 @@ class ChainDeposits(RuleBasedStateMachine):
         self.node.cut(len(blocks))
         self.node.blocks.extend(blocks)
         self.node.mine()
+
+    @rule()
+    def follow(self) -> None:
+        """Two runs that nothing disturbs: what is deep enough is credited, what is deeper is freed."""
+        self._run(0, after=False)
+        self._run(0, after=False)
+
+    @rule(at=st.integers(1, 20), depth=st.integers(1, 8))
+    def reorganise_during_a_run(self, at: int, depth: int) -> None:
+        """The chain thinks again between two questions of one run."""
+        self.node.mine()
+        self.node.rethinks = (at, depth)
+        self._run(0, after=False)
+        self.node.rethinks = (0, 0)
 
     @rule(crash=st.integers(0, 25), after=st.booleans())
     def watch(self, crash: int, after: bool) -> None:
@@ -135,4 +155,4 @@ class ChainDeposits(RuleBasedStateMachine):
 
 
 TestChainDeposits = ChainDeposits.TestCase
-TestChainDeposits.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestChainDeposits.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
