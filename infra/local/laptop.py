@@ -226,7 +226,7 @@ class Laptop:
             "ConnectionsPerAddress": "0",
             "ChainNodeUrl": self.settings.chain_url,
             "BankWebhookUrl": f"{self.settings.rest_url}/v1/payments/bank/notifications",
-            "StripeRail": "on",
+            "StripeRail": "on" if self.settings.stripe else "off",
             "StripeApiBase": self._bank_url(),
             "OAuthCallbackUrls": f"{self.settings.rest_url}/app/callback",
             "PublicRequestsPerSecond": "0",  # Everybody here has one address.

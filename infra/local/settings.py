@@ -13,7 +13,7 @@ PORTS = {"EXCHANGE_PORT": 8080, "EXCHANGE_CLOUD_PORT": 4566, "EXCHANGE_MATCHER_P
 
 @dataclass(frozen=True, slots=True)
 class LaptopSettings:
-    """EXCHANGE_HOME, the EXCHANGE_*PORT of `PORTS`; CLOUD=localstack, AWS_ENDPOINT_URL."""
+    """EXCHANGE_HOME, the EXCHANGE_*PORT of `PORTS`, EXCHANGE_STRIPE=on; CLOUD=localstack, AWS_ENDPOINT_URL."""
 
     home: Path
     port: int
@@ -21,6 +21,7 @@ class LaptopSettings:
     matcher_port: int
     chain_port: int
     localstack_url: str = ""
+    stripe: bool = False
 
     @classmethod
     def load(cls) -> "LaptopSettings":
@@ -41,6 +42,7 @@ class LaptopSettings:
             matcher_port=ports["EXCHANGE_MATCHER_PORT"],
             chain_port=ports["EXCHANGE_CHAIN_PORT"],
             localstack_url=endpoint_url if localstack else "",
+            stripe=os.environ.get("EXCHANGE_STRIPE", "").lower() == "on",
         )
 
     @property
