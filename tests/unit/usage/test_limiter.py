@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import pytest
-from exchange.usage.limiter import LEASE_NS, Admission, Limiter
+from exchange.kernel.errors import UnavailableError
+from exchange.usage.limiter import ATTEMPTS_MAX, LEASE_NS, Admission, Limiter, Reading
 from exchange.usage.model import SECOND_NS, TIERS, Budget, Part, Policy, RateLimitTier, caller_budget
 
 from tests.fakes.usage import FakeBuckets
@@ -174,3 +175,25 @@ def test_what_is_left_never_rises_without_time() -> None:
     fleet = Fleet(1)
     left = [fleet.limiters[0].admit(budget()).left for _ in range(30)]
     assert all(later <= earlier for earlier, later in pairwise(left))
+
+
+@dataclass
+class CrowdedBuckets(FakeBuckets):
+    """Others take, by clocks of their own, between each look and its write."""
+
+    take_by_others: int = 0
+
+    def take(self, budget: Budget, amount: int, *, now_ns: int, idle: frozenset[str]) -> Reading:
+        if self.take_by_others:
+            self.take_by_others -= 1
+            full_at_ns = now_ns + 1 if idle else now_ns
+            self.items[budget.owner] = {part.name: full_at_ns for part in budget.parts}
+        return super().take(budget, amount, now_ns=now_ns, idle=idle)
+
+
+def test_who_loses_every_race_for_a_budget_with_room_is_not_told_that_it_is_spent() -> None:
+    buckets = CrowdedBuckets(take_by_others=ATTEMPTS_MAX)
+    limiter = Limiter(buckets, StoppedClock())
+    with pytest.raises(UnavailableError, match="though there is room"):
+        limiter.admit(budget())
+    assert limiter.admit(budget()).admitted

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from exchange.kernel.clock import Clock
+from exchange.kernel.errors import UnavailableError
 from exchange.usage.model import SECOND_NS, Budget
 
 LEASE_NS = SECOND_NS
@@ -68,7 +69,10 @@ class Limiter:
         self._leases: dict[tuple[str, str], Lease] = {}
 
     def admit(self, budget: Budget, amount: int = 1) -> Admission:
-        """Take `amount`, at most the whole burst, from a budget. Raises UnavailableError."""
+        """Take `amount`, at most the whole burst, from a budget.
+
+        Raises:   UnavailableError, where the budget can't be asked or others are always quicker, though it has room.
+        """
         now_ns = self._clock.now_ns()
         amount = min(amount, budget.burst)
         lease = self._lease(budget)
@@ -97,7 +101,7 @@ class Limiter:
         return Admission(admitted=True, left=left + lease.tokens)
 
     def _renew(self, lease: Lease, budget: Budget, needed: int, now_ns: int) -> None:
-        """Lease what is needed and, where there is room, what will likely be needed soon."""
+        """Lease what is needed and, where there is room, what will likely be needed soon. Raises UnavailableError."""
         wanted = max(needed, self._wanted(lease, budget, now_ns))
         idle = self._thought_idle(lease, budget, now_ns)
         known = lease.full_at_ns
@@ -115,6 +119,9 @@ class Limiter:
             if found.written:
                 return
             idle = frozenset(part.name for part in budget.parts if found.full_at_ns.get(part.name, 0) <= now_ns)
+        # Others wrote between each look and its write. There is room, so nobody is told that there is none.
+        if budget.left(lease.full_at_ns, now_ns) >= needed:
+            raise UnavailableError(f"{budget.owner}: lost {ATTEMPTS_MAX} writes to others, though there is room")
 
     def _wanted(self, lease: Lease, budget: Budget, now_ns: int) -> int:
         """As many as were spent since the last look, while that was lately; more where nobody else wants them."""
