@@ -17,7 +17,7 @@ ENGINE_SOURCES := $(wildcard setup.py matcher/json_*.py matcher/json_*.pxd match
 # Where it is set, every process compiles everything that it imports, each time: the quick tests take twice as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: candles help setup up down status demo audit lint test test-checked check format bench deploy clean test-engines test-day bench-engine cold-start openapi
+.PHONY: candles help setup up down status demo audit lint test test-checked check format bench deploy clean test-engines test-day bench-engine cold-start openapi scaling
 
 help: ## What there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[36mmake %-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -97,6 +97,9 @@ bench: $(STAMP) ## Measure a running exchange; docs/benchmarks.md says what was 
 
 cold-start: $(STAMP) ## Measure how long each function takes to import and begin, compiled and from source
 	PYTHONPATH=.:functions/shared/python $(BIN)/python -m bench.cold_start $(OPTIONS)
+
+scaling: $(STAMP) ## Reckon docs/scaling.md anew from what was measured; OPTIONS=--count counts deposits and messages too
+	PYTHONPATH=.:functions/shared/python $(BIN)/python -m bench.scaling $(OPTIONS)
 
 bench-engine: $(STAMP) ## Measure the matching engine, beside everybody else's
 	$(UV) sync --frozen --inexact --group rivals

@@ -21,6 +21,16 @@ def write_part(path: Path, name: str, text: str) -> None:
     path.write_text("\n".join([HEAD, *written]), encoding="utf-8")
 
 
+def replace_part(path: Path, name: str, text: str) -> None:
+    """Put a part into a page between its marks; what people wrote around it stays."""
+    page = path.read_text("utf-8")
+    before, begins, rest = page.partition(f"<!-- part: {name} -->\n")
+    _, ends, after = rest.partition(f"<!-- end: {name} -->")
+    if not (begins and ends):
+        raise ValueError(f"{path.name} has no part {name}: put <!-- part: {name} --> and <!-- end: {name} --> there")
+    path.write_text(f"{before}{begins}{text.strip()}\n{ends}{after}", encoding="utf-8")
+
+
 def read_parts(path: Path) -> dict[str, str]:
     """The parts of the page."""
     if not path.exists():
