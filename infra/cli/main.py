@@ -18,6 +18,7 @@ COMMANDS = {
     "mail": "infra.cli.laptop:mail",
     "demo": "infra.cli.demo:demo",
     "audit": "infra.cli.audit:audit",
+    "operator": "infra.cli.operator:operator",
     "fees": "infra.cli.fees:fees",
     "books": "infra.cli.books:books",
     "phase": "infra.cli.phase:phase",

@@ -20,6 +20,7 @@ from exchange.users.store import CustomerItem
 from infra.local.clients import CREDENTIALS
 from infra.local.laptop import Laptop, LaptopError
 from infra.local.mail import latest_code
+from infra.local.operators import make_operators
 
 MAKER_PPM, TAKER_PPM = 4_000, 6_000
 ARRIVAL_SECONDS_MAX = 60
@@ -98,10 +99,10 @@ def _bind(laptop: Laptop, model: Any, table: str) -> None:
 
 
 def seed(laptop: Laptop) -> dict[str, Any]:
-    """Register and fund the demo customers. Returns what stack.json says of them."""
+    """Register and fund the demo customers, invite the demo operators. Returns what stack.json says of them."""
     with ThreadPoolExecutor(len(DEMO_USERS)) as executor:
         users = list(executor.map(lambda user: DemoCustomer(laptop, *user).make(), DEMO_USERS))
-    return {"demo_users": users}
+    return {"demo_users": users, "operators": make_operators(laptop)}
 
 
 class DemoCustomer:

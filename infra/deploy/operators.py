@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
-GROUPS = ("operators", "approvers")
+GROUPS = ("superadmin",)
 
 
 def invite_first(email: str, outputs: Mapping[str, str], clients: Callable[[str], Any]) -> bool:

@@ -271,6 +271,7 @@ class Laptop:
             "websocket_url": f"ws://{HOST}:{self.settings.port}/ws",
             "sandbox_bank_url": self._bank_url(),
             "web_url": f"{self.settings.rest_url}/app/",
+            "operators_url": f"{self.settings.endpoint_url}/_aws/execute-api/{self.outputs['OperatorsApiId']}/live",
             "aws_endpoint_url": self.settings.endpoint_url,
             "region": REGION,
             "user_pool_id": self.outputs["UserPoolId"],

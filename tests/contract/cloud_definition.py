@@ -61,11 +61,15 @@ def every_template() -> dict[str, dict[str, Any]]:
 
 
 @cache
-def api_document() -> dict[str, Any]:
-    """infra/api/openapi.yaml."""
-    document = yaml.safe_load((ROOT / "infra/api/openapi.yaml").read_text())
+def api_document(name: str = "openapi") -> dict[str, Any]:
+    """infra/api/openapi.yaml, the customers'; or another one beside it."""
+    document = yaml.safe_load((ROOT / f"infra/api/{name}.yaml").read_text())
     assert isinstance(document, dict)
     return document
+
+
+# Each REST API of the template by its document.
+API_DOCUMENTS = {"openapi": "RestApi", "operators": "OperatorsApi"}
 
 
 def resources(template: Mapping[str, Any], kind: str) -> dict[str, Any]:

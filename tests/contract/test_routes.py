@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from openapi_spec_validator import validate
 
-from tests.contract.cloud_definition import ROOT, api_document, functions, resources, root_template, walk
+from tests.contract.cloud_definition import API_DOCUMENTS, ROOT, api_document, functions, resources, root_template, walk
 
 METHODS = {"get", "put", "post", "delete", "patch", "head", "options"}
 MONEY = {
@@ -19,15 +19,18 @@ MONEY = {
 }  # fmt: skip
 
 
-def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
-    for path, item in api_document()["paths"].items():
+def operations(document: str = "openapi") -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, item in api_document(document)["paths"].items():
         for method, operation in item.items():
             if method in METHODS:
                 yield method.upper(), path, operation
 
 
-def operations_of(path: str) -> list[tuple[str, str, dict[str, Any]]]:
-    return [found for found in operations() if found[1] == path]
+def operations_of(document: str, path: str) -> list[tuple[str, str, dict[str, Any]]]:
+    return [found for found in operations(document) if found[1] == path]
+
+
+each_document = pytest.mark.parametrize("document", API_DOCUMENTS)
 
 
 def _function_of(operation: dict[str, Any]) -> str:
@@ -41,8 +44,9 @@ def _function_of(operation: dict[str, Any]) -> str:
     return found[1]
 
 
-def test_the_document_is_valid_openapi() -> None:
-    validate(api_document())
+@each_document
+def test_the_document_is_valid_openapi(document: str) -> None:
+    validate(api_document(document))
 
 
 @pytest.mark.parametrize(
@@ -54,40 +58,49 @@ def test_an_api_serves_exactly_its_operations(function: Any, code: dict[str, Any
     found = code["triggers"][function.module]
     assert "error" not in found, found.get("error")
     documented = {
-        f"{method} {path}" for method, path, operation in operations() if _function_of(operation) == function.logical_id
+        f"{method} {path}"
+        for document in API_DOCUMENTS
+        for method, path, operation in operations(document)
+        if _function_of(operation) == function.logical_id
     }
     heads = {f"HEAD {route.removeprefix('GET ')}" for route in documented if route.startswith("GET ")}
     assert set(found["routes"]) == documented | heads
 
 
-def test_every_other_method_comes_to_the_function_of_the_path() -> None:
+@each_document
+def test_every_other_method_comes_to_the_function_of_the_path(document: str) -> None:
     # It answers HEAD for GET and 405 for the rest; without it API Gateway says that there is no such route.
-    for path, item in api_document()["paths"].items():
+    for path, item in api_document(document)["paths"].items():
         other = item["x-amazon-apigateway-any-method"]
         assert other["responses"] == {"default": {"$ref": "#/components/responses/Error"}}, path
-        integrations = [operation["x-amazon-apigateway-integration"] for _, _, operation in operations_of(path)]
+        integrations = [
+            operation["x-amazon-apigateway-integration"] for _, _, operation in operations_of(document, path)
+        ]
         assert all(integration == other["x-amazon-apigateway-integration"] for integration in integrations), path
 
 
-def test_every_operation_is_integrated_as_a_proxy() -> None:
+@each_document
+def test_every_operation_is_integrated_as_a_proxy(document: str) -> None:
     known = {function.logical_id for function in functions()}
-    for method, path, operation in operations():
+    for method, path, operation in operations(document):
         integration = operation["x-amazon-apigateway-integration"]
         assert integration["type"] == "aws_proxy", f"{method} {path}"
         assert integration["httpMethod"] == "POST", f"{method} {path}"  # How Lambda is invoked, whatever the method.
         assert _function_of(operation) in known
 
 
-def test_a_path_part_is_literal_or_one_whole_variable() -> None:
-    for path in api_document()["paths"]:
+@each_document
+def test_a_path_part_is_literal_or_one_whole_variable(document: str) -> None:
+    for path in api_document(document)["paths"]:
         for part in path.strip("/").split("/"):
             assert re.fullmatch(r"[A-Za-z0-9._:-]+|\{[A-Za-z0-9._-]+\}", part), path
 
 
-def test_siblings_that_are_variables_have_one_name() -> None:
+@each_document
+def test_siblings_that_are_variables_have_one_name(document: str) -> None:
     # API Gateway refuses /orders/{id} beside /orders/{order_id}/fills.
     names: dict[str, set[str]] = {}
-    for path in api_document()["paths"]:
+    for path in api_document(document)["paths"]:
         parts = path.strip("/").split("/")
         for position, part in enumerate(parts):
             if part.startswith("{"):
@@ -96,18 +109,20 @@ def test_siblings_that_are_variables_have_one_name() -> None:
     assert {parent: found for parent, found in names.items() if len(found) > 1} == {}
 
 
-def test_every_path_variable_is_declared() -> None:
-    document = api_document()
-    for path, item in document["paths"].items():
+@each_document
+def test_every_path_variable_is_declared(document: str) -> None:
+    found = api_document(document)
+    for path, item in found["paths"].items():
         declared = {
-            document["components"]["parameters"][reference["$ref"].rsplit("/", 1)[1]]["name"]
+            found["components"]["parameters"][reference["$ref"].rsplit("/", 1)[1]]["name"]
             for reference in item.get("parameters", [])
         }
         assert declared == set(re.findall(r"\{(\w+)\}", path)), path
 
 
-def test_operation_ids_are_unique() -> None:
-    ids = [operation["operationId"] for _, _, operation in operations()]
+@each_document
+def test_operation_ids_are_unique(document: str) -> None:
+    ids = [operation["operationId"] for _, _, operation in operations(document)]
     assert len(ids) == len(set(ids))
 
 
@@ -115,9 +130,10 @@ def test_operation_ids_are_unique() -> None:
 WRITTEN_BY_OTHERS = {"StripeEvent"}
 
 
-def test_request_bodies_refuse_unknown_fields() -> None:
-    schemas = api_document()["components"]["schemas"]
-    for method, path, operation in operations():
+@each_document
+def test_request_bodies_refuse_unknown_fields(document: str) -> None:
+    schemas = api_document(document)["components"]["schemas"]
+    for method, path, operation in operations(document):
         if "requestBody" in operation:
             reference = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
             name = reference.rsplit("/", 1)[1]
@@ -132,28 +148,32 @@ MONEY_SCHEMAS = [
 ]
 
 
-def test_money_is_text() -> None:
-    for node in walk(api_document()["components"]["schemas"]):
+@each_document
+def test_money_is_text(document: str) -> None:
+    for node in walk(api_document(document)["components"]["schemas"]):
         if isinstance(node, dict) and isinstance(node.get("properties"), dict):
             for name in MONEY & node["properties"].keys():
                 schema = node["properties"][name]
                 assert schema in MONEY_SCHEMAS, name
 
 
-def test_a_success_never_has_a_message() -> None:
-    for name, schema in api_document()["components"]["schemas"].items():
+@each_document
+def test_a_success_never_has_a_message(document: str) -> None:
+    for name, schema in api_document(document)["components"]["schemas"].items():
         assert name == "Error" or "message" not in schema.get("properties", {}), name
 
 
-def test_every_operation_says_how_it_fails() -> None:
-    for method, path, operation in operations():
+@each_document
+def test_every_operation_says_how_it_fails(document: str) -> None:
+    for method, path, operation in operations(document):
         assert operation["responses"]["default"] == {"$ref": "#/components/responses/Error"}, f"{method} {path}"
 
 
-def test_gateway_responses_speak_our_error_shape() -> None:
+@each_document
+def test_gateway_responses_speak_our_error_shape(document: str) -> None:
     from exchange.kernel.errors import Code
 
-    responses = api_document()["x-amazon-apigateway-gateway-responses"]
+    responses = api_document(document)["x-amazon-apigateway-gateway-responses"]
     codes = {}
     for kind, response in responses.items():
         template = response["responseTemplates"]["application/json"]
@@ -168,9 +188,10 @@ def test_gateway_responses_speak_our_error_shape() -> None:
     assert "gatewayresponse.header.Retry-After" in responses["THROTTLED"]["responseParameters"]
 
 
-def test_no_route_has_an_authorizer_of_api_gateway() -> None:
+@each_document
+def test_no_route_has_an_authorizer_of_api_gateway(document: str) -> None:
     # Refused authentication is 401 in our shape, and a signature covers the body: the function checks it.
-    text = (ROOT / "infra/api/openapi.yaml").read_text()
+    text = (ROOT / f"infra/api/{document}.yaml").read_text()
     assert "x-amazon-apigateway-auth" not in text
 
 
@@ -178,8 +199,13 @@ def test_the_api_may_invoke_each_of_its_functions_by_one_permission() -> None:
     permissions = resources(root_template(), "AWS::Lambda::Permission").values()
     granted = [permission["Properties"]["FunctionName"]["Ref"] for permission in permissions]
     assert len(granted) == len(set(granted))
-    served = {_function_of(operation) for _, _, operation in operations()}
+    serving = {
+        _function_of(operation): api
+        for document, api in API_DOCUMENTS.items()
+        for _, _, operation in operations(document)
+    }
     websocket = {function.logical_id for function in functions() if function.module.endswith(".websocket")}
-    assert set(granted) == served | websocket
+    assert set(granted) == serving.keys() | websocket
     for permission in permissions:
-        assert "SourceArn" in permission["Properties"]
+        api = serving.get(permission["Properties"]["FunctionName"]["Ref"], "WebSocketApi")
+        assert f"${{{api}}}/" in permission["Properties"]["SourceArn"]["Fn::Sub"]

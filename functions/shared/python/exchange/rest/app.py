@@ -27,6 +27,7 @@ STATUS: Mapping[Code, int] = {
     Code.AUTH_SCOPE: 401,
     Code.AUTH_ADDRESS: 401,
     Code.ACCOUNT_FROZEN: 401,
+    Code.AUTH_ROLE: 403,  # of the operators' API, which no stock client reads
     Code.ROUTE_NOT_FOUND: 404,
     Code.ROUTE_METHOD_NOT_ALLOWED: 405,
     Code.CURRENCY_NOT_FOUND: 404,
@@ -38,6 +39,7 @@ STATUS: Mapping[Code, int] = {
     Code.PROOF_NOT_FOUND: 404,
     Code.TRANSFER_NOT_FOUND: 404,
     Code.REPORT_NOT_FOUND: 404,
+    Code.PROPOSAL_NOT_FOUND: 404,
     Code.API_KEY_NOT_FOUND: 404,
     Code.USER_NOT_FOUND: 404,
     Code.RATE_LIMITED: 429,

@@ -37,7 +37,7 @@ def authenticator(
     return Authenticator(
         keys=keys,
         secrets=secrets,
-        tokens=_pool_tokens(user_pool_id, user_pool_client_id),
+        tokens=pool_tokens(user_pool_id, user_pool_client_id),
         customers=customers,
         clock=SystemClock(),
         uses=LastUses(UsageStore(connection())),
@@ -46,7 +46,7 @@ def authenticator(
 
 def identities(user_pool_id: str, user_pool_client_id: str) -> CognitoIdentities:
     """Sign-up and login at the user pool."""
-    tokens = _pool_tokens(user_pool_id, user_pool_client_id)
+    tokens = pool_tokens(user_pool_id, user_pool_client_id)
     return CognitoIdentities(client("cognito-idp"), user_pool_client_id, tokens)
 
 
@@ -61,7 +61,8 @@ def profiles(profiles_table: str) -> ProfileStore:
     return ProfileStore(connection())
 
 
-def _pool_tokens(user_pool_id: str, user_pool_client_id: str) -> PoolTokens:
+def pool_tokens(user_pool_id: str, user_pool_client_id: str) -> PoolTokens:
+    """What knows the access tokens of one client of one pool."""
     # The pool's keys are fetched with the first token, not before.
     clock = SystemClock()
     region = user_pool_id.partition("_")[0]

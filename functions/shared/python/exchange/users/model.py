@@ -132,6 +132,7 @@ class Person:
     email: str = ""
     name: str = ""
     scopes: frozenset[Scope] = frozenset()
+    groups: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,8 @@ class PoolTokens:
             return claims
         if claims.get("client_id") != self._client_id:
             return _invalid()
-        return Person(user_id=str(claims["sub"]), scopes=_scopes(claims.get("scope")))
+        groups = _groups(claims.get("cognito:groups"))
+        return Person(user_id=str(claims["sub"]), scopes=_scopes(claims.get("scope")), groups=groups)
 
     def verify_id(self, token: str) -> Person | Refused:
         """Whom an id token describes. Refuses and raises as `verify_access`."""
@@ -153,6 +154,10 @@ def _scopes(text: object) -> frozenset[Scope]:
     if _LOGIN_SCOPE in granted:
         return frozenset(Scope)
     return frozenset(scope for scope in Scope if f"{_SCOPE_PREFIX}{scope.value}" in granted)
+
+
+def _groups(found: object) -> frozenset[str]:
+    return frozenset(str(name) for name in found) if isinstance(found, list) else frozenset()
 
 
 def _invalid() -> Refused:

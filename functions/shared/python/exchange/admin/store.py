@@ -1,0 +1,41 @@
+"""A customer's status in DynamoDB, changed with its audit row or by the effect of an approved proposal."""
+
+from pynamodb.connection import Connection
+from pynamodb.transactions import TransactWrite
+
+from exchange.approvals.model import AuditRow, Proposal
+from exchange.approvals.store import add_audit_row, committed
+from exchange.users.model import Customer, CustomerStatus
+from exchange.users.store import CustomerItem
+
+
+class StatusStore:
+    """Changes what a customer may do."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def change_status(self, before: Customer, after: Customer, row: AuditRow) -> bool:
+        """Change a customer's status together with its audit row; False where it is not any more as it was.
+
+        Raises:   OutageError.
+        """
+
+        def fill(transaction: TransactWrite) -> None:
+            _set_status(transaction, before.user_id, before.status, after.status)
+            add_audit_row(transaction, row)
+
+        return committed(self._connection, fill)
+
+
+def unfreeze(transaction: TransactWrite, proposal: Proposal) -> None:
+    """The effect of an approved customer.unfreeze: the customer, frozen until now, is active."""
+    _set_status(transaction, proposal.payload["user_id"], CustomerStatus.FROZEN, CustomerStatus.ACTIVE)
+
+
+def _set_status(transaction: TransactWrite, user_id: str, before: CustomerStatus, after: CustomerStatus) -> None:
+    transaction.update(
+        CustomerItem(user_id),
+        actions=[CustomerItem.status.set(after.value)],
+        condition=CustomerItem.status == before.value,
+    )

@@ -1,0 +1,78 @@
+"""Proposals and audit rows as operators see them."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from exchange.approvals.model import AuditRow, Proposal
+from exchange.kernel.clock import iso_utc
+from exchange.kernel.errors import Code, Refused
+from exchange.rest import ApiRequest, Reply, read_limit
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+_CURSOR = re.compile(r"[0-9]{20}\.[0-9a-f-]{36}", re.ASCII)
+
+
+def proposal_view(proposal: Proposal) -> dict[str, Any]:
+    """A proposal; what has not happened is absent."""
+    shown: dict[str, Any] = {
+        "id": proposal.proposal_id,
+        "kind": proposal.kind,
+        "payload": dict(proposal.payload),
+        "payload_hash": proposal.payload_hash,
+        "reason": proposal.reason,
+        "proposed_by": proposal.maker,
+        "proposed_at": iso_utc(proposal.made_at_ns),
+        "expires_at": iso_utc(proposal.expires_at_ns),
+        "state": proposal.state.value,
+    }
+    if proposal.checker:
+        shown["decided_by"] = proposal.checker
+    if proposal.decided_at_ns:
+        shown["decided_at"] = iso_utc(proposal.decided_at_ns)
+    if proposal.decision_reason:
+        shown["decision_reason"] = proposal.decision_reason
+    return shown
+
+
+def audit_row_view(row: AuditRow) -> dict[str, Any]:
+    """An audit row."""
+    return {
+        "id": row.row_id,
+        "at": iso_utc(row.at_ns),
+        "actor": row.actor,
+        "action": row.action,
+        "subject": row.subject,
+        "before_hash": row.before_hash,
+        "after_hash": row.after_hash,
+        "request_id": row.request_id,
+        "reason": row.reason,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class AuditPage:
+    """Which audit rows are asked for: those of a day later than a cursor."""
+
+    day: str
+    after: str
+    limit: int
+
+
+def read_audit_page(asked: ApiRequest, now_ns: int) -> AuditPage | Refused:
+    """`day` (today where it is absent), `after` and `limit`. Refuses REQUEST_FIELD_INVALID."""
+    day, after, limit = asked.query("day") or iso_utc(now_ns)[:10], asked.query("after") or "", read_limit(asked)
+    if isinstance(limit, Refused):
+        return limit
+    if not _DAY.fullmatch(day):
+        return Refused(Code.REQUEST_FIELD_INVALID, "day: give a date, like 2026-01-31")
+    if after and not _CURSOR.fullmatch(after):
+        return Refused(Code.REQUEST_FIELD_INVALID, "after: give a cursor, as the CB-AFTER header has it")
+    return AuditPage(day, after, limit)
+
+
+def audit_page(rows: Sequence[AuditRow]) -> Reply:
+    """A page of audit rows, with the cursor of the next one."""
+    headers = {"CB-AFTER": rows[-1].cursor} if rows else {}
+    return Reply([audit_row_view(row) for row in rows], headers=headers)
