@@ -51,7 +51,6 @@ transfers, journal, moves = TransferStore(connection()), JournalStore(), Posting
 
 viewer = partial(authenticator.authenticate, scope=Scope.VIEW)
 mover = partial(authenticator.authenticate, scope=Scope.TRANSFER)
-person = authenticator.authenticate_person
 
 
 @app.endpoint("GET", "/profiles", caller=viewer)
@@ -68,7 +67,7 @@ def show_profile(_: ApiRequest, who: Principal, **path: str) -> Any:
     return found if isinstance(found, Refused) else profile_json(found)
 
 
-@app.endpoint("POST", "/profiles", caller=person)
+@app.endpoint("POST", "/profiles", caller=mover)
 def create_profile(asked: ApiRequest, who: Principal) -> Any:
     """Make a profile, empty."""
     body = read_body(ProfileBody, asked.body)
@@ -78,7 +77,7 @@ def create_profile(asked: ApiRequest, who: Principal) -> Any:
     return made if isinstance(made, Refused) else profile_json(made)
 
 
-@app.endpoint("PUT", "/profiles/{id}", caller=person)
+@app.endpoint("PUT", "/profiles/{id}", caller=mover)
 def rename_profile(asked: ApiRequest, who: Principal, **path: str) -> Any:
     """Give a profile another name."""
     body = read_body(ProfileBody, asked.body)

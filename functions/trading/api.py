@@ -87,9 +87,9 @@ def amend(request: ApiRequest, who: Principal, order_id: str) -> Any:
 
 
 @app.endpoint("DELETE", "/orders/{order_id}", caller=trader, cancels=True)
-def cancel(_request: ApiRequest, who: Principal, order_id: str) -> Any:
+def cancel(request: ApiRequest, who: Principal, order_id: str) -> Any:
     """Cancel one order."""
-    return entry.cancel(desk, who.account_id, order_id)
+    return entry.cancel(desk, who.account_id, request, order_id)
 
 
 @app.endpoint("GET", "/fills", caller=viewer)

@@ -93,7 +93,10 @@ def limits(_: ApiRequest, _who: Principal) -> Any:
 @app.endpoint("GET", "/withdrawals/fee-estimate", caller=viewer)
 def estimate(asked: ApiRequest, _who: Principal) -> Any:
     """What a withdrawal of `currency` costs beside its amount."""
-    asset = catalogue.assets().get(asked.query("currency") or "")
+    currency = asked.query("currency")
+    if currency is None:
+        return Refused(Code.REQUEST_FIELD_INVALID, "currency: this parameter is required")
+    asset = catalogue.assets().get(currency)
     if asset is None:
         return Refused(Code.CURRENCY_NOT_FOUND, "currency: no such currency; GET /currencies lists them")
     return {"currency": asset.asset_id, "fee": asset.format(asset.withdrawal_fee_units)}

@@ -45,7 +45,8 @@ _PREFLIGHT = {
 }
 # A dot alone does not match a line's end, which a path may have as %0A.
 _ANYTHING = r"{path:[\s\S]*}"
-_SLASH_IN_PRODUCT = re.compile(r"^(/products/[^/]+)%2f", re.IGNORECASE)
+# `BTC/USD`, escaped or not. What follows a product in a path is in small letters, so the second name is none of those.
+_SLASH_IN_PRODUCT = re.compile(r"^(/products/[^/]+)(?:%2[fF]|/(?=[A-Z0-9]+(?:/|$)))")
 _LAST_SLASHES = re.compile(r"(.)/+$")
 _WEBSOCKET_HANDSHAKE = frozenset(("upgrade", "sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions"))
 

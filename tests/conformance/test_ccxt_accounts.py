@@ -1,5 +1,6 @@
 """What stock ccxt says of a customer's money: assets, accounts, deposits and withdrawals, to the last decimal."""
 
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -105,3 +106,13 @@ def test_who_asks_too_often_is_told_so_by_the_error_for_it(laptop: Any, client_o
     with pytest.raises(ccxt.RateLimitExceeded):
         ask_often()
     assert int(client.last_response_headers["Retry-After"]) >= 1
+
+
+def test_a_deposit_address_is_made_once_for_what_a_chain_carries(owner: Any) -> None:
+    made = owner.create_deposit_address("ETH")
+    assert re.fullmatch("0x[0-9a-fA-F]{40}", made["address"])
+    assert (made["currency"], made["info"]["currency"], made["info"]["network"]) == ("ETH", "ETH", "ethereum")
+    assert owner.create_deposit_address("ETH")["address"] == made["address"]
+    assert owner.create_deposit_address("BTC")["address"] != made["address"]
+    with pytest.raises(ccxt.InvalidAddress):
+        owner.create_deposit_address("ACME")

@@ -101,6 +101,10 @@ def test_last_slashes_and_slashes_in_products_reach_the_route(tmp_path: Path) ->
             ("orders/", "orders"),
             ("products/BTC%2FUSD/book", "products/BTC-USD/book"),
             ("products/BTC%2fUSD", "products/BTC-USD"),
+            ("products/BTC/USD", "products/BTC-USD"),
+            ("products/BTC/USD/book/", "products/BTC-USD/book"),
+            ("products/BTC-USD/book", "products/BTC-USD/book"),
+            ("products/stats/", "products/stats"),
             ("orders/client:a%2Fb/", "orders/client:a%2Fb"),
         ):
             async with session.get(URL(f"{url}{sent}", encoded=True)) as answer:

@@ -134,10 +134,15 @@ def test_another_customers_profile_is_not_found(handler: Any, wire_id: str) -> N
     assert (said.status, said.json["code"]) == (404, "PROFILE_NOT_FOUND")
 
 
-def test_only_a_person_makes_and_renames_profiles(handler: Any) -> None:
+def test_a_key_that_may_move_money_makes_and_renames_profiles_and_no_other(handler: Any) -> None:
     for method, path in (("POST", "/profiles"), ("PUT", f"/profiles/{to_uuid(BOT)}")):
-        said = ask(handler, method, path, {"name": "mine"})
+        said = ask(handler, method, path, {"name": "mine"}, key_id=VIEW_KEY)
         assert (said.status, said.json["code"]) == (401, "AUTH_SCOPE")
+    made = ask(handler, "POST", "/profiles", {"name": "second"})
+    assert (made.status, made.json["name"], made.json["is_default"]) == (200, "second", False)
+    renamed = ask(handler, "PUT", f"/profiles/{made.json['id']}", {"name": "spare"})
+    assert (renamed.status, renamed.json["id"], renamed.json["name"]) == (200, made.json["id"], "spare")
+    assert ask(handler, "GET", f"/profiles/{made.json['id']}").json == renamed.json
 
 
 def test_money_moves_between_own_profiles(handler: Any) -> None:

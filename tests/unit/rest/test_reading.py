@@ -128,3 +128,8 @@ JSON = LEAVES | st.lists(LEAVES, max_size=5) | st.dictionaries(st.text(CHARACTER
 def test_no_json_whatever_breaks_the_reader(fields: dict[str, Any]) -> None:
     answer = read_body(Note, json.dumps(fields).encode())
     assert isinstance(answer, Note | Refused)
+
+
+def test_a_misspelt_field_is_named_rather_than_the_one_that_is_missing_for_it() -> None:
+    answer = read_body(Note, b'{"txt":"x","count":"2"}')
+    assert answer == Refused(Code.REQUEST_FIELD_UNKNOWN, "txt: unknown field; leave it out")

@@ -145,7 +145,8 @@ def test_a_fee_is_told_before(handler: Any) -> None:
     assert said.json == {"currency": "USD", "fee": "0.25"}
     unknown = ask(handler, "GET", "/withdrawals/fee-estimate", query="currency=DOGE")
     assert (unknown.status, unknown.json["code"]) == (404, "CURRENCY_NOT_FOUND")
-    assert ask(handler, "GET", "/withdrawals/fee-estimate").status == 404
+    missing = ask(handler, "GET", "/withdrawals/fee-estimate")
+    assert (missing.status, missing.json["message"]) == (400, "currency: this parameter is required")
 
 
 def test_ways_and_what_one_transfer_may_be(handler: Any) -> None:

@@ -97,7 +97,9 @@ _REMEDIES = {
 
 
 def _refusal(error: ValidationError) -> Refused:
-    issue = error.errors(include_url=False)[0]
+    issues = error.errors(include_url=False)
+    # A misspelt field is also a missing one: the name that was sent tells more than the name that was not.
+    issue = next((issue for issue in issues if issue["type"] == "extra_forbidden"), issues[0])
     name = ".".join(str(part) for part in issue["loc"])[:80] or "body"
     if issue["type"] == "extra_forbidden":
         return Refused(Code.REQUEST_FIELD_UNKNOWN, f"{name}: unknown field; leave it out")

@@ -34,6 +34,10 @@ class ApiRequest:
         """Every value of a query parameter, in order."""
         return [value for key, value in parse_qsl(self.raw_query, keep_blank_values=True) if key == name]
 
+    def query_names(self) -> list[str]:
+        """The names of the query's parameters, in order."""
+        return [name for name, _ in parse_qsl(self.raw_query, keep_blank_values=True)]
+
     @classmethod
     def from_event(cls, event: Mapping[str, Any], body: bytes, *, origin_secret: str = "") -> "ApiRequest":
         """Read API Gateway's REST proxy event.

@@ -15,12 +15,15 @@ from exchange.trading.request import (
     TOLERATED,
     AmendBody,
     CancelAfterBody,
+    CancelOneBody,
     PlaceBatchBody,
     PlaceOrderBody,
     batch_asked,
+    batch_product,
     named,
     order_terms,
     product_named,
+    refuse_profile,
     to_cancel,
 )
 from exchange.trading.service import Desk, cancel_named, cancel_order, cancel_orders, find_order
@@ -29,7 +32,7 @@ from exchange.trading.switch import Watch, cancel_after
 
 def place(desk: Desk, trader: Trader, request: ApiRequest) -> Any:
     """POST /orders: 200 as soon as the order is held and stored, never waiting for the matcher."""
-    body = read_body(PlaceOrderBody, request.body, tolerate=TOLERATED)
+    body = _order_asked(trader, request)
     if isinstance(body, Refused):
         return body
     return _shown(desk, place_order(desk, trader, product_named(body), order_terms(body), named(body)))
@@ -41,15 +44,20 @@ def place_batch(desk: Desk, trader: Trader, request: ApiRequest, charge: Callabl
     body = read_body(PlaceBatchBody, request.body, tolerate=TOLERATED, bytes_max=BATCH_BYTES_MAX)
     if isinstance(body, Refused):
         return body
-    too_many = charge(len(body.orders) - 1)
-    if too_many:
-        return too_many
-    product_id = body.product_id.replace("/", "-")
-    placed = place_orders(desk, trader, product_id, batch_asked(body), whole=body.all_or_none)
+    product_id = batch_product(body)
+    refused = refuse_profile(body.profile_id, trader.account_id) or charge(len(body.orders) - 1)
+    if isinstance(product_id, Refused) or refused:
+        return product_id if isinstance(product_id, Refused) else refused
+    placed = place_orders(desk, trader, product_id, batch_asked(body, product_id), whole=body.all_or_none)
     if isinstance(placed, Refused):
         return placed
     pairs = zip(placed, body.orders, strict=True)
     return [refusal_json(a, o.client_oid) if isinstance(a, Refused) else _shown(desk, a) for a, o in pairs]
+
+
+def _order_asked(trader: Trader, request: ApiRequest) -> PlaceOrderBody | Refused:
+    body = read_body(PlaceOrderBody, request.body, tolerate=TOLERATED)
+    return body if isinstance(body, Refused) else refuse_profile(body.profile_id, trader.account_id) or body
 
 
 # Forty orders with every field they can have are below this.
@@ -58,7 +66,7 @@ BATCH_BYTES_MAX = 65_536
 
 def try_out(desk: Desk, trader: Trader, request: ApiRequest) -> Any:
     """POST /orders/test: every check of POST /orders, funds included, and no trace."""
-    body = read_body(PlaceOrderBody, request.body, tolerate=TOLERATED)
+    body = _order_asked(trader, request)
     if isinstance(body, Refused):
         return body
     found = try_order(desk, trader, product_named(body), order_terms(body), named(body))
@@ -67,7 +75,7 @@ def try_out(desk: Desk, trader: Trader, request: ApiRequest) -> Any:
 
 def amend(desk: Desk, trader: Trader, request: ApiRequest, name: str) -> Any:
     """PUT /orders/{id}: another size or price; what its market makes of it is told by the order."""
-    body = read_body(AmendBody, request.body, tolerate=TOLERATED | {"product_id"})
+    body = read_body(AmendBody, request.body, tolerate=TOLERATED | {"product_id", "profile_id"})
     if isinstance(body, Refused):
         return body
     terms = AmendTerms(body.size, body.price or "", body.client_amend_id or "")
@@ -79,15 +87,18 @@ def show(desk: Desk, account_id: int, name: str) -> Any:
     return _shown(desk, find_order(desk, account_id, name))
 
 
-def cancel(desk: Desk, account_id: int, name: str) -> Any:
+def cancel(desk: Desk, account_id: int, request: ApiRequest, name: str) -> Any:
     """DELETE /orders/{id}: the id as a bare JSON string."""
+    body = read_body(CancelOneBody, request.body) if request.body else None
+    if isinstance(body, Refused):
+        return body
     canceled = cancel_order(desk, account_id, name)
     return canceled if isinstance(canceled, Refused) else to_uuid(canceled.order_id)
 
 
 def cancel_many(desk: Desk, account_id: int, request: ApiRequest) -> Any:
     """DELETE /orders: all live orders, those of a product or a side, or those that are named; a list of their ids."""
-    wanted = to_cancel(request)
+    wanted = to_cancel(request, account_id)
     if isinstance(wanted, Refused):
         return wanted
     if wanted.order_ids:

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from exchange.kernel.errors import Code, Refused
+from exchange.kernel.ids import to_uuid
 from exchange.messages import OrderType, SelfTradePrevention, Side, StopKind, TimeInForce
 from exchange.rest import ApiRequest, Body, read_body
 from exchange.risk.model import OrderTerms
@@ -13,21 +14,24 @@ from exchange.trading.model import Intent, payload_hash
 from exchange.trading.placing import BATCH_ORDERS_MAX, Asked
 from exchange.trading.switch import SECONDS_MAX
 
-# Sent by clients and of no meaning here: the product decides the account, and there is no margin.
-TOLERATED = frozenset({"overdraft_enabled", "funding_amount", "profile_id"})
+# Sent by clients and of no meaning here: there is no margin.
+TOLERATED = frozenset({"overdraft_enabled", "funding_amount"})
 _SECOND_NS = 1_000_000_000
 _LIFETIMES_NS = {"min": 60 * _SECOND_NS, "hour": 3_600 * _SECOND_NS, "day": 86_400 * _SECOND_NS}
 
 CANCELS_MAX = 100
+_CANCEL_QUERY = frozenset({"product_id", "side", "profile_id"})
 CLIENT_ID = r"^[A-Za-z0-9_.-]+$"
 
 Decimal = Annotated[str, Field(min_length=1, max_length=40)]
 ProductId = Annotated[str, Field(min_length=3, max_length=24)]
+ProfileId = Annotated[str, Field(max_length=64)]
 
 
 class BatchedOrderBody(Body):
-    """One order of a batch, whose product is the batch's. Amounts are decimal text."""
+    """One order of a batch; it may name the batch's product once more. Amounts are decimal text."""
 
+    product_id: ProductId | None = None
     side: Literal["buy", "sell"]
     type: Literal["limit", "market", "stop"] = "limit"
     price: Decimal | None = None
@@ -49,11 +53,13 @@ class PlaceOrderBody(BatchedOrderBody):
     """POST /orders."""
 
     product_id: ProductId
+    profile_id: ProfileId | None = None
 
 
 def named(body: PlaceOrderBody) -> Intent:
     """What the client calls this order, and what makes a repeat of the request the same request."""
-    return Intent(body.client_oid or "", payload_hash({**body.model_dump(), "product_id": product_named(body)}))
+    asked = body.model_dump(exclude={"profile_id"})
+    return Intent(body.client_oid or "", payload_hash({**asked, "product_id": product_named(body)}))
 
 
 def product_named(body: PlaceOrderBody) -> str:
@@ -62,16 +68,30 @@ def product_named(body: PlaceOrderBody) -> str:
 
 
 class PlaceBatchBody(Body):
-    """POST /orders/batch: orders of one product."""
+    """POST /orders/batch: orders of one product, which the batch names or each order does."""
 
-    product_id: ProductId
+    product_id: ProductId | None = None
+    profile_id: ProfileId | None = None
     orders: Annotated[list[BatchedOrderBody], Field(min_length=1, max_length=BATCH_ORDERS_MAX)]
     all_or_none: bool = False
 
 
-def batch_asked(body: PlaceBatchBody) -> list[Asked]:
+def batch_product(body: PlaceBatchBody) -> str | Refused:
+    """The one product of a batch. Refuses REQUEST_FIELD_INVALID."""
+    product_id = (body.product_id or body.orders[0].product_id or "").replace("/", "-")
+    if not product_id:
+        return Refused(Code.REQUEST_FIELD_INVALID, "product_id: this field is required")
+    for number, order in enumerate(body.orders):
+        if order.product_id is not None and order.product_id.replace("/", "-") != product_id:
+            return Refused(
+                Code.REQUEST_FIELD_INVALID, f"orders.{number}.product_id: a batch is of one product, {product_id}"
+            )
+    return product_id
+
+
+def batch_asked(body: PlaceBatchBody, product_id: str) -> list[Asked]:
     """The orders of a batch, each named and hashed as POST /orders would."""
-    alone = [PlaceOrderBody(**{"product_id": body.product_id, **order.model_dump()}) for order in body.orders]
+    alone = [PlaceOrderBody(**{**order.model_dump(), "product_id": product_id}) for order in body.orders]
     return [(order_terms(order), named(order)) for order in alone]
 
 
@@ -89,12 +109,16 @@ class CancelAfterBody(Body):
     seconds: Annotated[int, Field(ge=0, le=SECONDS_MAX)]
 
 
-class CancelBody(Body):
-    """The body that stock clients sign with DELETE /orders; other fields mean nothing here."""
-
-    model_config = ConfigDict(extra="ignore")
+class CancelOneBody(Body):
+    """The body that stock clients sign with DELETE /orders/{id}; the order's name says it all."""
 
     product_id: ProductId | None = None
+    profile_id: ProfileId | None = None
+
+
+class CancelBody(CancelOneBody):
+    """The body that stock clients sign with DELETE /orders."""
+
     order_ids: (
         Annotated[list[Annotated[str, Field(max_length=80)]], Field(min_length=1, max_length=CANCELS_MAX)] | None
     ) = None
@@ -110,7 +134,17 @@ class ToCancel:
     side: Side | None = None
 
 
-def to_cancel(request: ApiRequest) -> ToCancel | Refused:
+def refuse_profile(profile_id: str | None, account_id: int) -> Refused | None:
+    """Refuse to act in a profile for one who named another. A key or login acts for one profile only."""
+    if profile_id is None or profile_id == to_uuid(account_id):
+        return None
+    return Refused(
+        Code.REQUEST_FIELD_INVALID,
+        "profile_id: this key or login acts for another profile; leave it out or use its own",
+    )
+
+
+def to_cancel(request: ApiRequest, account_id: int) -> ToCancel | Refused:
     """What DELETE /orders names, in its query or its body.
 
     Refuses:  what `read_body` refuses, REQUEST_FIELD_INVALID.
@@ -118,6 +152,13 @@ def to_cancel(request: ApiRequest) -> ToCancel | Refused:
     body = read_body(CancelBody, request.body) if request.body else CancelBody()
     if isinstance(body, Refused):
         return body
+    for name in request.query_names():
+        # What is misspelt must not cancel more than was meant.
+        if name not in _CANCEL_QUERY:
+            return Refused(Code.REQUEST_FIELD_UNKNOWN, f"{name[:80]}: unknown parameter; leave it out")
+    foreign = refuse_profile(request.query("profile_id") or body.profile_id, account_id)
+    if foreign:
+        return foreign
     product_id, side = request.query("product_id") or body.product_id, request.query("side") or body.side
     if side not in {None, "buy", "sell"}:
         return Refused(Code.REQUEST_FIELD_INVALID, "side: give buy or sell, or leave it out for both")
