@@ -19,7 +19,7 @@ from matcher.patience import Patience
 from matcher.resume import resume
 from matcher.shards import Shard
 from matcher.snapshots import ShardState
-from matcher.stream_reader import BACKLOG_RECORDS_MIN
+from matcher.stream_reader import BACKLOG_RECORDS_MIN, Batch
 from matcher.world import World
 
 # More than this and the leader is not publishing: wait for it instead of filling the memory.
@@ -61,6 +61,8 @@ class Standby:
         self._record = record
         self._world = world
         self._stop = threading.Event()
+        # Held while records are applied: whoever takes over waits for what was begun, never for a read in flight.
+        self._applying = threading.Lock()
         self._followed: Followed | None = None
         self._begun_at = ""
         self._behind_milliseconds = 0
@@ -79,11 +81,22 @@ class Standby:
         self._stop.set()
 
     def hand_over(self) -> Followed | None:
-        """End, and return what was followed; None where there is nothing to go on from."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(HAND_OVER_SECONDS_MAX)
-        return None if self._thread.is_alive() else self._followed
+        """End, and return what was followed; None where there is nothing to go on from.
+
+        Records that are being applied are seen through. What a read in flight brings is left to the heir to read.
+        """
+        if not self._applying.acquire(timeout=HAND_OVER_SECONDS_MAX):
+            self._stop.set()
+            return None
+        try:
+            self._stop.set()
+            return self._followed
+        finally:
+            self._applying.release()
+
+    def join(self, seconds: float) -> None:
+        """Wait for its thread's end, so long at most."""
+        self._thread.join(seconds)
 
     def report(self) -> dict[str, Any]:
         """What the health page shows of this shard."""
@@ -112,7 +125,7 @@ class Standby:
                     if self.step() < BACKLOG_RECORDS_MIN:
                         self._stop.wait(self._world.follow_seconds)
             except StoodDownError:
-                logger.info("stood down within a read", extra={"shard": self._shard.shard_id})
+                logger.info("stood down", extra={"shard": self._shard.shard_id})
             except OutageError as error:
                 logger.warning("nothing to follow from", extra={"shard": self._shard.shard_id, "reason": str(error)})
             except Exception:
@@ -125,7 +138,6 @@ class Standby:
         Raises:   ParentUnreadableError, OutageError.
         """
         world, pointer = self._world, self._record.pointer
-        self._followed = None
         markets = Markets(world.engines, world.listings)
         state = resume(self._shard, pointer, leases=world.leases, store=world.snapshots, markets=markets)
         self._begun_at = pointer.position if pointer else ""
@@ -144,28 +156,44 @@ class Standby:
 
         Raises:   StoodDownError, UnknownVersionError, UnknownRulesError, HistoryLostError: nothing is followed then.
         """
-        followed = self._followed
-        if followed is None:
-            raise StoodDownError(f"{self._shard.shard_id} is not followed")
-        followed.markets.forget_until(self._record.published_until)
-        if followed.markets.unpublished_bytes > self._unpublished_bytes_max:
-            return 0
+        with self._applying:
+            self.require()
+            if not self._has_room():
+                return 0
         try:
             batch = self._reader.read()
         except OutageError as error:
             logger.warning("nothing could be read", extra={"reason": str(error)})
             return 0
+        with self._applying:
+            self.require()
+            self._apply(batch)
+        return len(batch.records)
+
+    def _has_room(self) -> bool:
+        """Drop what is published by now; whether more may be kept."""
+        markets = self._require_followed().markets
+        markets.forget_until(self._record.published_until)
+        return markets.unpublished_bytes <= self._unpublished_bytes_max
+
+    def _apply(self, batch: Batch) -> None:
+        followed = self._require_followed()
         self._behind_milliseconds = batch.behind_milliseconds
         for market in followed.markets:
             self._world.meter.followed(market.product_id, behind_milliseconds=batch.behind_milliseconds)
-        if batch.records:
-            # What was applied of a read that is not seen through must not be gone on from.
-            self._followed = None
-            for record in batch.records:
-                self._intake.take(record)
-            state = replace(followed.state, position=self._intake.position, first_record=self._intake.first_record)
-            self._followed = Followed(followed.markets, state)
-        return len(batch.records)
+        if not batch.records:
+            return
+        # What was applied of a read that is not seen through must not be gone on from.
+        self._followed = None
+        for record in batch.records:
+            self._intake.take(record)
+        state = replace(followed.state, position=self._intake.position, first_record=self._intake.first_record)
+        self._followed = Followed(followed.markets, state)
+
+    def _require_followed(self) -> Followed:
+        if self._followed is None:
+            raise StoodDownError(f"{self._shard.shard_id} is not followed")
+        return self._followed
 
     def _is_outdated(self) -> bool:
         """Whether to begin again: a product is paused here, and the leader has saved a newer state."""

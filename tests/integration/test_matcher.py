@@ -271,7 +271,7 @@ def test_an_order_expires_by_the_tick_though_nobody_trades(cloud: Cloud, matcher
 @pytest.mark.parametrize("cloud", [2], indirect=True)
 def test_each_process_leads_a_shard_and_follows_the_other_s(cloud: Cloud, matchers: list[Matcher]) -> None:
     for matcher in matchers:
-        matcher.settings = {"LEASE_SECONDS": "0.6", "FOLLOW_SECONDS": "0.1"}
+        matcher.settings = {"LEASE_SECONDS": "1.5", "FOLLOW_SECONDS": "0.1"}
         matcher.start()
     dead, heir = matchers
     with Flow(cloud):

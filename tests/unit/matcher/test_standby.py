@@ -1,12 +1,18 @@
 """A warm standby knows all that its leader knew, says nothing while it leads, and leaves nothing out after."""
 
+import threading
 import time
+from dataclasses import dataclass, replace
 
 import pytest
 from exchange.messages import UnknownVersionError
 
 from matcher.checkpoints import Pace
+from matcher.markets import Listing
 from matcher.standby import Standby, StoodDownError
+from matcher.stream_reader import Batch
+from tests.fakes.kinesis import FakeReader
+from tests.fakes.listings import FakeListings
 from tests.unit.matcher.worlds import SHARD, TTL_SECONDS, MatcherWorld, flow, order, run
 
 POISON = b"XCMD" + bytes([1, 0]) + b"not a record"
@@ -144,6 +150,88 @@ def test_in_a_thread_it_follows_begins_again_after_a_release_and_hands_over() ->
     assert {m.product_id: m.chain_hash for m in followed.markets} == {
         "ACME-USD": world.consumer().hashes["ACME-USD"][leader.sequences["ACME-USD"]]
     }
+
+
+@dataclass
+class Turnstile:
+    """Stops the thread that first comes by, until it is opened."""
+
+    reached: threading.Event
+    opened: threading.Event
+
+    @classmethod
+    def make(cls) -> "Turnstile":
+        return cls(threading.Event(), threading.Event())
+
+    def pass_by(self) -> None:
+        self.reached.set()
+        assert self.opened.wait(10)
+
+
+@dataclass
+class SlowListings(FakeListings):
+    """Answers when the turnstile is open."""
+
+    turnstile: Turnstile | None = None
+
+    def find_or_add(self, product_id: str, *, first_record: str) -> Listing | None:
+        assert self.turnstile is not None
+        self.turnstile.pass_by()
+        return FakeListings.find_or_add(self, product_id, first_record=first_record)
+
+
+@dataclass
+class SlowReader:
+    """Reads one shard whose second read takes until the turnstile is open."""
+
+    reader: FakeReader
+    turnstile: Turnstile
+    reads: int = 0
+
+    def read(self) -> Batch:
+        self.reads += 1
+        if self.reads == 2:
+            self.turnstile.pass_by()
+        return self.reader.read()
+
+    def close(self) -> None:
+        self.reader.close()
+
+
+def test_a_hand_over_waits_for_the_records_that_are_being_applied() -> None:
+    turnstile = Turnstile.make()
+    world = MatcherWorld(read_limit=100)
+    world.put("ACME-USD", flow(1, 30))
+    world.take_lease("a")
+    listings = SlowListings(world.listings.catalogue, turnstile=turnstile)
+    standby = Standby(world.shard, world.leases.records[SHARD], replace(world.outside(), listings=listings))
+    standby.start()
+    assert turnstile.reached.wait(10)
+    opener = threading.Timer(0.05, turnstile.opened.set)
+    opener.start()
+    followed = standby.hand_over()
+    assert followed is not None
+    assert followed.state.position == world.stream.records[-1].sequence_number
+    opener.join()
+
+
+def test_a_hand_over_does_not_wait_for_a_read_in_flight() -> None:
+    turnstile = Turnstile.make()
+    world = MatcherWorld(read_limit=5)
+    world.put("ACME-USD", flow(1, 30))
+    world.take_lease("a")
+    outside = replace(world.outside(), follow_reader=lambda _, after: SlowReader(world.reader(after), turnstile))
+    standby = Standby(world.shard, world.leases.records[SHARD], outside)
+    standby.start()
+    assert turnstile.reached.wait(10)
+    followed = standby.hand_over()
+    assert followed is not None
+    position, hashes = followed.state.position, {m.product_id: m.chain_hash for m in followed.markets}
+    assert position == world.stream.records[4].sequence_number
+    # What it brings when it comes back at last changes nothing that was handed over.
+    turnstile.opened.set()
+    standby.join(10)
+    assert {m.product_id: m.chain_hash for m in followed.markets} == hashes
 
 
 def wait_for_position(standby: Standby, position: str) -> None:
