@@ -2,6 +2,7 @@
 
 import random
 import time
+from functools import partial
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -9,7 +10,7 @@ from exchange.aws.dynamodb import bind, connection
 from exchange.aws.settings import EnvironmentSettings
 from exchange.kernel.clock import SystemClock
 from exchange.kernel.errors import require
-from exchange.ledger.store import BalanceItem, JournalItem, JournalStore
+from exchange.ledger.store import BalanceItem, BalanceStore, JournalItem, JournalStore
 from exchange.transfers.model import Transfer
 from exchange.transfers.store import TransferItem, TransferStore
 from exchange.wallets.service import credit_deposit, fail_deposit
@@ -34,7 +35,7 @@ bind(TransferItem, settings.transfers_table)
 bind(BalanceItem, settings.balances_table)
 bind(JournalItem, settings.journal_table)
 transfers = TransferStore(connection())
-journal = JournalStore()
+journal, balances = JournalStore(), BalanceStore()
 postings = PostingStore(connection())
 
 
@@ -52,7 +53,7 @@ def _do(step: str, transfer_id: str) -> Transfer:
     if step == "give_back":
         return return_withdrawal(transfer_id, transfers=transfers, postings=postings, clock=clock, pause=_pause)
     require(step in {"credit", "post"}, f"wallets has no step {step!r}")
-    post = credit_deposit if step == "credit" else post_withdrawal
+    post = partial(credit_deposit, debts=balances) if step == "credit" else post_withdrawal
     return post(transfer_id, transfers=transfers, journal=journal, postings=postings, clock=clock, pause=_pause)
 
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "operator": "infra.cli.operator:operator",
     "fees": "infra.cli.fees:fees",
     "books": "infra.cli.books:books",
+    "debts": "infra.cli.debts:debts",
     "phase": "infra.cli.phase:phase",
     "release": "infra.cli.release:release",
     "rebuild": "infra.cli.rebuild:rebuild",

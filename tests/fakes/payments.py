@@ -11,6 +11,7 @@ from exchange.ledger.model import (
     custody_account,
     customer_account,
     fee_account,
+    losses_account,
     may_be_negative,
     receivable_account,
     sum_by_asset,
@@ -24,6 +25,7 @@ from exchange.payments.signature import signed_headers, verify
 from exchange.payments.waiters import REFUSED_BY_BANK
 from exchange.rest import read_body
 from exchange.transfers.model import Transfer, TransferKind, TransferStatus
+from exchange.wallets.owing import RAIL as DEBTS
 from exchange.wallets.service import credit_deposit, fail_deposit, request_deposit
 from exchange.wallets.withdrawing import (
     FEES,
@@ -161,6 +163,7 @@ class TransferWorld:
             transfers=self.transfers,
             journal=self.books,
             postings=self.books,
+            debts=self.books,
             clock=self.clock,
             pause=_no_pause,
         )
@@ -233,7 +236,13 @@ class TransferWorld:
             customer, custody = (customer_account(row.account_id), row.asset), (custody_account(row.rail), row.asset)
             available[customer] -= row.held_units
             held[customer] += row.held_units
-            if row.reverses:
+            if row.rail == DEBTS:
+                bearer = (
+                    customer_account(row.account_id) if row.kind is TransferKind.WITHDRAW else losses_account(DEBTS)
+                )
+                available[bearer, row.asset] -= row.units
+                available[receivable_account(row.account_id), row.asset] += row.units
+            elif row.reverses:
                 sign = 1 if row.kind is TransferKind.WITHDRAW else -1
                 available[customer] -= sign * row.received_units
                 available[custody] += sign * row.units
@@ -241,7 +250,8 @@ class TransferWorld:
             elif row.status is TransferStatus.COMPLETED:
                 assert row.received_units == row.units
                 sign = 1 if row.kind is TransferKind.DEPOSIT else -1
-                available[customer] += sign * row.units - row.fee_units
+                available[customer] += sign * row.units - row.fee_units - row.settled_units
+                available[receivable_account(row.account_id), row.asset] += row.settled_units
                 available[custody] -= sign * row.units
                 available[fee_account(FEES), row.asset] += row.fee_units
         assert _nonzero(self.books.balances) == _nonzero(available)

@@ -6,7 +6,16 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from exchange.instruments.model import Asset
-from exchange.ledger.model import Balance, Batch, Head, Movements, customer_account, may_be_negative
+from exchange.ledger.model import (
+    Balance,
+    Batch,
+    Head,
+    Movements,
+    customer_account,
+    may_be_negative,
+    may_be_positive,
+    receivable_account,
+)
 from exchange.payments.reversing import Posted
 from exchange.transfers.model import (
     BankAnswer,
@@ -206,11 +215,14 @@ class FakeBooks:
             return Credit.LOST
         if not row.creditable or batch.number != self._head(batch.partition).number + 1:
             return Credit.LOST
+        if not self._move(movements_of(batch)):
+            return Credit.LOST
         self.chains[batch.partition].append(batch)
-        for account, asset, move in movements_of(batch).moving():
-            self.balances[account, asset] += move.available
         self.transfers.rows[row.transfer_id] = replace(
-            row, status=TransferStatus.COMPLETED, completed_at_ns=batch.posted_at_ns
+            row,
+            status=TransferStatus.COMPLETED,
+            completed_at_ns=batch.posted_at_ns,
+            settled_units=transfer.settled_units,
         )
         return Credit.DONE
 
@@ -263,6 +275,22 @@ class FakeBooks:
             lambda: Balance(account, asset, self.balances[account, asset], self.held[account, asset])
         )
 
+    def owed(self, account_id: int) -> list[Balance]:
+        """What a customer owes."""
+        account = receivable_account(account_id)
+        return self.cuts.reach(
+            lambda: [
+                Balance(account, asset, units, 0)
+                for (name, asset), units in self.balances.items()
+                if name == account and units < 0
+            ]
+        )
+
+    def post_settlement(self, transfer: Transfer, batch: Batch) -> Credit:
+        """Put a settlement, append and move, all or nothing."""
+        posted = self.cuts.reach(lambda: self._post_reversal(transfer, batch, movements_of(batch)))
+        return Credit.DONE if posted is Posted.DONE else Credit.LOST
+
     def post_reversal(self, transfer: Transfer, batch: Batch, movements: Movements) -> Posted:
         """Put the transfer, append and move, all or nothing."""
         return self.cuts.reach(lambda: self._post_reversal(transfer, batch, movements))
@@ -280,6 +308,8 @@ class FakeBooks:
         for account, asset, move in rows:
             poor = self.balances[account, asset] + move.available < 0 or self.held[account, asset] + move.held < 0
             if poor and not may_be_negative(account):
+                return False
+            if move.available > 0 and self.balances[account, asset] > -move.available and not may_be_positive(account):
                 return False
         for account, asset, move in rows:
             self.balances[account, asset] += move.available

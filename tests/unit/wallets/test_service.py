@@ -17,6 +17,7 @@ def credit(world: TransferWorld, transfer: Transfer) -> Transfer:
         transfers=world.transfers,
         journal=world.books,
         postings=world.books,
+        debts=world.books,
         clock=world.clock,
         pause=lambda _attempt: None,
     )

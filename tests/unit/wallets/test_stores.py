@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from exchange.ledger.model import Head
+from exchange.ledger.model import Entry, EntryKind, Head, next_batch
 from exchange.ledger.store import JournalStore
 from exchange.transfers.model import (
     BankAnswer,
@@ -15,6 +15,7 @@ from exchange.transfers.model import (
     created_key,
 )
 from exchange.wallets.model import Credit, deposit_batch, journal_partition
+from exchange.wallets.owing import Way, settlement_batch
 
 from tests.fakes.wallets import NOON_NS, a_deposit
 from tests.unit.wallets.conftest import Stores
@@ -185,3 +186,16 @@ def test_the_chain_reads_back_with_every_hash_in_place(dynamodb: Stores) -> None
         assert (batch.number, batch.previous_hash, batch.hash()) == (previous.number + 1, previous.hash, stored)
         previous = Head(batch.number, stored)
     assert previous.number == 3
+
+
+def test_a_debt_is_settled_once_and_never_beyond(stores: Stores) -> None:
+    owed = a_deposit("5")
+    head = Head()
+    debt = [("house:receivable:7", -5_000_000), ("house:custody:sandbox-bank", 5_000_000)]
+    entries = [Entry(account, "USD", units, EntryKind.REVERSAL, owed.transfer_id) for account, units in debt]
+    first = next_batch(head, partition="rail:debts", posted_at_ns=1, reference=owed.transfer_id, entries=entries)
+    assert stores.postings.post_settlement(replace(owed, status=TransferStatus.COMPLETED), first) is Credit.DONE
+    for units, expected in ((5_000_001, Credit.LOST), (5_000_000, Credit.DONE), (1, Credit.LOST)):
+        paid = replace(a_deposit("5"), units=units, settled_units=units, completed_at_ns=2)
+        batch = settlement_batch(paid, stores.journal.head("rail:debts"), way=Way.WRITE_OFF)
+        assert stores.postings.post_settlement(paid, batch) is expected

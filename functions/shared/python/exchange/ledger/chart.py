@@ -29,7 +29,7 @@ class Heading:
 
 CUSTOMERS = Heading(Side.LIABILITY, "customers")
 # The first word of a venue's own account, and its side.
-HOUSE_SIDES = {"custody": Side.ASSET, "receivable": Side.ASSET, "fees": Side.INCOME}
+HOUSE_SIDES = {"custody": Side.ASSET, "receivable": Side.ASSET, "fees": Side.INCOME, "losses": Side.EXPENSE}
 
 
 def heading_of(account: str) -> Heading:

@@ -12,6 +12,8 @@ from exchange.kernel.errors import require
 HASH_BYTES = 32
 GENESIS = bytes(HASH_BYTES)
 HOUSE_PREFIX = "house:"
+_RECEIVABLE = f"{HOUSE_PREFIX}receivable:"
+_BELOW_ZERO = (f"{HOUSE_PREFIX}custody:", _RECEIVABLE, f"{HOUSE_PREFIX}losses:")
 
 
 class EntryKind(StrEnum):
@@ -42,12 +44,22 @@ def custody_account(rail: str) -> str:
 
 def receivable_account(account_id: int) -> str:
     """What a customer owes us after a payment of theirs was taken back that they had spent. Below zero, or zero."""
-    return f"{HOUSE_PREFIX}receivable:{account_id}"
+    return f"{_RECEIVABLE}{account_id}"
+
+
+def losses_account(what: str) -> str:
+    """What the venue gave up, and bears itself."""
+    return f"{HOUSE_PREFIX}losses:{what}"
 
 
 def may_be_negative(account: str) -> bool:
-    """Only what others hold for us or owe us is told below zero; no flag or role can exempt any other account."""
-    return account.startswith((f"{HOUSE_PREFIX}custody:", f"{HOUSE_PREFIX}receivable:"))
+    """Only what others hold for us or owe us, and what we lost, is told below zero; no flag exempts another account."""
+    return account.startswith(_BELOW_ZERO)
+
+
+def may_be_positive(account: str) -> bool:
+    """Nobody owes us less than nothing: a debt can be settled once."""
+    return not account.startswith(_RECEIVABLE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from exchange.ledger.model import (
     Movements,
     customer_account,
     may_be_negative,
+    may_be_positive,
     parse_entries,
     receivable_account,
 )
@@ -72,7 +73,7 @@ def move_balances(transaction: TransactWrite, movements: Movements) -> None:
 
 
 def movement_expression(account: str, movement: Movement) -> tuple[list[Action], Condition | None]:
-    """The update of one balance and the condition that keeps it from going below zero."""
+    """The update of one balance and the condition that keeps it from going below zero, or a debt above."""
     parts = (
         (BalanceItem.available, movement.available),
         (BalanceItem.held, movement.held),
@@ -83,6 +84,8 @@ def movement_expression(account: str, movement: Movement) -> tuple[list[Action],
         if units < 0 and not may_be_negative(account):
             enough = attribute >= -units
             condition = enough if condition is None else condition & enough
+        if attribute is BalanceItem.available and units > 0 and not may_be_positive(account):
+            condition = attribute <= -units
     return [attribute.add(units) for attribute, units in parts if units], condition
 
 

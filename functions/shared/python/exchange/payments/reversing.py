@@ -4,7 +4,7 @@ The customer gives back what is still there; what was spent they owe us, and the
 theirs goes below zero, and what they hold for orders or withdrawals stays theirs to be spent as it was meant.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from typing import Protocol
@@ -13,6 +13,7 @@ from exchange.kernel.clock import Clock
 from exchange.kernel.errors import Code, Refused, UnavailableError
 from exchange.kernel.ids import command_id_for, to_uuid
 from exchange.kernel.money import DecimalError, parse_decimal
+from exchange.ledger.debts import owed_units, settled_of
 from exchange.ledger.model import (
     Balance,
     Batch,
@@ -61,6 +62,10 @@ class Balances(Protocol):
         """One balance, as it is now."""
         ...
 
+    def owed(self, account_id: int) -> Sequence[Balance]:
+        """What an account owes the venue; empty where it owes nothing."""
+        ...
+
 
 class Reversals(Protocol):
     """The one write of a reversal."""
@@ -101,7 +106,8 @@ def take_back(
             available = balances.balance(deposit.account_id, deposit.asset).available
             wanted = _taken(deposit, said, available=available, now_ns=now_ns)
         else:
-            wanted = _given(taken, said, now_ns=now_ns)
+            owed = owed_units(taken.account_id, taken.asset, debts=balances)
+            wanted = _given(taken, said, owed=owed, now_ns=now_ns)
         batch = reversal_batch(wanted, journal.head(f"rail:{wanted.rail}"), posted_at_ns=now_ns)
         if reversals.post_reversal(wanted, batch, movements_of(batch)) is Posted.DONE:
             return "recorded"
@@ -144,6 +150,7 @@ def _taken(deposit: Transfer, said: TakenBack, *, available: int, now_ns: int) -
         client_transfer_id="",
         task_token="",
         provider_reference="",
+        settled_units=0,
         funding="",
         payment=PaymentState.BOOKED,
         created_at_ns=now_ns,
@@ -151,11 +158,15 @@ def _taken(deposit: Transfer, said: TakenBack, *, available: int, now_ns: int) -
     )
 
 
-def _given(taken: Transfer, said: TakenBack, *, now_ns: int) -> Transfer:
+def _given(taken: Transfer, said: TakenBack, *, owed: int, now_ns: int) -> Transfer:
+    """The money is back: it settles what is owed by now, less or more than it was, and the rest is free."""
+    settled = settled_of(taken.units, owed)
     return replace(
         taken,
         transfer_id=_reversal_id("given", said),
         kind=TransferKind.DEPOSIT,
+        received_units=taken.units - settled,
+        settled_units=settled,
         reverses=taken.transfer_id,
         cancel_reason="given up by who took it back",
         created_at_ns=now_ns,

@@ -75,6 +75,7 @@ class Transfer:
     crypto_transaction: str = ""
     crypto_address: str = ""
     reversed_by: str = ""
+    settled_units: int = 0  # of money that came in: what of it settled what the account owed
 
     @property
     def amount(self) -> str:

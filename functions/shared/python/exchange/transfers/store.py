@@ -86,6 +86,7 @@ class TransferItem(Model):
     crypto_transaction = UnicodeAttribute(null=True)
     crypto_address = UnicodeAttribute(null=True)
     reversed_by = UnicodeAttribute(null=True)
+    settled_units = UnitsAttribute(null=True)
     unstarted = UnitsAttribute(null=True)
 
     by_account = TransfersByAccountIndex()

@@ -8,6 +8,7 @@ from enum import StrEnum
 from exchange.instruments.model import Asset
 from exchange.kernel.errors import Code, Refused
 from exchange.kernel.money import DecimalError
+from exchange.ledger.debts import money_in
 from exchange.ledger.model import (
     Batch,
     Entry,
@@ -15,7 +16,6 @@ from exchange.ledger.model import (
     Head,
     Movements,
     custody_account,
-    customer_account,
     next_batch,
 )
 from exchange.transfers.model import Transfer, TransferKind, transfer_id_for
@@ -154,11 +154,12 @@ def journal_partition(rail: str) -> str:
 
 
 def deposit_batch(transfer: Transfer, head: Head, *, posted_at_ns: int) -> Batch:
-    """The posting of a deposit: custody owes it, the customer has it."""
+    """The posting of a deposit: custody owes it, the customer has it, but for what it settles of a debt."""
     units, reference = transfer.received_units, transfer.transfer_id
+    customers = money_in(transfer.account_id, units, settled=transfer.settled_units)
     entries = (
-        Entry(custody_account(transfer.rail), transfer.asset, -units, EntryKind.DEPOSIT, reference),
-        Entry(customer_account(transfer.account_id), transfer.asset, units, EntryKind.DEPOSIT, reference),
+        Entry(account, transfer.asset, part, EntryKind.DEPOSIT, reference)
+        for account, part in [(custody_account(transfer.rail), -units), *customers]
     )
     return next_batch(
         head,

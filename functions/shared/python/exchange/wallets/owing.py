@@ -1,18 +1,68 @@
-"""Whoever owes the venue takes no money out: what a payment taken back left behind is settled first."""
+"""Whoever owes the venue takes no money out: what a payment taken back left behind is settled first.
 
-from collections.abc import Sequence
+It is settled by the next deposit of the same asset, by itself; or by an operator, who takes it from the customer's
+balance or lets the venue bear it.
+"""
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
 from typing import Protocol
 
-from exchange.kernel.errors import Code, Refused
-from exchange.ledger.model import Balance
-from exchange.transfers.model import Transfer, transfer_id_for
+from exchange.instruments.model import Asset
+from exchange.kernel.clock import Clock
+from exchange.kernel.errors import Code, Refused, UnavailableError
+from exchange.kernel.money import DecimalError
+from exchange.ledger.debts import owed_units
+from exchange.ledger.model import (
+    Balance,
+    Batch,
+    Entry,
+    EntryKind,
+    Head,
+    customer_account,
+    losses_account,
+    next_batch,
+    receivable_account,
+)
+from exchange.transfers.model import PaymentState, Transfer, TransferKind, TransferStatus, transfer_id_for
+from exchange.wallets.model import Credit, journal_partition
+
+RAIL = "debts"
+ATTEMPTS_MAX = 32
+
+
+class Way(StrEnum):
+    """How an operator settles a debt."""
+
+    FROM_BALANCE = "from-balance"
+    WRITE_OFF = "write-off"
 
 
 class Balances(Protocol):
-    """What accounts owe."""
+    """What accounts own and owe."""
+
+    def balance(self, account_id: int, asset: str) -> Balance:
+        """One balance, as it is now."""
+        ...
 
     def owed(self, account_id: int) -> Sequence[Balance]:
         """What an account owes the venue; empty where it owes nothing."""
+        ...
+
+
+class Journal(Protocol):
+    """Where batches are chained."""
+
+    def head(self, partition: str) -> Head:
+        """The last batch of a partition, as it is now."""
+        ...
+
+
+class Postings(Protocol):
+    """The one write that settles."""
+
+    def post_settlement(self, transfer: Transfer, batch: Batch) -> Credit:
+        """Put the transfer, append the batch and move the balances, all or nothing."""
         ...
 
 
@@ -40,4 +90,87 @@ def refuse_debtor(
     return Refused(
         Code.TRANSFER_ACCOUNT_OWES,
         "a payment of this account was taken back after it was spent; ask support how to settle what it owes",
+    )
+
+
+def settle_debt(
+    account_id: int,
+    amount: str,
+    *,
+    asset: Asset,
+    way: Way,
+    name: str,
+    transfers: Transfers,
+    balances: Balances,
+    journal: Journal,
+    postings: Postings,
+    clock: Clock,
+    pause: Callable[[int], None],
+) -> Transfer | Refused:
+    """Settle what an account owes, or a part of it, by an operator's word. The same `name` settles once.
+
+    Refuses:  TRANSFER_AMOUNT_INVALID, RISK_INSUFFICIENT_FUNDS (in this order).
+    Raises:   UnavailableError where others were faster at every attempt; OutcomeUnknownError: the same name tells.
+    """
+    transfer_id = transfer_id_for(account_id, f"settle:{way}:{name}")
+    for attempt in range(ATTEMPTS_MAX):
+        known = transfers.transfer(transfer_id)
+        if known is not None:
+            return known
+        units = _part_of_debt(account_id, amount, asset, way, balances)
+        if isinstance(units, Refused):
+            return units
+        settled = _settlement(transfer_id, account_id, units, asset=asset, way=way, at_ns=clock.now_ns())
+        batch = settlement_batch(settled, journal.head(journal_partition(RAIL)), way=way)
+        if postings.post_settlement(settled, batch) is Credit.DONE:
+            return settled
+        pause(attempt)
+    raise UnavailableError(f"the debt of {account_id} in {asset.asset_id} was busy {ATTEMPTS_MAX} times")
+
+
+def _part_of_debt(account_id: int, amount: str, asset: Asset, way: Way, balances: Balances) -> int | Refused:
+    owed = owed_units(account_id, asset.asset_id, debts=balances)
+    try:
+        units = asset.parse(amount)
+    except DecimalError as error:
+        return Refused(Code.TRANSFER_AMOUNT_INVALID, f"amount: {error}")
+    if not 0 < units <= owed:
+        return Refused(Code.TRANSFER_AMOUNT_INVALID, f"amount: {account_id} owes {asset.format(owed)}")
+    if way is Way.FROM_BALANCE and balances.balance(account_id, asset.asset_id).available < units:
+        return Refused(Code.RISK_INSUFFICIENT_FUNDS, "Insufficient funds")
+    return units
+
+
+def _settlement(transfer_id: str, account_id: int, units: int, *, asset: Asset, way: Way, at_ns: int) -> Transfer:
+    taken = way is Way.FROM_BALANCE
+    return Transfer(
+        transfer_id=transfer_id,
+        account_id=account_id,
+        kind=TransferKind.WITHDRAW if taken else TransferKind.DEPOSIT,
+        asset=asset.asset_id,
+        scale=asset.scale,
+        units=units,
+        rail=RAIL,
+        payment_method_id=way.value,
+        created_at_ns=at_ns,
+        status=TransferStatus.COMPLETED,
+        payment=PaymentState.BOOKED,
+        received_units=units,
+        completed_at_ns=at_ns,
+        settled_units=units,
+    )
+
+
+def settlement_batch(settled: Transfer, head: Head, *, way: Way) -> Batch:
+    """The posting: the debt goes, out of the customer's balance or at the venue's loss."""
+    bearer = customer_account(settled.account_id) if way is Way.FROM_BALANCE else losses_account(RAIL)
+    lines = ((bearer, -settled.units), (receivable_account(settled.account_id), settled.units))
+    return next_batch(
+        head,
+        partition=journal_partition(RAIL),
+        posted_at_ns=settled.completed_at_ns,
+        reference=settled.transfer_id,
+        entries=[
+            Entry(account, settled.asset, units, EntryKind.REVERSAL, settled.transfer_id) for account, units in lines
+        ],
     )

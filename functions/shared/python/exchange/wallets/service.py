@@ -1,10 +1,12 @@
 """Deposits: asking for one, crediting it once its money is provably here, closing it when the bank declined."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from exchange.kernel.clock import Clock
 from exchange.kernel.errors import Code, Refused, UnavailableError, require, unreachable
+from exchange.ledger.debts import Debts, owed_units, settled_of
 from exchange.ledger.model import Batch, Head
 from exchange.transfers.model import PaymentState, Transfer, TransferStatus
 from exchange.wallets.model import Credit, cancel_reason, deposit_batch, journal_partition
@@ -84,10 +86,13 @@ def credit_deposit(
     transfers: Transfers,
     journal: Journal,
     postings: Postings,
+    debts: Debts,
     clock: Clock,
     pause: Callable[[int], None],
 ) -> Transfer:
-    """Post a deposit whose money is here: the transfer, the journal and both balances in one write.
+    """Post a deposit whose money is here: the transfer, the journal and the balances in one write.
+
+    Where the account owes the venue of that asset, the deposit settles that first, and says so.
 
     Run again at any time, after any crash, it posts nothing twice: the transfer's own status is in the condition.
 
@@ -99,6 +104,8 @@ def credit_deposit(
         if transfer.status is TransferStatus.COMPLETED:
             return transfer
         require(transfer.creditable, f"deposit {transfer_id} is {transfer.status} and its payment {transfer.payment}")
+        owed = owed_units(transfer.account_id, transfer.asset, debts=debts)
+        transfer = replace(transfer, settled_units=settled_of(transfer.received_units, owed))
         head = journal.head(journal_partition(transfer.rail))
         batch = deposit_batch(transfer, head, posted_at_ns=clock.now_ns())
         if postings.post_deposit(transfer, batch) is Credit.LOST:

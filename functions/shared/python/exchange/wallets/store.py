@@ -40,6 +40,8 @@ class PostingStore:
             TransferItem.status.set(TransferStatus.COMPLETED.value),
             TransferItem.completed_at_ns.set(batch.posted_at_ns),
         ]
+        if transfer.settled_units:
+            actions.append(TransferItem.settled_units.set(transfer.settled_units))
         try:
             with transaction:
                 append_batch(transaction, batch)
@@ -106,6 +108,24 @@ class PostingStore:
             if _LOST.intersection(codes):
                 return Credit.LOST
             raise UnavailableError(f"ending {transfer.transfer_id}: {list(codes)}") from error
+        return Credit.DONE
+
+    def post_settlement(self, transfer: Transfer, batch: Batch) -> Credit:
+        """Put a settlement, append its batch and move the balances, all or nothing.
+
+        Raises:   UnavailableError, OutcomeUnknownError.
+        """
+        transaction = TransactWrite(connection=self._connection)
+        try:
+            with transaction:
+                transaction.save(transfer_item(transfer), condition=TransferItem.transfer_id.does_not_exist())
+                append_batch(transaction, batch)
+                move_balances(transaction, movements_of(batch))
+        except TransactWriteError as error:
+            codes = cancellation_codes(error)
+            if _LOST.intersection(codes):
+                return Credit.LOST
+            raise UnavailableError(f"settling {transfer.transfer_id}: {list(codes)}") from error
         return Credit.DONE
 
     def post_move(self, sent: Transfer, received: Transfer, batch: Batch) -> Moved:

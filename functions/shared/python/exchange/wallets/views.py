@@ -122,6 +122,8 @@ def transfer_view(transfer: Transfer) -> View:
     }
     if transfer.locked_units:
         details["locked"] = format_units(transfer.locked_units, transfer.scale)
+    if transfer.settled_units:
+        details["settled"] = format_units(transfer.settled_units, transfer.scale)
     if transfer.counterparty_id:
         ends = to_uuid(transfer.account_id), to_uuid(transfer.counterparty_id)
         details["from"], details["to"] = ends if transfer.kind is TransferKind.INTERNAL_WITHDRAW else ends[::-1]
