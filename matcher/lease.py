@@ -80,8 +80,13 @@ class LeaseTable(Protocol):
         """Take a process off the list."""
         ...
 
-    def take(self, shard_id: str, *, owner: str, ttl_seconds: float, seen: LeaseRecord | None) -> LeaseRecord | None:
-        """Take it exactly as seen (None: nobody ever had it), with the next epoch; None when it has changed since."""
+    def take(
+        self, shard_id: str, *, owner: str, ttl_seconds: float, seen: LeaseRecord | None, above: int = 0
+    ) -> LeaseRecord | None:
+        """Take it exactly as seen (None: nobody ever had it), with the next epoch; None when it has changed since.
+
+        `above` is the highest epoch of the shard's parents: a product's epochs rise through a reshard too.
+        """
         ...
 
     def renew(self, shard_id: str, *, owner: str, epoch: int, published: str) -> None:

@@ -57,7 +57,9 @@ class LeaseStore:
         except PynamoDBException as error:
             raise outage(error) from error
 
-    def take(self, shard_id: str, *, owner: str, ttl_seconds: float, seen: LeaseRecord | None) -> LeaseRecord | None:
+    def take(
+        self, shard_id: str, *, owner: str, ttl_seconds: float, seen: LeaseRecord | None, above: int = 0
+    ) -> LeaseRecord | None:
         """Take it exactly as seen, with the next epoch; None when it has changed since."""
         item = LeaseItem(SHARD_PREFIX + shard_id)
         condition = (
@@ -67,7 +69,7 @@ class LeaseStore:
         )
         actions: list[Action] = [
             LeaseItem.owner.set(owner),
-            LeaseItem.epoch.set(seen.epoch + 1 if seen else 1),
+            LeaseItem.epoch.set(max(seen.epoch if seen else 0, above) + 1),
             LeaseItem.version.set(seen.version + 1 if seen else 1),
             LeaseItem.ttl_milliseconds.set(round(ttl_seconds * 1000)),
         ]

@@ -137,7 +137,7 @@ class Supervisor(Generic[_Standby]):
         shards = readable_shards(self._shards, readings.leases)
         others = self._watch.present() - {self._owner}
         waits = [
-            self._consider(shard, readings.leases.get(shard.shard_id), shards=len(shards), members=len(others) + 1)
+            self._consider(shard, readings, shards=len(shards), members=len(others) + 1)
             for shard in shards
             if shard.shard_id not in self._workers
         ]
@@ -174,8 +174,10 @@ class Supervisor(Generic[_Standby]):
             self._shards = self._shard_list.read()
             self._shards_read_at = now
 
-    def _consider(self, shard: Shard, seen: LeaseRecord | None, *, shards: int, members: int) -> float:
+    def _consider(self, shard: Shard, readings: Readings, *, shards: int, members: int) -> float:
         """Take the shard if it is free and ours to take; return when to look again."""
+        seen = readings.leases.get(shard.shard_id)
+        above = max((readings.leases[parent].epoch for parent in shard.parents if parent in readings.leases), default=0)
         wait = self._watch.free_in(seen) if seen else 0.0
         if wait:
             self._free_since.pop(shard.shard_id, None)
@@ -193,7 +195,7 @@ class Supervisor(Generic[_Standby]):
             unwanted_seconds=unwanted_seconds,
             patience_seconds=PATIENCE_PER_LEASE * self._lease_seconds,
         ):
-            self._take(shard, seen)
+            self._take(shard, seen, above=above)
             if unwanted_seconds:
                 # Somebody is there who takes nothing: offer it less and less often, for each time costs a pause.
                 self._hands_over_every = min(DISAPPOINTMENT_FACTOR * self._hands_over_every, GENEROSITY_SECONDS_MAX)
@@ -203,9 +205,11 @@ class Supervisor(Generic[_Standby]):
         """Whether somebody else may have followed the shard, who goes on faster than we could begin."""
         return self._shadows is not None and shard.shard_id not in self._shadows and seen is not None and members > 1
 
-    def _take(self, shard: Shard, seen: LeaseRecord | None) -> None:
+    def _take(self, shard: Shard, seen: LeaseRecord | None, *, above: int) -> None:
         asked_at = self._monotonic()
-        record = self._leases.take(shard.shard_id, owner=self._owner, ttl_seconds=self._lease_seconds, seen=seen)
+        record = self._leases.take(
+            shard.shard_id, owner=self._owner, ttl_seconds=self._lease_seconds, seen=seen, above=above
+        )
         if record is None:
             return
         lease = Lease(self._leases, record, asked_at=asked_at, monotonic=self._monotonic)

@@ -29,7 +29,9 @@ class FakeLeaseTable:
         """Take a process off the list."""
         self.members.pop(owner, None)
 
-    def take(self, shard_id: str, *, owner: str, ttl_seconds: float, seen: LeaseRecord | None) -> LeaseRecord | None:
+    def take(
+        self, shard_id: str, *, owner: str, ttl_seconds: float, seen: LeaseRecord | None, above: int = 0
+    ) -> LeaseRecord | None:
         """Take it exactly as seen."""
         kind = self.weather.before("leases")
         current = self.records.get(shard_id)
@@ -37,10 +39,14 @@ class FakeLeaseTable:
             if (current.owner, current.epoch, current.version) != (seen.owner, seen.epoch, seen.version):
                 return None
             record = replace(
-                current, owner=owner, epoch=seen.epoch + 1, version=seen.version + 1, ttl_seconds=ttl_seconds
+                current,
+                owner=owner,
+                epoch=max(seen.epoch, above) + 1,
+                version=seen.version + 1,
+                ttl_seconds=ttl_seconds,
             )
         elif current is None and seen is None:
-            record = LeaseRecord(shard_id, owner, 1, 1, ttl_seconds)
+            record = LeaseRecord(shard_id, owner, above + 1, 1, ttl_seconds)
         else:
             return None
         self.records[shard_id] = record

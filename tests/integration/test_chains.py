@@ -174,8 +174,8 @@ def test_the_audit_holds_the_ledger_against_the_chain(laptop: RunningLaptop, cha
     home = {"EXCHANGE_HOME": str(laptop.settings.home), "COLUMNS": "200"}
     done = subprocess.run(command, cwd=ROOT, env={**os.environ, **home}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "C1" in done.stdout
-    assert "C2" in done.stdout
+    assert "D8" in done.stdout
+    assert "D9" in done.stdout
 
 
 def test_somebody_elses_wallet_and_a_share_have_no_address(laptop: RunningLaptop, newcomer: Make) -> None:

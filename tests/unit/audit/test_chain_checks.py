@@ -1,4 +1,4 @@
-"""C1 and C2 hold for an honest chain, and each lie is found."""
+"""D8 and D9 hold for an honest chain, and each lie is found."""
 
 from dataclasses import replace
 

@@ -28,6 +28,16 @@ def test_the_epoch_grows_with_every_reign() -> None:
     assert [take(table, clock, owner).epoch for owner in "aba"] == [1, 2, 3]
 
 
+def test_a_child_shards_epochs_go_on_above_its_parents() -> None:
+    table = FakeLeaseTable()
+    first = table.take("child", owner="a", ttl_seconds=TTL, seen=None, above=4)
+    assert first is not None
+    assert first.epoch == 5
+    again = table.take("child", owner="b", ttl_seconds=TTL, seen=first, above=7)
+    assert again is not None
+    assert again.epoch == 8
+
+
 def test_it_ends_by_the_time_of_asking_not_of_the_answer() -> None:
     table, clock = FakeLeaseTable(), VirtualClock()
     lease = take(table, clock, "a", reply_seconds=2.0)

@@ -1,5 +1,6 @@
 """What settlement does with records that repeat, contradict, or leave something out."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -19,12 +20,13 @@ from exchange.messages import (
 from exchange.orders.model import Order
 from exchange.risk.model import OrderTerms
 from exchange.settlement.model import PART_ITEMS_MAX, Cursor, GapError, SplitBrainError, fresh_results, plan_parts
+from exchange.settlement.service import settle
 from exchange.trading.model import place_command
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes.markets import acme_usd
-from tests.fakes.venue import Venue
+from tests.fakes.venue import Tables, Venue
 
 
 def traded_venue(makers: int = 3) -> Venue:
@@ -50,6 +52,30 @@ def test_settled_records_change_nothing() -> None:
     again = venue.settle()
     assert (again.parts, again.trades) == (0, 0)
     assert venue.tables.balances == before
+
+
+def test_who_reads_orders_behind_its_cursor_looks_again() -> None:
+    """Another settled the same records between the read of the cursor and the read of the orders."""
+    venue = traded_venue()
+    read = venue.tables.orders
+
+    class Overtaken(Tables):
+        """Tables that somebody else settles in just before the first read of orders."""
+
+        overtaken = False
+
+        def orders(self, order_ids: Iterable[int]) -> Sequence[Order]:
+            """The orders, settled by then."""
+            if not self.overtaken:
+                self.overtaken = True
+                venue.settle()
+            return read(order_ids)
+
+    tables = venue.tables
+    late = Overtaken(tables.balances, tables.stored, tables.fills, tables.batches, tables.cursors)
+    done = settle(venue.product, records_of(venue), store=late, clock=venue.clock, pause=lambda _: None)
+    assert done.parts == 0
+    assert [breach for finding in check(venue.world()) for breach in finding.breaches] == []
 
 
 def test_a_missing_record_stops_settlement() -> None:

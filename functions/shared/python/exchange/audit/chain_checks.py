@@ -1,4 +1,4 @@
-"""C: what chains have for us is what the ledger says, to the last unit."""
+"""D8 and D9: what chains have for us is what the ledger says, to the last unit."""
 
 from collections import Counter
 
@@ -8,7 +8,7 @@ from exchange.ledger.model import custody_account
 
 
 def custody_is_what_was_credited(world: World) -> Finding:
-    """C1: custody of a chain is the sum of its credited arrivals, each a payment credited once."""
+    """D8: custody of a chain is the sum of its credited arrivals, each a payment credited once."""
     booked = {(b.account, b.asset): b.available + b.held for b in world.balances}
     breaches: list[str] = []
     count = 0
@@ -27,14 +27,14 @@ def custody_is_what_was_credited(world: World) -> Finding:
                     f"{view.listing.chain} {token.asset}: custody {custody}, credited {credited[token.asset]}"
                 )
         breaches += [f"{view.listing.chain} {mark}: credited {n} times" for mark, n in payments.items() if n > 1]
-    return finding("C1", "custody of a chain is what was credited, each payment once", f"{count} deposits", breaches)
+    return finding("D8", "custody of a chain is what was credited, each payment once", f"{count} deposits", breaches)
 
 
 def chains_have_what_arrived(world: World) -> Finding:
-    """C2: what a node says that our addresses have is what arrived there: credited, waiting and ignored."""
+    """D9: what a node says that our addresses have is what arrived there: credited, waiting and ignored."""
     breaches = [breach for view in world.chains for breach in _against_the_node(view)]
     arrivals = sum(len(view.arrivals) for view in world.chains)
-    return finding("C2", "our addresses have on the chain what arrived at them", f"{arrivals} arrivals", breaches)
+    return finding("D9", "our addresses have on the chain what arrived at them", f"{arrivals} arrivals", breaches)
 
 
 def _against_the_node(view: ChainView) -> list[str]:

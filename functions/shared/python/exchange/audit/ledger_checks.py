@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 
 from exchange.audit.model import Finding, World, finding
-from exchange.ledger.model import GENESIS, customer_account, may_be_negative, sum_by_asset
+from exchange.ledger.model import GENESIS, custody_account, customer_account, may_be_negative, sum_by_asset
 
 
 def zero_sum(world: World) -> Finding:
@@ -80,6 +80,33 @@ def transfers_are_posted(world: World) -> Finding:
     return finding("D5", "each completed transfer is posted exactly once", f"{len(completed)} transfers", breaches)
 
 
+def paid_once(world: World) -> Finding:
+    """D3: a withdrawal is paid at most once; it is completed if and only if it was paid."""
+    paid = Counter(payment.transfer_id for payment in world.payments or () if payment.units < 0)
+    breaches = [f"withdrawal {transfer_id} was paid {times} times" for transfer_id, times in paid.items() if times > 1]
+    rows = [row for row in world.transfers if row.is_withdrawal] if world.payments is not None else []
+    for row in rows:
+        # While it holds its money the bank's answer may still be under way.
+        if row.completed != bool(paid[row.transfer_id]) and not row.held_units:
+            state = "completed" if row.completed else "given back"
+            breaches.append(f"withdrawal {row.transfer_id} is {state} and was paid {paid[row.transfer_id]} times")
+    return finding("D3", "a withdrawal is paid once or given back", f"{len(rows)} withdrawals", breaches)
+
+
+def custody_is_outside(world: World) -> Finding:
+    """L7: what the ledger says that others hold for us is what they collected less what they paid."""
+    outside: Counter[tuple[str, str]] = Counter()
+    for payment in world.payments or ():
+        outside[custody_account(payment.rail), payment.asset] += payment.units
+    booked = {(b.account, b.asset): -(b.available + b.held) for b in world.balances}
+    breaches = [
+        f"{account} {asset}: {has} there, {booked.get((account, asset), 0)} booked"
+        for (account, asset), has in outside.items()
+        if booked.get((account, asset), 0) != has
+    ]
+    return finding("L7", "custody is what others have of ours", f"{len(outside)} custody balances", breaches)
+
+
 def held_is_owed(world: World) -> Finding:
     """H1: what a balance holds is the sum over live orders and pending withdrawals; it counts the orders."""
     owed: dict[tuple[str, str], int] = defaultdict(int)
@@ -120,11 +147,13 @@ def _batches(world: World) -> int:
 
 __all__ = [
     "batches_sum_to_zero",
+    "custody_is_outside",
     "held_is_owed",
     "holds_end_with_orders",
     "journal_explains_balances",
     "journal_is_chained",
     "no_negatives",
+    "paid_once",
     "transfers_are_posted",
     "zero_sum",
 ]

@@ -31,15 +31,23 @@ def log_is_gapless(world: World) -> Finding:
 
 
 def epochs_rise(world: World) -> Finding:
-    """R7: what a later epoch has said, no earlier one adds to."""
+    """R7: where a writer came late, after the next epoch had begun, a later epoch has said the same itself.
+
+    A request that was under way when its lease ran out can't be called back. It does no harm (R3 sees to the bytes),
+    but whoever comes after must not have counted on it.
+    """
     breaches: list[str] = []
     highest = 0
     for product_id, records in world.executions.items():
-        epoch, reached = 0, 0
+        epoch, reached, late = 0, 0, [0, 0]
         for record in records:
             if record.epoch < epoch and record.last_sequence > reached:
-                breaches.append(f"{product_id}: epoch {record.epoch} wrote {record.last_sequence} after epoch {epoch}")
+                late = max(late, [record.last_sequence, record.epoch])
+            elif record.epoch > late[1] and record.last_sequence >= late[0]:
+                late = [0, 0]
             epoch, reached = max(epoch, record.epoch), max(reached, record.last_sequence)
+        if late[0]:
+            breaches.append(f"{product_id}: epoch {late[1]} wrote {late[0]} after epoch {epoch}, which never did")
         highest = max(highest, epoch)
     return finding("R7", "one writer an epoch", f"highest epoch {highest}", breaches)
 
@@ -57,6 +65,38 @@ def replay_agrees(world: World) -> Finding:
     commands = sum(len(record.commands) for records in world.commands.values() for record in records)
     figure = f"{commands} commands in {len(world.replayed)} of {len(world.products)} products"
     return finding("R1", "replaying the command log gives the published events", figure, breaches)
+
+
+def snapshots_are_published(world: World) -> Finding:
+    """R2: each snapshot is a point of the published log: what it holds was said, and in these very bytes."""
+    breaches: list[str] = []
+    points = {
+        product_id: {at: hash_after for record in records for at, hash_after in record.points()}
+        for product_id, records in world.executions.items()
+    }
+    for saved in world.saved:
+        said = points.get(saved.product_id, {}).get(saved.sequence)
+        if saved.sequence and said != saved.hash:
+            what = "was never published" if said is None else "was published with other bytes"
+            breaches.append(f"{saved.key}: {saved.product_id} {saved.sequence} {what}")
+    return finding("R2", "snapshots hold what was published", f"{len(world.saved)} markets in snapshots", breaches)
+
+
+def commands_apply_once(world: World) -> Finding:
+    """R5: a command that came several times was answered once."""
+    breaches: list[str] = []
+    count = 0
+    for product_id, records in world.executions.items():
+        answered: dict[bytes, int] = {}
+        for record in records:
+            for result in record.results:
+                if not result.events or not any(result.command_id):
+                    continue
+                first = result.events[0].sequence - result.first_index
+                count += 1
+                if answered.setdefault(result.command_id, first) != first:
+                    breaches.append(f"{product_id}: command {result.command_id.hex()} at {first} was answered before")
+    return finding("R5", "a command is applied at most once", f"{count} answers", breaches)
 
 
 def accepted_is_published(world: World) -> Finding:

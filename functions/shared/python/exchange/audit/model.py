@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from exchange.books.model import Books, Closing
 from exchange.chains.model import Arrival, Listing
@@ -25,6 +26,8 @@ class TransferRow:
     units: int
     completed: bool
     held_units: int = 0
+    client_transfer_id: str = ""
+    is_withdrawal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,57 @@ class ChainView:
     arrivals: Sequence[Arrival]
     on_chain: Mapping[str, int]
     reason: str = ""
+
+
+class Said(StrEnum):
+    """How an answer reads."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"  # it has not happened and will not
+    UNAVAILABLE = "unavailable"  # it has not happened; ask again
+    UNKNOWN = "unknown"  # it may have happened; ask for it
+    SEEN = "seen"
+    ABSENT = "absent"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One answer to one client, about the order or the transfer that it calls `name`.
+
+    `asked_at` and `told_at` are moments of one clock, which no component reads. `last_word`: asked when all was quiet.
+    """
+
+    account_id: int
+    name: str
+    said: Said
+    asked_at: int
+    told_at: int
+    order_id: int = 0
+    transfer_id: str = ""
+    status: str = ""
+    filled_lots: int = 0
+    is_transfer: bool = False
+    last_word: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """A payment that somebody outside made for us: collected where `units` are above zero, paid out where below."""
+
+    transfer_id: str
+    rail: str
+    asset: str
+    units: int
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A market as a snapshot has it: its last event and the chain there."""
+
+    key: str
+    product_id: str
+    sequence: int
+    hash: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +125,9 @@ class World:
     statements: Sequence[Page] = ()
     closings: Sequence[tuple[Closing, Books]] = ()  # oldest first
     chains: Sequence[ChainView] = ()
+    history: Sequence[Told] = ()  # what clients were told, where somebody wrote it down
+    payments: Sequence[Payment] | None = None  # what was paid outside, where the outside can be asked
+    saved: Sequence[Saved] = ()  # the snapshots that can be read
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from exchange.settlement.model import Cursor
 from exchange.settlement.quarantine import Quarantine
 from exchange.settlement.store import CheckpointItem, settlement_cursor
 from exchange.statements.store import StatementCursorItem, StatementItem, page_from, reached_partitions
-from exchange.transfers.model import TransferKind, TransferStatus
+from exchange.transfers.model import Transfer, TransferKind, TransferStatus
 from exchange.transfers.store import TransferItem, transfer_from
 
 _SETTLEMENT = "settlement:"
@@ -171,7 +171,7 @@ def read_world(
         orders=[order_from(item) for item in OrderItem.scan(consistent_read=True)],
         fills=[fill_from(item) for item in FillItem.scan(consistent_read=True)],
         transfers=[
-            _transfer(item)
+            transfer_row(transfer_from(item))
             for item in TransferItem.scan(TransferItem.account_id.exists(), consistent_read=True)
             if item.kind != TransferKind.INTERNAL_DEPOSIT.value  # the other side of one that was sent
         ],
@@ -187,9 +187,15 @@ def read_world(
     )
 
 
-def _transfer(item: TransferItem) -> TransferRow:
-    transfer = transfer_from(item)
-    completed = transfer.status is TransferStatus.COMPLETED
+def transfer_row(transfer: Transfer) -> TransferRow:
+    """A transfer as an audit looks at it."""
     return TransferRow(
-        item.transfer_id, item.account_id, item.asset, item.units, completed, held_units=transfer.held_units
+        transfer.transfer_id,
+        transfer.account_id,
+        transfer.asset,
+        transfer.units,
+        transfer.status is TransferStatus.COMPLETED,
+        held_units=transfer.held_units,
+        client_transfer_id=transfer.client_transfer_id,
+        is_withdrawal=transfer.kind is TransferKind.WITHDRAW,
     )

@@ -43,6 +43,37 @@ def trades_settled_once(world: World) -> Finding:
     return finding("S1", "each trade is settled exactly once", f"{total} trades", breaches)
 
 
+def settled_whole(world: World) -> Finding:
+    """S3: of a trade either everything is written or nothing, and nothing of a trade that never was."""
+    breaches: list[str] = []
+    total = 0
+    for product_id in world.products:
+        traded = {event.trade_id for event in events_of(world, product_id) if event.type == EventType.MATCH}
+        posted: Counter[int] = Counter()
+        for batch, _ in world.batches.get(journal_partition(product_id), ()):
+            posted.update(int(e.reference) for e in batch.entries if e.kind is EntryKind.MATCH)
+        filled = Counter(fill.trade_id for fill in world.fills if fill.product_id == product_id)
+        total += len(posted)
+        breaches += [
+            f"{product_id} trade {trade_id}: {posted[trade_id]} entries, {filled[trade_id]} fills"
+            for trade_id in sorted(posted.keys() | filled.keys())
+            if (posted[trade_id], filled[trade_id]) != (4, 2) or trade_id not in traded
+        ]
+    return finding("S3", "a trade is written whole or not at all", f"{total} trades", breaches)
+
+
+def quantities_add_up(world: World) -> Finding:
+    """M4: what is filled and what remains are within what was ordered, and "filled" leaves nothing."""
+    breaches = [
+        f"order {order.order_id}: {order.filled_lots} filled and {order.remaining_lots} left of {order.size_lots}"
+        for order in world.orders
+        if min(order.filled_lots, order.remaining_lots, order.remaining_funds) < 0
+        or (order.size_lots and not order.funds and order.filled_lots + order.remaining_lots > order.size_lots)
+        or (order.done_reason == "filled" and order.size_lots and order.remaining_lots)
+    ]
+    return finding("M4", "filled and remaining make up the order", f"{len(world.orders)} orders", breaches)
+
+
 def fills_are_exact(world: World) -> Finding:
     """L6: a trade's two fills agree, and each order's fees are the ceiling of its rate over all it traded."""
     breaches: list[str] = []

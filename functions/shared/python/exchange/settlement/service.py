@@ -6,7 +6,7 @@ from typing import Protocol
 
 from exchange.instruments.model import Product
 from exchange.kernel.clock import Clock
-from exchange.kernel.errors import UnavailableError, require
+from exchange.kernel.errors import InvariantError, UnavailableError, require
 from exchange.messages import EventRecord
 from exchange.orders.model import Order
 from exchange.settlement.model import Commit, Cursor, Part, fresh_results, order_ids, plan_parts
@@ -66,7 +66,14 @@ def settle(
         if not results:
             return done
         orders = {order.order_id: order for order in store.orders(order_ids(results))}
-        parts = plan_parts(product, cursor, results, orders, epoch=epoch, now_ns=clock.now_ns())
+        try:
+            parts = list(plan_parts(product, cursor, results, orders, epoch=epoch, now_ns=clock.now_ns()))
+        except InvariantError:
+            # Somebody may have settled between the two reads: then the orders are from after the cursor, and nothing is
+            # wrong with them. Where the cursor stands still, it is a defect.
+            if store.cursor(product.product_id) == cursor:
+                raise
+            continue
         if all(_commit(part, done, store, pause) for part in parts):
             done.events += sum(len(result.events) for result in results)
             return done

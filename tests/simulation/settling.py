@@ -1,0 +1,128 @@
+"""The executions stream's way to settlement: a source that repeats until a batch is through, and the real delivery."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+from exchange.aws.state_machines import ExpressMachine
+from exchange.kernel.errors import InvariantError, OutageError, require
+from exchange.ledger.store import JournalStore
+from exchange.messages import MalformedRecordError, decode_events
+from exchange.settlement.delivery import StreamRecord, deliver
+from exchange.settlement.model import GapError, SplitBrainError
+from exchange.settlement.quarantine import Quarantine
+from exchange.settlement.service import settle
+from exchange.settlement.store import DynamoSettlementStore
+from exchange.statements.service import bring_up
+from exchange.statements.store import StatementStore
+
+from tests.fakes.cloud.kinesis import FakeShard
+from tests.simulation.cloud import QUARANTINE, Cloud, FunctionLostError, ProcessClock
+from tests.simulation.faults import Fault
+from tests.simulation.machines import StepFunctions, TaskError
+from tests.simulation.scheduler import Process
+
+BATCH_RECORDS_MAX: Final = 100
+FUNCTION_SECONDS: Final = 300.0
+
+
+class Settlement:
+    """The event source, the function behind it, and the statements' writer."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+        self.machines: StepFunctions | None = None
+        self.poisons: list[str] = []
+        self._source = Process("event-source", cloud.scheduler)
+        self._source.mortal = False
+        self._read: dict[str, int] = {}
+        self._finished: set[str] = set()
+
+    def start(self) -> None:
+        """Begin to read."""
+        self.cloud.scheduler.spawn(self._source, self._watch)
+
+    def stop(self) -> None:
+        """Read no more."""
+        self._source.kill()
+
+    @property
+    def has_read_all(self) -> bool:
+        """Whether every record was through."""
+        shards = self.cloud.kinesis.streams["executions"].shards
+        return all(self._read.get(shard.shard_id, 0) == len(shard.records) for shard in shards)
+
+    def settle_task(self, payload: dict[str, Any]) -> dict[str, Any]:
+        """The settlement machine's one step, composed as functions/settlement/tasks.py is."""
+        cloud = self.cloud
+        product = cloud.plan.products[payload["product_id"]]
+        try:
+            records = [decode_events(base64.b64decode(record)) for record in payload["records"]]
+            require(all(record.product_id == product.product_id for record in records), "a record of another product")
+            done = settle(
+                product,
+                records,
+                store=DynamoSettlementStore(cloud.connection),
+                clock=ProcessClock(self._source),
+                pause=cloud.pause,
+            )
+        except (InvariantError, GapError, SplitBrainError, MalformedRecordError) as defect:
+            self.poisons.append(f"{type(defect).__name__}: {defect}")
+            return {"outcome": "poison", "product_id": product.product_id, "reason": self.poisons[-1]}
+        return {"outcome": "settled", "trades": done.trades}
+
+    def write_statements(self) -> None:
+        """Bring every statement up to the journal, as functions/ledger/stream.py does."""
+        products = [f"product:{product_id}" for product_id in self.cloud.plan.products]
+        partitions = dict.fromkeys(key[0] for key in self.cloud.dynamodb.tables["journal"].items)
+        for partition in [*products, *(p for p in partitions if p not in products)]:
+            bring_up(partition, journal=JournalStore(), statements=StatementStore(), pause=self.cloud.pause)
+
+    def _watch(self) -> None:
+        started: set[str] = set()
+        while True:
+            for shard in self.cloud.kinesis.streams["executions"].shards:
+                if shard.shard_id not in started and (not shard.parent or shard.parent in self._finished):
+                    started.add(shard.shard_id)
+                    self.cloud.scheduler.spawn(self._source, lambda shard=shard: self._pump(shard))  # type: ignore[misc]
+            self.cloud.scheduler.sleep(2.0)
+
+    def _pump(self, shard: FakeShard) -> None:
+        scheduler, faults = self.cloud.scheduler, self.cloud.faults
+        position, pause = 0, 0.5
+        while not (shard.closed and position == len(shard.records)):
+            rows = shard.records[position : position + BATCH_RECORDS_MAX]
+            if not rows:
+                scheduler.sleep(0.6)
+                continue
+            if faults.hits(Fault.DOUBLE_INVOCATION):
+                scheduler.spawn(self._source, lambda rows=rows: self._deliver(rows))  # type: ignore[misc]
+            if not self._deliver(rows):
+                scheduler.sleep(pause)
+                pause = min(2 * pause, 8.0)
+                continue
+            pause = 0.5
+            if not faults.hits(Fault.DOUBLE_DELIVERY):
+                position += len(rows)
+                self._read[shard.shard_id] = position
+        self._finished.add(shard.shard_id)
+
+    def _deliver(self, rows: Sequence[dict[str, Any]]) -> bool:
+        cloud = self.cloud
+        records = [
+            StreamRecord(row["PartitionKey"], row["SequenceNumber"], base64.b64encode(row["Data"]).decode())
+            for row in rows
+        ]
+
+        def work(_process: Process) -> None:
+            machine = ExpressMachine(self.machines, "settlement")
+            deliver(records, machine=machine, quarantine=Quarantine(cloud.s3, QUARANTINE))
+
+        try:
+            cloud.invoke("settlement-stream", work, seconds=FUNCTION_SECONDS)
+        except (OutageError, FunctionLostError, BotoCoreError, ClientError, TaskError):
+            return False
+        return True
