@@ -9,7 +9,9 @@ from exchange.aws.settings import EnvironmentSettings
 from exchange.kernel.clock import SystemClock
 from exchange.kernel.errors import require
 from exchange.payments.bank import BankQueue, SharedSecret
-from exchange.payments.model import STRIPE
+from exchange.payments.file_store import BankFileItem, BankFileStore
+from exchange.payments.filing import FilesProvider
+from exchange.payments.model import BANK_FILES, STRIPE
 from exchange.payments.service import ByRail, PaymentProvider, ask_bank
 from exchange.payments.stripe_provider import StripeProvider, stripe_client
 from exchange.payments.waiters import TaskTokens
@@ -21,6 +23,7 @@ class Settings(EnvironmentSettings):
 
     transfers_table: str
     bank_queue_url: str
+    bank_files_table: str
     stripe_api_key_arn: str
     stripe_api_base: str
 
@@ -29,6 +32,7 @@ settings = Settings.load()
 logger = Logger(service="payments")
 bind(TransferItem, settings.transfers_table)
 bind(BankMarkItem, settings.transfers_table)
+bind(BankFileItem, settings.bank_files_table)
 transfers = TransferStore(connection())
 clock = SystemClock()
 waiters = TaskTokens(client("stepfunctions"))
@@ -40,7 +44,11 @@ def _stripe() -> PaymentProvider:
     return StripeProvider(at_stripe, customers=transfers, clock=clock)
 
 
-bank = ByRail(BankQueue(client("sqs"), settings.bank_queue_url), {STRIPE: _stripe})
+def _files() -> PaymentProvider:
+    return FilesProvider(BankFileStore(connection()))
+
+
+bank = ByRail(BankQueue(client("sqs"), settings.bank_queue_url), {STRIPE: _stripe, BANK_FILES: _files})
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, str]:

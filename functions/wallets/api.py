@@ -39,6 +39,7 @@ class Settings(AccessSettings):
     deposit_machine_arn: str
     bank_provider: BankProvider
     stripe_rail: Literal["on", "off"]
+    bank_files_rail: Literal["on", "off"]
 
 
 settings = Settings.load()
@@ -53,9 +54,7 @@ bind(StatementItem, settings.statements_table)
 bind(TransferItem, settings.transfers_table)
 access = authenticator(**settings.access())
 catalogue = Catalogue(InstrumentStore(), clock)
-balances = BalanceStore()
-orders = OrderStore()
-statements = StatementStore()
+balances, orders, statements = BalanceStore(), OrderStore(), StatementStore()
 transfers = TransferStore(connection())
 machine = StepFunctionsMachine(client("stepfunctions"), settings.deposit_machine_arn)
 
@@ -104,7 +103,8 @@ def account_transfers(request: ApiRequest, who: Principal, **path: str) -> Any:
 @app.endpoint("POST", "/deposits/payment-method", caller=mover)
 def deposit(request: ApiRequest, who: Principal) -> Any:
     """Ask for a deposit: answers with the transfer, pending, and its state machine does the rest."""
-    ways = payment_methods(catalogue.assets(), settings.bank_provider, stripe=settings.stripe_rail == "on")
+    rails = {"stripe": settings.stripe_rail == "on", "bank_files": settings.bank_files_rail == "on"}
+    ways = payment_methods(catalogue.assets(), settings.bank_provider, **rails)
     return deposit_money(who.account_id, request, methods=ways, transfers=transfers, machine=machine, clock=clock)
 
 

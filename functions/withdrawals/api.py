@@ -36,6 +36,7 @@ class Settings(AccessSettings):
     withdrawal_machine_arn: str
     bank_provider: BankProvider
     stripe_rail: Literal["on", "off"]
+    bank_files_rail: Literal["on", "off"]
 
 
 settings = Settings.load()
@@ -57,7 +58,8 @@ mover = partial(access.authenticate, scope=Scope.TRANSFER)
 
 
 def _ways() -> list[PaymentMethod]:
-    return payment_methods(catalogue.assets(), settings.bank_provider, stripe=settings.stripe_rail == "on")
+    rails = {"stripe": settings.stripe_rail == "on", "bank_files": settings.bank_files_rail == "on"}
+    return payment_methods(catalogue.assets(), settings.bank_provider, **rails)
 
 
 @app.endpoint("POST", "/withdrawals/payment-method", caller=mover)

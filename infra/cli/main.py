@@ -22,6 +22,7 @@ COMMANDS = {
     "fees": "infra.cli.fees:fees",
     "books": "infra.cli.books:books",
     "debts": "infra.cli.debts:debts",
+    "bank": "infra.cli.bank:bank",
     "phase": "infra.cli.phase:phase",
     "release": "infra.cli.release:release",
     "rebuild": "infra.cli.rebuild:rebuild",

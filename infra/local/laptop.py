@@ -128,7 +128,8 @@ class Laptop:
                 self._wait_for("matcher", f"http://{HOST}:{self.settings.matcher_port}/health", _leads)
         return found.stack
 
-    def _bank_url(self) -> str:
+    @property
+    def bank_url(self) -> str:
         """Where the sandbox bank answers: its port is any free one, and stays its own."""
         known = self.status().stack.get("sandbox_bank_url")
         if known:
@@ -143,8 +144,10 @@ class Laptop:
             "STRIPE_API_KEY": self._secret("StripeApiKeyArn"),
             "STRIPE_WEBHOOK_SECRET": self._secret("StripeWebhookSecretArn"),
             "STRIPE_WEBHOOK_URL": f"{self.settings.rest_url}/v1/payments/stripe/events",
+            "BANK_FILES_BUCKET": self.outputs["BankFilesBucket"],
+            **environment(self.settings),
         }
-        url = self._bank_url()
+        url = self.bank_url
         self._run("bank", _module("infra.local.sandbox_bank", port=url.rpartition(":")[2]), variables)
         self._wait_for("bank", f"{url}/health")
 
@@ -190,6 +193,10 @@ class Laptop:
             from infra.cli.seed import list_products
 
             stack["products"] = list_products(self)
+        with self._step("Listing the bank's accounts"):
+            from infra.cli.bank import list_accounts
+
+            list_accounts(self)
         with self._step("Listing the chain"):
             from infra.cli.chains import list_chain
 
@@ -227,7 +234,8 @@ class Laptop:
             "ChainNodeUrl": self.settings.chain_url,
             "BankWebhookUrl": f"{self.settings.rest_url}/v1/payments/bank/notifications",
             "StripeRail": "on" if self.settings.stripe else "off",
-            "StripeApiBase": self._bank_url(),
+            "BankFilesRail": "on" if self.settings.bank_files else "off",
+            "StripeApiBase": self.bank_url,
             "OAuthCallbackUrls": f"{self.settings.rest_url}/app/callback",
             "PublicRequestsPerSecond": "0",  # Everybody here has one address.
         }
@@ -269,7 +277,7 @@ class Laptop:
             "stack_name": deployment.STACK_NAME,
             "rest_url": self.settings.rest_url,
             "websocket_url": f"ws://{HOST}:{self.settings.port}/ws",
-            "sandbox_bank_url": self._bank_url(),
+            "sandbox_bank_url": self.bank_url,
             "web_url": f"{self.settings.rest_url}/app/",
             "operators_url": f"{self.settings.endpoint_url}/_aws/execute-api/{self.outputs['OperatorsApiId']}/live",
             "aws_endpoint_url": self.settings.endpoint_url,

@@ -1,14 +1,17 @@
 """The sandbox bank's process: `python -m infra.local.sandbox_bank --port N`, its secrets in the environment.
 
-Somebody else's house: it has no table, stream or machine of ours, and reaches us through our webhook only. What it
-keeps is in memory and ends with it.
+Somebody else's house: it has no table, stream or machine of ours. It reaches us through our webhook, and through the
+folders that a file gateway would serve: it takes files from the outbox and drops its own into the inbox. What it keeps
+is in memory and ends with it. Below `/v1/files` is what customers and the bank itself do; docs/payments.md lists it.
 """
 
 import argparse
 import json
 import logging
 import os
+import threading
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,11 +19,16 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import urllib3
+from exchange.kernel.money import format_units
 
+from infra.local.bank_messages import SCALE
+from infra.local.sandbox_files import SandboxFiles
 from infra.local.sandbox_stripe import SandboxStripe
 from infra.local.settings import HOST
 
 logger = logging.getLogger(__name__)
+FILES_PATH = "/v1/files/"
+POLL_SECONDS = 0.5
 BODY_BYTES_MAX = 64 * 1024
 TRIES_MAX = 5
 
@@ -30,8 +38,9 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
 
-    def __init__(self, sandbox: SandboxStripe, *arguments: Any) -> None:
+    def __init__(self, sandbox: SandboxStripe, bank: SandboxFiles, *arguments: Any) -> None:
         self._sandbox = sandbox
+        self._bank = bank
         super().__init__(*arguments)
 
     def do_GET(self) -> None:
@@ -45,10 +54,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def _answer(self, method: str, body: str) -> None:
         asked = urlsplit(self.path)
+        form = dict(parse_qsl(asked.query or body, keep_blank_values=True))
         if asked.path == "/health":
             status, said = 200, {"status": "ok"}
+        elif asked.path.startswith(FILES_PATH):
+            status, said = at_the_bank(self._bank, asked.path.removeprefix(FILES_PATH), form)
         else:
-            form = dict(parse_qsl(asked.query or body, keep_blank_values=True))
             headers = {name.lower(): value for name, value in self.headers.items()}
             status, said = self._sandbox.handle(method, asked.path, form, headers)
         sent = json.dumps(said).encode()
@@ -60,6 +71,70 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - the base class names it
         """Requests are no news."""
+
+
+class Gateway:
+    """What an SFTP gateway would do: carries files between the two folders and the bank."""
+
+    def __init__(self, bank: SandboxFiles, bucket: str) -> None:
+        import boto3
+        from botocore.config import Config
+
+        config = Config(s3={"addressing_style": "path"})
+        self._client: Any = boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"], config=config)
+        self._bank = bank
+        self._bucket = bucket
+        self._taken: set[str] = set()
+
+    def drop(self, name: str, content: bytes) -> None:
+        """Put a file of the bank's into the inbox."""
+        self._client.put_object(Bucket=self._bucket, Key=f"inbox/{name}", Body=content)
+
+    def serve(self) -> None:
+        """Take what appears in the outbox, for as long as the process lives."""
+        while True:
+            try:
+                self.take()
+            except Exception:  # the bank's own process; it tries again
+                logger.exception("the outbox could not be read")
+            time.sleep(POLL_SECONDS)
+
+    def take(self) -> None:
+        """Take every file that was not taken yet."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix="outbox/")
+        for key in [found["Key"] for page in pages for found in page.get("Contents", [])]:
+            if key not in self._taken:
+                content = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+                self._bank.receive(content)
+                self._taken.add(key)
+
+
+def at_the_bank(bank: SandboxFiles, path: str, form: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
+    """What a customer of the bank, or the bank itself, does."""
+    try:
+        match path:
+            case "open":
+                bank.open(form["iban"], form["currency"])
+                return 200, {"status": "open"}
+            case "transfer":
+                sender = {"name": form["name"], "iban": form["iban"]}
+                reference = bank.transfer(form["currency"], form["amount"], form.get("reference", ""), **sender)
+                return 200, {"reference": reference}
+            case "recall":
+                bank.recall(form["currency"], form["reference"])
+                return 200, {"status": "recalled"}
+            case "charge":
+                bank.charge(form["currency"], form["amount"])
+                return 200, {"status": "charged"}
+            case "close-day":
+                bank.close_day(form["currency"])
+                return 200, {"status": "closed"}
+            case "balance":
+                ledger = bank.accounts[form["currency"]]
+                return 200, {"iban": ledger.iban, "balance": format_units(ledger.balance, SCALE)}
+    except (KeyError, StopIteration, ValueError) as error:
+        return 400, {"error": {"message": f"{path}: {type(error).__name__}: {error}"}}
+    return 404, {"error": {"message": f"no such resource: {path}"}}
 
 
 def main() -> None:
@@ -76,7 +151,12 @@ def main() -> None:
         pool.submit(_deliver, http, url, body, signature)
 
     sandbox = SandboxStripe(os.environ["STRIPE_API_KEY"], os.environ["STRIPE_WEBHOOK_SECRET"], deliver)
-    ThreadingHTTPServer((HOST, port), partial(Handler, sandbox)).serve_forever()
+    bank = SandboxFiles(deliver=lambda _name, _content: None)
+    if os.environ.get("BANK_FILES_BUCKET"):
+        gateway = Gateway(bank, os.environ["BANK_FILES_BUCKET"])
+        bank.deliver = gateway.drop
+        threading.Thread(target=gateway.serve, daemon=True).start()
+    ThreadingHTTPServer((HOST, port), partial(Handler, sandbox, bank)).serve_forever()
 
 
 def _deliver(http: urllib3.PoolManager, url: str, body: bytes, signature: str) -> None:

@@ -13,7 +13,8 @@ PORTS = {"EXCHANGE_PORT": 8080, "EXCHANGE_CLOUD_PORT": 4566, "EXCHANGE_MATCHER_P
 
 @dataclass(frozen=True, slots=True)
 class LaptopSettings:
-    """EXCHANGE_HOME, the EXCHANGE_*PORT of `PORTS`, EXCHANGE_STRIPE=on; CLOUD=localstack, AWS_ENDPOINT_URL."""
+    """EXCHANGE_HOME, the EXCHANGE_*PORT of `PORTS`; EXCHANGE_STRIPE and EXCHANGE_BANK_FILES, on or off;
+    CLOUD=localstack, AWS_ENDPOINT_URL."""
 
     home: Path
     port: int
@@ -22,6 +23,7 @@ class LaptopSettings:
     chain_port: int
     localstack_url: str = ""
     stripe: bool = False
+    bank_files: bool = False
 
     @classmethod
     def load(cls) -> "LaptopSettings":
@@ -43,6 +45,7 @@ class LaptopSettings:
             chain_port=ports["EXCHANGE_CHAIN_PORT"],
             localstack_url=endpoint_url if localstack else "",
             stripe=os.environ.get("EXCHANGE_STRIPE", "").lower() == "on",
+            bank_files=os.environ.get("EXCHANGE_BANK_FILES", "").lower() == "on",
         )
 
     @property

@@ -148,7 +148,7 @@ def test_whoever_is_told_of_it_may_use_it(variable: str, action: str) -> None:
             assert action in allowed, function.name
 
 
-def test_only_four_functions_write_the_journal_and_only_in_transactions() -> None:
+def test_only_six_functions_write_the_journal_and_only_in_transactions() -> None:
     writers = {}
     for function in functions():
         for statement in function.statements:
@@ -174,6 +174,10 @@ def test_only_four_functions_write_the_journal_and_only_in_transactions() -> Non
         "wallets-tasks": {
             "ForAnyValue:StringEquals": in_transaction,
             "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["rail:*"]},
+        },
+        "bank-files-queued": {
+            "ForAnyValue:StringEquals": in_transaction,
+            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["rail:bank-files"]},
         },
         "payments-api": {
             "ForAnyValue:StringEquals": in_transaction,

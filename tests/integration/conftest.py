@@ -81,7 +81,9 @@ def _settings(home: Path) -> LaptopSettings:
     if not chosen.exists():
         chosen.write_text(" ".join(str(port) for port in free_ports(4)), encoding="utf-8")
     edge, cloud, matcher, chain = (int(port) for port in chosen.read_text(encoding="utf-8").split())
-    return LaptopSettings(home=home, port=edge, cloud_port=cloud, matcher_port=matcher, chain_port=chain, stripe=True)
+    return LaptopSettings(
+        home=home, port=edge, cloud_port=cloud, matcher_port=matcher, chain_port=chain, stripe=True, bank_files=True
+    )
 
 
 def _join(home: Path) -> None:

@@ -103,6 +103,7 @@ def cloud() -> Iterator[Wallets]:
             "DEPOSIT_MACHINE_ARN": arn,
             "BANK_PROVIDER": "sandbox",
             "STRIPE_RAIL": "off",
+            "BANK_FILES_RAIL": "off",
             "PUBLIC_REQUESTS_PER_SECOND": "0",
             "ORIGIN_SECRET": "told-by-the-edge",
         }

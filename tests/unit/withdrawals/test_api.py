@@ -54,6 +54,7 @@ def handler() -> Iterator[Any]:
             "WITHDRAWAL_MACHINE_ARN": arn,
             "BANK_PROVIDER": "sandbox",
             "STRIPE_RAIL": "off",
+            "BANK_FILES_RAIL": "off",
         }
         for name, value in environment.items():
             monkeypatch.setenv(name, value)

@@ -29,7 +29,13 @@ class Heading:
 
 CUSTOMERS = Heading(Side.LIABILITY, "customers")
 # The first word of a venue's own account, and its side.
-HOUSE_SIDES = {"custody": Side.ASSET, "receivable": Side.ASSET, "fees": Side.INCOME, "losses": Side.EXPENSE}
+HOUSE_SIDES = {
+    "custody": Side.ASSET,
+    "receivable": Side.ASSET,
+    "suspense": Side.LIABILITY,
+    "fees": Side.INCOME,
+    "losses": Side.EXPENSE,
+}
 
 
 def heading_of(account: str) -> Heading:

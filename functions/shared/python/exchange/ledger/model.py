@@ -13,7 +13,7 @@ HASH_BYTES = 32
 GENESIS = bytes(HASH_BYTES)
 HOUSE_PREFIX = "house:"
 _RECEIVABLE = f"{HOUSE_PREFIX}receivable:"
-_BELOW_ZERO = (f"{HOUSE_PREFIX}custody:", _RECEIVABLE, f"{HOUSE_PREFIX}losses:")
+_BELOW_ZERO = (f"{HOUSE_PREFIX}custody:", _RECEIVABLE, f"{HOUSE_PREFIX}losses:", f"{HOUSE_PREFIX}suspense:")
 
 
 class EntryKind(StrEnum):
@@ -47,13 +47,18 @@ def receivable_account(account_id: int) -> str:
     return f"{_RECEIVABLE}{account_id}"
 
 
+def suspense_account(rail: str) -> str:
+    """Money on a rail that nobody was matched with yet: owed to whom it will turn out to be. Below zero, it left us."""
+    return f"{HOUSE_PREFIX}suspense:{rail}"
+
+
 def losses_account(what: str) -> str:
     """What the venue gave up, and bears itself."""
     return f"{HOUSE_PREFIX}losses:{what}"
 
 
 def may_be_negative(account: str) -> bool:
-    """Only what others hold for us or owe us, and what we lost, is told below zero; no flag exempts another account."""
+    """Only what others hold for us, owe us or took, and what we lost, is told below zero; no flag exempts another."""
     return account.startswith(_BELOW_ZERO)
 
 

@@ -26,8 +26,9 @@ class Instruction:
 
 # Who pays on a rail; on all others it is the bank that reads the queue.
 STRIPE = "stripe"
+BANK_FILES = "bank-files"
 BANK = "bank"
-_PROVIDERS = {STRIPE: STRIPE}
+_PROVIDERS = {STRIPE: STRIPE, BANK_FILES: BANK_FILES}
 
 
 def provider_of(rail: str) -> str:

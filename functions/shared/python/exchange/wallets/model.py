@@ -81,10 +81,16 @@ class Credit(StrEnum):
     LOST = "lost"  # another deposit took the batch number, or this one was posted or closed meanwhile
 
 
+# Digits after the point that banks move by file; what is not here has two.
+_BANK_DIGITS = {"BHD": 3, "CLP": 0, "ISK": 0, "JPY": 0, "KRW": 0, "KWD": 3, "TND": 3, "VND": 0}
+_BANK_DIGITS_USUAL = 2
+
+
 def payment_methods(
-    assets: Mapping[str, Asset], provider: BankProvider, *, stripe: bool = False
+    assets: Mapping[str, Asset], provider: BankProvider, *, stripe: bool = False, bank_files: bool = False
 ) -> list[PaymentMethod]:
-    """The ways in that this deployment has: the bank's, at most one an asset in the order of their ids; then Stripe's.
+    """The ways in that this deployment has: the bank's, at most one an asset in the order of their ids; then files,
+    then Stripe's.
 
     Stripe's way goes in only: it pays out to a bank account that it knows, and customers have none there.
     """
@@ -93,7 +99,21 @@ def payment_methods(
         if asset.kind in _RAILS[provider]:
             rail, name = _RAILS[provider][asset.kind]
             methods.append(PaymentMethod(f"{rail}-{asset.asset_id}", rail, f"{name} {asset.asset_id}", asset))
+    methods += _file_methods(assets) if bank_files else []
     return methods + (_stripe_methods(assets) if stripe else [])
+
+
+def _file_methods(assets: Mapping[str, Asset]) -> list[PaymentMethod]:
+    """Bank transfers that go and come as files, in whole cents."""
+    methods = []
+    for asset in sorted(assets.values(), key=lambda asset: asset.asset_id):
+        digits = _BANK_DIGITS.get(asset.asset_id, _BANK_DIGITS_USUAL)
+        if asset.kind == "fiat" and asset.scale >= digits:
+            name = f"Bank transfer {asset.asset_id}"
+            methods.append(
+                PaymentMethod(f"bank-files-{asset.asset_id}", "bank-files", name, asset, 10 ** (asset.scale - digits))
+            )
+    return methods
 
 
 def _stripe_methods(assets: Mapping[str, Asset]) -> list[PaymentMethod]:

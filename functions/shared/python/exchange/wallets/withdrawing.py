@@ -118,6 +118,9 @@ def new_withdrawal(
     if not max(asset.withdrawal_min_units, 1) <= units <= WITHDRAWAL_UNITS_MAX:
         least, most = asset.format(asset.withdrawal_min_units), asset.format(WITHDRAWAL_UNITS_MAX)
         return Refused(Code.TRANSFER_AMOUNT_INVALID, f"amount: must be at least {least} and at most {most}")
+    if units % method.step_units:
+        step = asset.format(method.step_units)
+        return Refused(Code.TRANSFER_AMOUNT_INVALID, f"amount: this way moves multiples of {step}")
     return Transfer(
         transfer_id=transfer_id_for(account_id, request.client_transfer_id),
         account_id=account_id,
