@@ -35,6 +35,10 @@ def test_public_data(caller: Caller) -> None:
     ask("listStats")
     ask("listSparkLines")
     ask("listVolumes")
+    assert ask("getChartConfig")["supports_search"] is True
+    assert ask("getChartTime") > 1_700_000_000
+    assert ask("searchChartSymbols", query="query=acme&type=stock")[0]["ticker"] == "ACME-USD"
+    assert ask("getChartSymbol", query="symbol=ACME-USD")["pricescale"] == 100
 
 
 def test_an_order_s_life(caller: Caller, laptop: RunningLaptop, eventually: Eventually) -> None:
@@ -63,6 +67,9 @@ def test_an_order_s_life(caller: Caller, laptop: RunningLaptop, eventually: Even
     assert ask("listCandles", id="ACME-USD", query="granularity=60&fill=flat")
     assert "volume" in ask("getStats", id="ACME-USD")
     assert ask("listEvents", id="ACME-USD", query="from=1&limit=5")
+    bars = ask("getChartHistory", query="symbol=ACME-USD&resolution=1&countback=300")
+    rows = [list(row) for row in zip(*(bars[column] for column in "tlhocv"), strict=True)]
+    assert ask("listCandles", id="ACME-USD") == rows[::-1]
 
 
 def test_money_and_its_moves(caller: Caller, laptop: RunningLaptop, eventually: Eventually) -> None:

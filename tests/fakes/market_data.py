@@ -359,6 +359,11 @@ class MemoryMarkets:
         series = state.bars.minutes if scale == MINUTES else state.bars.hours
         return [bar for bar in series.after(-1) if first_page <= bar.start // scale.page_bars <= last_page]
 
+    def bars_before(self, product_id: str, scale: Scale, *, end: int, count: int) -> list[Bar]:
+        """The newest `count` bars that begin before `end`, oldest first."""
+        found = self.bars(product_id, scale, first_page=0, last_page=max(end, 0) // scale.page_bars)
+        return [bar for bar in found if bar.start < end][-count:]
+
     def close_before(self, product_id: str, minute: int) -> int | None:
         """The last price before a minute."""
         before = self.bars(product_id, MINUTES, first_page=0, last_page=minute // MINUTES.page_bars)

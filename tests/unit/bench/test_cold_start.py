@@ -19,7 +19,7 @@ REFUSED = {
 }  # fmt: skip
 # They check a caller's signature or token. The market's API has no callers that it knows, the payments' are banks.
 APIS = {one.name for one in functions() if one.name.endswith("-api")}
-CALLED_BY_USERS = APIS - {"market-data-api", "payments-api"} | {"feeds-websocket"}
+CALLED_BY_USERS = APIS - {"charts-api", "market-data-api", "payments-api"} | {"feeds-websocket"}
 ALLOWED = {
     "cryptography": CALLED_BY_USERS,
     "stripe": {"payments-api", "payments-queued", "payments-tasks"},

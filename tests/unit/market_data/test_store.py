@@ -1,12 +1,13 @@
 """What the tables hold after commits, repeated and torn ones included."""
 
 from dataclasses import replace
+from itertools import product
 from random import Random
 from typing import Any
 
 import pytest
 from exchange.aws.dynamodb import connection
-from exchange.market_data.bars import HOUR_NS, HOURS, MINUTE_NS, MINUTES, Day
+from exchange.market_data.bars import HOUR_NS, HOURS, MINUTE_NS, MINUTES, Day, Scale
 from exchange.market_data.book import Resting
 from exchange.market_data.items import BookItem, TradeItem
 from exchange.market_data.model import Batch, MarketState, StaleStateError
@@ -94,6 +95,15 @@ def test_trades_page_newest_first() -> None:
     assert store.trades("ACME-USD", limit=1, before=None, after=30) == [market.trades[28]]
 
 
+def _both_count_back_alike(table: MarketDataWriter, fake: MemoryMarkets, scale: Scale, last_page: int) -> None:
+    bars = table.bars("ACME-USD", scale, first_page=0, last_page=last_page)
+    ends = (0, bars[0].start, bars[0].start + 1, bars[-20].start, bars[-1].start, bars[-1].start + 1)
+    for end, count in product(ends, (1, 2, 31, 1_000)):
+        newest = table.bars_before("ACME-USD", scale, end=end, count=count)
+        assert newest == fake.bars_before("ACME-USD", scale, end=end, count=count)
+        assert newest == [bar for bar in bars if bar.start < end][-count:]
+
+
 @pytest.mark.usefixtures("tables")
 def test_the_table_answers_as_the_fake_does() -> None:
     market, random = ToyMarket(), Random(5)
@@ -112,6 +122,8 @@ def test_the_table_answers_as_the_fake_does() -> None:
         bars = table.bars("ACME-USD", scale, first_page=pages[0], last_page=pages[1])
         assert bars == fake.bars("ACME-USD", scale, first_page=pages[0], last_page=pages[1])
         assert bars
+    for scale, end in ((MINUTES, last + 1), (HOURS, last // 24 + 1)):
+        _both_count_back_alike(table, fake, scale, end)
     for hour in {first, last, last + 1, *random.sample(range(first, last), 40)}:
         minute = hour * 60 + random.randint(0, 59)
         assert table.close_before("ACME-USD", minute) == fake.close_before("ACME-USD", minute)

@@ -116,6 +116,28 @@ class MarketDataStore:
             closed.setdefault(current.start, current)
         return [closed[start] for start in sorted(closed)]
 
+    def bars_before(self, product_id: str, scale: Scale, *, end: int, count: int) -> list[Bar]:
+        """The newest `count` bars that begin before `end`, oldest first, over whatever gaps; all where there are fewer.
+
+        Units:    `end` in the scale's bars since 1970.
+        """
+        if end < 1:
+            return []
+        with outages():
+            item = _get(TickerItem, product_id, "ticker")
+            if item is None:
+                return []
+            ticker = read_ticker(item)
+            current = (ticker.bars.minutes if scale == MINUTES else ticker.bars.hours).current
+            found = {current.start: current} if current is not None and current.start < end else {}
+            until = CandlesItem.item.between(page_key(scale, 0), page_key(scale, (end - 1) // scale.page_bars))
+            for page in CandlesItem.query(product_id, until, scan_index_forward=False, page_size=100):
+                # What is closed is the last word on a bar that the ticker still calls current.
+                found |= {bar.start: bar for bar in decode_bars(page.data) if bar.start < end}
+                if len(found) >= count:
+                    break
+        return [found[start] for start in sorted(found)][-count:]
+
     def close_before(self, product_id: str, minute: int) -> int | None:
         """The last price before a minute since 1970, in ticks; None where nothing had traded."""
         with outages():
