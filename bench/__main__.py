@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import multiprocessing
+import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -22,7 +23,7 @@ def main() -> None:
     parser.add_argument("--orders", type=int, default=800, help="orders a run")
     parser.add_argument("--output", type=Path, default=PAGE, help="the page to write")
     options = parser.parse_args()
-    described = machine.describe()
+    described, started = machine.describe(), time.monotonic()
     runs: dict[int, list[load.Run]] = {clients: [] for clients in CLIENTS}
     latencies: dict[int, list[float]] = {}
     with laptop.running(customers=max(CLIENTS) + 1) as bench:
@@ -46,7 +47,8 @@ def main() -> None:
     for phase in phases:
         print(f"a million times {phase.title}: {costs.dollars_a_million(phase):.2f} dollars", flush=True)
     rebuilt = market_data.measure()
-    measured = Measured(described, runs, latencies, delays, phases, options.orders, load.POLL_SECONDS, rebuilt)
+    seconds = time.monotonic() - started
+    measured = Measured(described, runs, latencies, delays, phases, options.orders, load.POLL_SECONDS, rebuilt, seconds)
     before = figures_of(read_parts(options.output).get("trading", ""))
     write_part(options.output, "trading", document(measured, before))
     print(f"Written: {options.output}")

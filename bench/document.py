@@ -16,7 +16,7 @@ from bench.sockets import Delays
 HEAD = """
 ## Trading on a laptop
 
-Made by `make bench`, which starts a laptop cloud of its own. {machine}. Measured on {day}.
+Made by `make bench`, which starts a laptop cloud of its own. {machine}. Measured on {day}, in {minutes:.0f} minutes.
 """
 
 SPEED = """
@@ -87,6 +87,7 @@ class Measured:
     orders: int
     poll_seconds: float
     rebuilt: Rebuilt
+    seconds: float  # how long all of it took
 
 
 def figures_of(text: str) -> Figures:
@@ -99,7 +100,7 @@ def document(measured: Measured, before: Figures) -> str:
     """The whole part. `before` are the figures of the part that it takes the place of."""
     runs = len(next(iter(measured.runs.values())))
     poll = round(measured.poll_seconds * 1000)
-    parts = [HEAD.format(machine=measured.machine, day=_today())]
+    parts = [HEAD.format(machine=measured.machine, day=_today(), minutes=measured.seconds / 60)]
     parts.append(SPEED.format(runs=runs, orders=measured.orders, poll=poll))
     now = _figures(measured)
     parts.append(table(_speed(now, before)))

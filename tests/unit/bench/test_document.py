@@ -35,8 +35,9 @@ def test_the_page_shows_medians_percentiles_and_a_bill_that_adds_up() -> None:
         for rate in (100, 150, 400)
     ]
     delays, rebuilt = Delays([0.05] * 10, [0.07] * 10), measure(commands=400)
-    measured = Measured("a machine", {8: runs}, {8: [0.2] * 10}, delays, PHASES, 10, 0.02, rebuilt)
+    measured = Measured("a machine", {8: runs}, {8: [0.2] * 10}, delays, PHASES, 10, 0.02, rebuilt, 420)
     first = document(measured, {})
+    assert "in 7 minutes." in first
     assert " on " not in "".join(re.findall(r"^\| 8.*", first, re.MULTILINE))
     page = document(measured, {**figures_of(first), "day": "2026-01-31", "8 accepted": 77})
     assert "| 8 | 150 | 75 | 10 ms | 100 ms | 200 ms | 200 ms |" in page

@@ -131,8 +131,16 @@ def test_a_large_count_is_cut(product: Product) -> None:
 
 def test_a_symbol_tells_how_its_prices_are_written() -> None:
     usd, gold = Asset("USD", "US dollar", 6), Asset("XAU", "Gold", 4, "crypto")
-    limits = {"base_min_size": "0.001", "base_max_size": "100", "min_market_funds": "1"}
-    product = list_product("XAU-USD", base=gold, quote=usd, base_increment="0.001", quote_increment="0.05", **limits)
+    product = list_product(
+        "XAU-USD",
+        base=gold,
+        quote=usd,
+        base_increment="0.001",
+        quote_increment="0.05",
+        base_min_size="0.001",
+        base_max_size="100",
+        min_market_funds="1",
+    )
     charts = charts_of(product, ())
     told = charts.symbol("XAU/USD")
     assert isinstance(told, dict)
