@@ -115,7 +115,7 @@ def test_counted_bars_are_the_last_of_all_bars(trades: Any, resolution: str, cou
         ({"count": "0"}, "countback"),
         ({"count": "-1"}, "countback"),
         ({"count": "1" * 30}, "countback"),
-        ({}, "from"),
+        ({"first": "0", "end": ""}, "to"),
     ],
 )
 def test_what_can_not_be_read_is_refused_by_name(asked: dict[str, Any], field: str) -> None:

@@ -39,7 +39,7 @@ class HistoryQuery:
 def parse_history(
     *, resolution: str | None, first: str | None, end: str | None, count: str | None, now_ns: int
 ) -> HistoryQuery | Refused:
-    """Read `resolution`, `from`, `to` and `countback`; the last counts before `from`, and without `to` it is now.
+    """Read `resolution`, `from`, `to` and `countback`, which counts before `from`; without `to` it is until now.
 
     Refuses:  REQUEST_FIELD_INVALID naming the parameter and the remedy.
     """
@@ -51,8 +51,6 @@ def parse_history(
             return _refused(f"{name}: give whole seconds since 1970")
     if count is not None and not _COUNT.fullmatch(count):
         return _refused("countback: give a whole number, 1 or more")
-    if first is None and count is None:
-        return _refused("from: give from or countback")
     return HistoryQuery(
         granularity,
         max(int(first or 0), 0),
