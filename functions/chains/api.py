@@ -1,22 +1,33 @@
-"""A wallet's address on a chain, over REST."""
+"""Chains over REST: a wallet's address on one, and withdrawals to one."""
 
 from functools import partial
 from typing import Any
 
-from exchange.aws.dynamodb import bind
+from exchange.aws.clients import client
+from exchange.aws.dynamodb import bind, connection
 from exchange.aws.settings import AccessSettings
 from exchange.chains.addressing import deposit_address
+from exchange.chains.departure_store import DepartureStore
 from exchange.chains.store import ChainItem, ChainStore
+from exchange.chains.withdrawal import ChainWithdrawalRequest, new_chain_withdrawal
 from exchange.instruments.catalogue import Catalogue
 from exchange.instruments.store import InstrumentItem, InstrumentStore
-from exchange.kernel.clock import SystemClock
-from exchange.rest import Api, ApiRequest
+from exchange.kernel.clock import SystemClock, jittered_pause
+from exchange.kernel.errors import Refused
+from exchange.ledger.store import BalanceItem, BalanceStore
+from exchange.rest import Api, ApiRequest, read_body
+from exchange.transfers.store import TransferItem, TransferStore
 from exchange.usage.gate import guard
 from exchange.users.access import authenticator
 from exchange.users.authentication import Principal
 from exchange.users.model import Scope
 from exchange.wallets.listing import NO_ACCOUNT
-from exchange.wallets.views import asset_of_account
+from exchange.wallets.machine import StepFunctionsMachine
+from exchange.wallets.owing import refuse_debtor
+from exchange.wallets.request import ChainWithdrawalBody
+from exchange.wallets.store import PostingStore
+from exchange.wallets.views import asset_of_account, withdrawal_view
+from exchange.wallets.withdrawing import request_withdrawal
 
 
 class Settings(AccessSettings):
@@ -24,23 +35,62 @@ class Settings(AccessSettings):
 
     instruments_table: str
     chains_table: str
+    balances_table: str
+    transfers_table: str
+    withdrawal_machine_arn: str
     chain: str
 
 
 settings = Settings.load()
 app = Api("chains", guard=partial(guard, settings))
 handler = app
-bind(InstrumentItem, settings.instruments_table)
-bind(ChainItem, settings.chains_table)
+clock = SystemClock()
+for model, table in (
+    (InstrumentItem, settings.instruments_table),
+    (ChainItem, settings.chains_table),
+    (BalanceItem, settings.balances_table),
+    (TransferItem, settings.transfers_table),
+):
+    bind(model, table)
 access = authenticator(**settings.access())
-catalogue = Catalogue(InstrumentStore(), SystemClock())
-chains = ChainStore()
+catalogue = Catalogue(InstrumentStore(), clock)
+chains, departures = ChainStore(), DepartureStore(connection())
+balances, transfers, postings = BalanceStore(), TransferStore(connection()), PostingStore(connection())
+machine = StepFunctionsMachine(client("stepfunctions"), settings.withdrawal_machine_arn)
+mover = partial(access.authenticate, scope=Scope.TRANSFER)
 
 
-@app.endpoint("POST", "/coinbase-accounts/{id}/addresses", caller=partial(access.authenticate, scope=Scope.TRANSFER))
+@app.endpoint("POST", "/coinbase-accounts/{id}/addresses", caller=mover)
 def address(_request: ApiRequest, who: Principal, **path: str) -> Any:
     """Where to send what this wallet is to have; the same address at every time of asking."""
     asset = asset_of_account(who.account_id, path["id"], catalogue.assets())
     if asset is None:
         return NO_ACCOUNT
     return deposit_address(who.account_id, asset, listing=chains.listing(settings.chain), addresses=chains)
+
+
+@app.endpoint("POST", "/withdrawals/crypto", caller=mover)
+def withdraw(asked: ApiRequest, who: Principal) -> Any:
+    """Withdraw to an address: answers with the transfer, its money held; the machine and the payer do the rest."""
+    body = read_body(ChainWithdrawalBody, asked.body)
+    if isinstance(body, Refused):
+        return body
+    key = body.client_transfer_id or ""
+    owes = refuse_debtor(who.account_id, key, balances=balances, transfers=transfers)
+    if owes is not None:
+        return owes
+    wanted = new_chain_withdrawal(
+        ChainWithdrawalRequest(body.amount, body.currency, body.crypto_address, body.network or "", key),
+        account_id=who.account_id,
+        assets=catalogue.assets(),
+        listing=chains.listing(settings.chain),
+        owners=chains,
+        quote=departures.quote(settings.chain),
+        at_ns=clock.now_ns(),
+    )
+    if isinstance(wanted, Refused):
+        return wanted
+    held = request_withdrawal(
+        wanted, transfers=transfers, postings=postings, machine=machine, pause=jittered_pause, note=app.logger.warning
+    )
+    return held if isinstance(held, Refused) else withdrawal_view(held)

@@ -39,5 +39,7 @@ def handler(_event: dict[str, Any], _context: Any) -> dict[str, int]:
 
 
 def _start(transfer: Transfer) -> None:
-    machine = withdrawals if transfer.kind is TransferKind.WITHDRAW else deposits
-    machine.start(transfer.transfer_id)
+    if transfer.kind is TransferKind.WITHDRAW:
+        withdrawals.start(transfer.transfer_id, transfer.rail)
+    else:
+        deposits.start(transfer.transfer_id)

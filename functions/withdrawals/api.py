@@ -7,6 +7,9 @@ from aws_lambda_powertools import Logger
 from exchange.aws.clients import client
 from exchange.aws.dynamodb import bind, connection
 from exchange.aws.settings import AccessSettings
+from exchange.chains.departure_store import DepartureStore
+from exchange.chains.departures import network_fee_units
+from exchange.chains.store import ChainItem, ChainStore
 from exchange.instruments.catalogue import Catalogue
 from exchange.instruments.store import InstrumentItem, InstrumentStore
 from exchange.kernel.clock import SystemClock, jittered_pause
@@ -37,6 +40,8 @@ class Settings(AccessSettings):
     bank_provider: BankProvider
     stripe_rail: Literal["on", "off"]
     bank_files_rail: Literal["on", "off"]
+    chains_table: str
+    chain: str
 
 
 settings = Settings.load()
@@ -47,9 +52,11 @@ clock = SystemClock()
 bind(InstrumentItem, settings.instruments_table)
 bind(BalanceItem, settings.balances_table)
 bind(TransferItem, settings.transfers_table)
+bind(ChainItem, settings.chains_table)
 access = authenticator(**settings.access())
 catalogue = Catalogue(InstrumentStore(), clock)
 balances = BalanceStore()
+chains, departures = ChainStore(), DepartureStore(connection())
 transfers, postings = TransferStore(connection()), PostingStore(connection())
 machine = StepFunctionsMachine(client("stepfunctions"), settings.withdrawal_machine_arn)
 
@@ -94,11 +101,19 @@ def limits(_: ApiRequest, _who: Principal) -> Any:
 
 @app.endpoint("GET", "/withdrawals/fee-estimate", caller=viewer)
 def estimate(asked: ApiRequest, _who: Principal) -> Any:
-    """What a withdrawal of `currency` costs beside its amount."""
+    """What a withdrawal of `currency` costs beside its amount; to a chain, if an address or a network is named."""
     currency = asked.query("currency")
     if currency is None:
         return Refused(Code.REQUEST_FIELD_INVALID, "currency: this parameter is required")
     asset = catalogue.assets().get(currency)
     if asset is None:
         return Refused(Code.CURRENCY_NOT_FOUND, "currency: no such currency; GET /currencies lists them")
-    return {"currency": asset.asset_id, "fee": asset.format(asset.withdrawal_fee_units)}
+    if not (asked.query("crypto_address") or asked.query("network")):
+        return {"currency": asset.asset_id, "fee": asset.format(asset.withdrawal_fee_units)}
+    listing = chains.listing(settings.chain)
+    token = listing.token_of(asset.asset_id) if listing else None
+    if listing is None or token is None or (asked.query("network") or listing.chain) != listing.chain:
+        return Refused(Code.CHAIN_NOT_LISTED, "currency, network: not withdrawn over such a chain here")
+    network = network_fee_units(token, listing, departures.quote(listing.chain), at_ns=clock.now_ns())
+    fee = asset.format(asset.withdrawal_fee_units + network)
+    return {"currency": asset.asset_id, "fee": fee, "network_fee": asset.format(network)}

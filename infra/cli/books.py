@@ -101,7 +101,7 @@ def _tell(number: int, vault: S3Vault, export: Path | None, *, parquet: bool) ->
 
 def statements(found: Books, amount: Amount) -> dict[str, Iterable[Row]]:
     """The three tables of a closing, a row a heading and asset; amounts in decimals, debits and credits unsigned."""
-    sheet = {Side.ASSET, Side.LIABILITY}
+    sheet = {Side.ASSET, Side.LIABILITY, Side.EQUITY}
     earned = profit(found.rows)
     return {
         "trial_balance": (

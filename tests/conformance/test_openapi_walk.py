@@ -86,6 +86,11 @@ def test_money_and_its_moves(caller: Caller, laptop: RunningLaptop, eventually: 
     ask("estimateWithdrawalFee", query="currency=USD")
     paid = {"amount": "12.34", "currency": "USD", "payment_method_id": method["id"]}
     deposited, withdrawn = ask("deposit", paid), ask("withdrawToPaymentMethod", paid)
+    coins = {"amount": "1", "currency": "ETH", "payment_method_id": "sandbox-custodian-ETH"}
+    bought = ask("deposit", coins)["id"]
+    eventually(lambda: ask("getTransfer", id=bought)["status"] == "completed")
+    sent = {"amount": "0.5", "currency": "ETH", "crypto_address": f"0x{secrets.token_hex(20)}"}
+    assert ask("withdrawToChain", sent)["status"] == "pending"
     for transfer in (deposited, withdrawn):
         eventually(lambda: ask("getTransfer", id=transfer["id"])["status"] == "completed")  # noqa: B023 - called at once
     assert {row["id"] for row in ask("listTransfers")} >= {deposited["id"], withdrawn["id"]}

@@ -52,6 +52,7 @@ ACCESS = {
     "GET /payment-methods": VIEW,
     "POST /deposits/payment-method": TRANSFER,
     "POST /withdrawals/payment-method": TRANSFER,
+    "POST /withdrawals/crypto": TRANSFER,
     "GET /withdrawals/fee-estimate": VIEW,
     "GET /transfers": VIEW,
     "GET /transfers/{id}": VIEW,

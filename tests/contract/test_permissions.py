@@ -135,6 +135,7 @@ def test_a_function_writes_its_own_log_only(function: Function) -> None:
         ("STRIPE_WEBHOOK_SECRET_ARN", "secretsmanager:GetSecretValue"),
         ("STRIPE_API_KEY_ARN", "secretsmanager:GetSecretValue"),
         ("QUARANTINE_BUCKET", "s3:PutObject"),
+        ("HOT_WALLET_KEY_ARN", "kms:Sign"),
         ("REPORTS_QUEUE_URL", "sqs:SendMessage"),
         ("WEBSOCKET_ENDPOINT", "execute-api:ManageConnections"),
     ],
@@ -148,7 +149,7 @@ def test_whoever_is_told_of_it_may_use_it(variable: str, action: str) -> None:
             assert action in allowed, function.name
 
 
-def test_only_six_functions_write_the_journal_and_only_in_transactions() -> None:
+def test_only_these_functions_write_the_journal_and_only_in_transactions() -> None:
     writers = {}
     for function in functions():
         for statement in function.statements:
@@ -164,6 +165,10 @@ def test_only_six_functions_write_the_journal_and_only_in_transactions() -> None
             "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["product:*"]},
         },
         "chains-schedule": {
+            "ForAnyValue:StringEquals": in_transaction,
+            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["rail:chain-*"]},
+        },
+        "payouts-schedule": {
             "ForAnyValue:StringEquals": in_transaction,
             "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["rail:chain-*"]},
         },
@@ -184,6 +189,16 @@ def test_only_six_functions_write_the_journal_and_only_in_transactions() -> None
             "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["rail:stripe"]},
         },
     }
+
+
+def test_one_function_signs_for_the_hot_wallet() -> None:
+    signers = {
+        function.name
+        for function in functions()
+        for statement in function.statements
+        if "kms:Sign" in as_list(statement["Action"]) and "HotWalletKey" in str(statement["Resource"])
+    }
+    assert signers == {"payouts-schedule"}
 
 
 def test_nobody_deletes_orders_fills_or_balances() -> None:

@@ -78,7 +78,7 @@ class FakeMachine:
     cuts: Cuts = field(default_factory=Cuts)
     executions: dict[str, Execution] = field(default_factory=dict)
 
-    def start(self, transfer_id: str) -> None:
+    def start(self, transfer_id: str, rail: str = "") -> None:
         """Start once; again is success."""
         self.cuts.reach(lambda: self.executions.setdefault(transfer_id, Execution()))
 
@@ -129,7 +129,7 @@ class TransferWorld:
         self.clock.at_ns += UNSTARTED_AGE_NS + 1
         return start_forgotten(
             transfers=self.transfers,
-            start=lambda transfer: self.machine.start(transfer.transfer_id),
+            start=lambda transfer: self.machine.start(transfer.transfer_id, transfer.rail),
             clock=self.clock,
             note=self.notes.append,
         )

@@ -57,13 +57,24 @@ class Chain:
     def watch(self) -> dict[str, Any]:
         """One run of the watcher, again where the schedule's own run was beside it."""
         for _ in range(5):
-            name = self.laptop.stack["outputs"]["ChainsScheduleFunction"]
-            answer = self.laptop.client("lambda").invoke(FunctionName=name, Payload=b'{"chain": "ethereum"}')
-            found: dict[str, Any] = json.loads(answer["Payload"].read())
-            if "FunctionError" not in answer:
+            found = self.run("ChainsScheduleFunction")
+            if "errorMessage" not in found:
                 return found
             assert "another run is at work" in found["errorMessage"], found
         pytest.fail("the watcher never ran alone")
+
+    def pay(self) -> dict[str, Any]:
+        """One run of the payer."""
+        found = self.run("PayoutsScheduleFunction")
+        assert "errorMessage" not in found, found
+        return found
+
+    def run(self, function: str) -> dict[str, Any]:
+        """One run of a function of the chain's."""
+        name = self.laptop.stack["outputs"][function]
+        answer = self.laptop.client("lambda").invoke(FunctionName=name, Payload=b'{"chain": "ethereum"}')
+        found: dict[str, Any] = json.loads(answer["Payload"].read())
+        return found
 
 
 @pytest.fixture(scope="module")
@@ -71,13 +82,15 @@ def chain(laptop: RunningLaptop) -> Chain:
     return Chain(laptop, Web3(HTTPProvider(laptop.stack["chain"]["node_url"])))
 
 
-def _wallet(customer: Customer, currency: str) -> dict[str, Any]:
+def wallet_of(customer: Customer, currency: str) -> dict[str, Any]:
     found: dict[str, Any] = next(row for row in customer.ask("GET", "/accounts") if row["currency"] == currency)
     return found
 
 
 def _address(customer: Customer, currency: str) -> dict[str, Any]:
-    made: dict[str, Any] = customer.ask("POST", f"/coinbase-accounts/{_wallet(customer, currency)['id']}/addresses", {})
+    made: dict[str, Any] = customer.ask(
+        "POST", f"/coinbase-accounts/{wallet_of(customer, currency)['id']}/addresses", {}
+    )
     return made
 
 
@@ -90,7 +103,7 @@ def test_a_deposit_is_credited_locked_and_freed_and_taken_back_when_its_block_le
     laptop: RunningLaptop, chain: Chain, newcomer: Make
 ) -> None:
     customer = Customer(laptop.stack["rest_url"], newcomer("chain"))
-    before = _wallet(customer, "ETH")
+    before = wallet_of(customer, "ETH")
     to = _address(customer, "ETH")
     assert (to["network"], to["contract"]) == ("ethereum", "")
     assert _address(customer, "ETH")["address"] == to["address"]
@@ -105,7 +118,7 @@ def test_a_deposit_is_credited_locked_and_freed_and_taken_back_when_its_block_le
     (row,) = _received(customer, "ETH")
     assert (row["amount"], row["status"], row["details"]["locked"]) == ("1.5", "completed", "1.5")
     assert row["details"]["crypto_transaction_hash"].removeprefix("0x") == sent.removeprefix("0x")
-    locked = _wallet(customer, "ETH")
+    locked = wallet_of(customer, "ETH")
     assert Decimal(locked["hold"]) == Decimal(before["hold"]) + Decimal("1.5")
     assert locked["available"] == before["available"]
 
@@ -114,7 +127,7 @@ def test_a_deposit_is_credited_locked_and_freed_and_taken_back_when_its_block_le
     chain.mine(1)
     chain.watch()
     chain.watch()
-    after = _wallet(customer, "ETH")
+    after = wallet_of(customer, "ETH")
     assert (after["balance"], after["hold"]) == (before["balance"], before["hold"])
     kinds = [row["type"] for row in _received(customer, "ETH")]
     assert sorted(kinds) == ["deposit", "reversal"]
@@ -124,13 +137,13 @@ def test_a_token_is_credited_by_what_its_log_says_was_delivered_and_then_may_be_
     laptop: RunningLaptop, chain: Chain, newcomer: Make
 ) -> None:
     customer = Customer(laptop.stack["rest_url"], newcomer("token"))
-    before = _wallet(customer, "BTC")
+    before = wallet_of(customer, "BTC")
     to = _address(customer, "BTC")["address"]
     chain.send_token(to, 25 * 10 ** (TOKEN_DECIMALS - 2))
     chain.mine(UNLOCK_CONFIRMATIONS)
     chain.watch()
     chain.watch()  # One run credits, the next one frees.
-    after = _wallet(customer, "BTC")
+    after = wallet_of(customer, "BTC")
     assert Decimal(after["available"]) == Decimal(before["available"]) + Decimal("0.25")
     assert after["hold"] == before["hold"]
     (row,) = _received(customer, "BTC")
@@ -180,7 +193,7 @@ def test_the_audit_holds_the_ledger_against_the_chain(laptop: RunningLaptop, cha
 
 def test_somebody_elses_wallet_and_a_share_have_no_address(laptop: RunningLaptop, newcomer: Make) -> None:
     customer = Customer(laptop.stack["rest_url"], newcomer("nobody"))
-    assert from_uuid(_wallet(customer, "ACME")["id"]) is None
-    for wire_id in (_wallet(customer, "ACME")["id"], "00000000-0000-0000-0000-000000000000"):
+    assert from_uuid(wallet_of(customer, "ACME")["id"]) is None
+    for wire_id in (wallet_of(customer, "ACME")["id"], "00000000-0000-0000-0000-000000000000"):
         with pytest.raises(AssertionError, match="NOT_"):
             customer.ask("POST", f"/coinbase-accounts/{wire_id}/addresses", {})

@@ -7,6 +7,7 @@ and goes on when the caller has given up.
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -151,6 +152,10 @@ class StepFunctions:
                 self._scheduler.sleep(float(state["Seconds"]))
                 state_name = state["Next"]
                 continue
+            if state["Type"] == "Choice":
+                chosen = (rule["Next"] for rule in state["Choices"] if _holds(rule, data))
+                state_name = next(chosen, state["Default"])
+                continue
             state_name, data = self._do(execution, state_name, state, data)
         execution.status, execution.output = "SUCCEEDED", data
 
@@ -229,6 +234,16 @@ def _retry(execution: Execution, name: str, state: dict[str, Any], error: TaskEr
 
 def _matches(error: TaskError, names: list[str]) -> bool:
     return error.name in names or "States.ALL" in names
+
+
+def _holds(rule: dict[str, Any], data: Any) -> bool:
+    """Whether a rule of a choice holds, of the kinds that our machines have."""
+    if "And" in rule:
+        return all(_holds(part, data) for part in rule["And"])
+    name = rule["Variable"].removeprefix("$.")
+    if "IsPresent" in rule:
+        return bool((name in data) == rule["IsPresent"])
+    return fnmatchcase(data[name], rule["StringMatches"])
 
 
 def _at(path: str | None, data: Any) -> Any:

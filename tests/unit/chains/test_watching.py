@@ -110,7 +110,7 @@ def test_an_asset_that_no_chain_has_gets_no_address() -> None:
         def next_index(self, chain: str) -> int:
             return 0
 
-        def give_address(self, chain: str, account_id: int, asset: str, address: str) -> bool:
+        def give_address(self, chain: str, account_id: int, asset: str, address: str, index: int) -> bool:
             return True
 
     said = deposit_address(7, Asset("USD", "US dollar", 6), listing=LISTING, addresses=Nobody())

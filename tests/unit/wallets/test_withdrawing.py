@@ -41,7 +41,7 @@ class Machine:
         self.started: list[str] = []
         self.out = out
 
-    def start(self, transfer_id: str) -> None:
+    def start(self, transfer_id: str, rail: str) -> None:
         """Start, or fail."""
         if self.out:
             raise UnavailableError("no machine")
@@ -183,7 +183,7 @@ def test_held_money_waits_for_the_sweeper_where_no_machine_starts(stores: Stores
     def sweep() -> int:
         return start_forgotten(
             transfers=stores.transfers,
-            start=lambda transfer: machine.start(transfer.transfer_id),
+            start=lambda transfer: machine.start(transfer.transfer_id, transfer.rail),
             clock=clock,
             note=lambda _text: None,
         )

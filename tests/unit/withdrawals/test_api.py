@@ -10,6 +10,10 @@ from typing import Any
 import boto3
 import pytest
 from exchange.aws.dynamodb import bind, connection
+from exchange.chains.departure_store import DepartureStore
+from exchange.chains.departures import Fees
+from exchange.chains.model import Block, Listing, Token
+from exchange.chains.store import ChainItem, ChainStore
 from exchange.instruments.store import InstrumentItem, InstrumentStore
 from exchange.ledger.store import BalanceItem
 from exchange.transfers.store import BankMarkItem, TransferItem
@@ -31,6 +35,7 @@ MODELS: dict[str, list[Any]] = {
     "api_keys": [ApiKeyItem],
     "users": [CustomerItem],
     "usage": [UsageItem],
+    "chains": [ChainItem],
 }
 
 
@@ -55,6 +60,7 @@ def handler() -> Iterator[Any]:
             "BANK_PROVIDER": "sandbox",
             "STRIPE_RAIL": "off",
             "BANK_FILES_RAIL": "off",
+            "CHAIN": "testchain",
         }
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
@@ -148,6 +154,23 @@ def test_a_fee_is_told_before(handler: Any) -> None:
     assert (unknown.status, unknown.json["code"]) == (404, "CURRENCY_NOT_FOUND")
     missing = ask(handler, "GET", "/withdrawals/fee-estimate")
     assert (missing.status, missing.json["message"]) == (400, "currency: this parameter is required")
+
+
+def test_a_chains_fee_is_told_while_it_is_known_what_the_chain_takes(handler: Any) -> None:
+    way = "currency=USD&network=testchain"
+    assert ask(handler, "GET", "/withdrawals/fee-estimate", query=way).json["code"] == "CHAIN_NOT_LISTED"
+    listing = Listing("testchain", 1, 2, 4, (Token("USD", 6, 18),))
+    ChainStore().open(listing, public_key="", sealed_seed=b"", start=Block(0, "0x00"))
+    assert ask(handler, "GET", "/withdrawals/fee-estimate", query=way).status == 503
+    fees = Fees(base=10**12, tip=1)
+    DepartureStore(connection()).note_fees("testchain", fees, at_ns=time.time_ns())
+    told = ask(handler, "GET", "/withdrawals/fee-estimate", query=way).json
+    # 21,000 units of gas, each a quarter dearer than now, counted up to the next millionth.
+    assert told == {"currency": "USD", "fee": "0.276251", "network_fee": "0.026251"}
+    elsewhere = ask(handler, "GET", "/withdrawals/fee-estimate", query="currency=USD&network=bitcoin")
+    assert elsewhere.json["code"] == "CHAIN_NOT_LISTED"
+    ChainItem("testchain", "quote").delete()
+    ChainItem("testchain", "listing").delete()
 
 
 def test_ways_and_what_one_transfer_may_be(handler: Any) -> None:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from exchange.books.model import Books, Closing
-from exchange.chains.model import Arrival, Listing
+from exchange.chains.departures import Departure, Mined
+from exchange.chains.model import Arrival, Listing, Place
 from exchange.instruments.model import Product
 from exchange.ledger.model import Balance, Batch
 from exchange.messages import CommandRecord, EventRecord
@@ -42,13 +43,16 @@ class Replayed:
 class ChainView:
     """A chain as we know it, and what its node says that our addresses have, both at the watcher's newest block.
 
-    Units:    `on_chain` by contract, in the chain's units; empty with a reason where the node can't be held against us.
+    Units:    `on_chain` by place and contract, in the chain's units; empty with a reason where the node can't be held
+              against us. `left` are the departures that are in a block up to that one, decided or not yet.
     """
 
     listing: Listing
     arrivals: Sequence[Arrival]
-    on_chain: Mapping[str, int]
+    on_chain: Mapping[tuple[Place, str], int]
     reason: str = ""
+    departures: Sequence[Departure] = ()
+    left: Sequence[tuple[Departure, Mined]] = ()
 
 
 class Said(StrEnum):

@@ -43,8 +43,9 @@ ALWAYS: Final[tuple[Check, ...]] = (
 # What holds once nothing is under way any more.
 QUIET: Final[tuple[Check, ...]] = (
     statement_checks.statements_are_the_journal,
-    chain_checks.custody_is_what_was_credited,
-    chain_checks.chains_have_what_arrived,
+    chain_checks.custody_is_what_was_moved,
+    chain_checks.chains_have_what_came_and_stayed,
+    chain_checks.nonces_are_used_once,
     ledger_checks.custody_is_outside,
     trade_checks.trades_settled_once,
     log_checks.epochs_rise,

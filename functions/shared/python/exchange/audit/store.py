@@ -1,15 +1,17 @@
 """Reading the world: whole tables, and whole streams from the oldest record that they still have."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from exchange.audit.model import ChainView, Replayed, TransferRow, World
-from exchange.aws.dynamodb import bind
+from exchange.aws.dynamodb import bind, connection
 from exchange.books.files import books_of
 from exchange.books.store import ClosingItem, ClosingStore, S3Vault
-from exchange.chains.model import Block
+from exchange.chains.departure_store import DepartureStore
+from exchange.chains.departures import Mined, Version
+from exchange.chains.model import Block, Place
 from exchange.chains.store import ChainItem, ChainStore
 from exchange.instruments.store import InstrumentItem, InstrumentStore
 from exchange.ledger.model import Balance
@@ -132,8 +134,12 @@ class Holdings(Protocol):
         """The block that it has at a height now."""
         ...
 
-    def balance(self, address: str, contract: str, block: Block) -> int:
+    def balance(self, address: str, contract: str, block: Block | None) -> int:
         """What an address has at a block, in the chain's units."""
+        ...
+
+    def mined(self, versions: Sequence[Version]) -> Mined | None:
+        """Which of them is in a block now; None where none is."""
         ...
 
 
@@ -144,14 +150,18 @@ def read_chain(chain: str, node: Holdings) -> list[ChainView]:
     if listing is None:
         return []
     tip, arrivals = store.cursor(chain).tip, store.arrivals(chain, from_block=0)
+    departures = DepartureStore(connection()).departures(chain)
     found = node.block(tip.number)
     if found is None or found.hash != tip.hash:
         reason = "its newest block has left the chain; let the watcher run, then ask again"
-        return [ChainView(listing, arrivals, {}, reason)]
-    addresses = store.addresses(chain)
-    contracts = [token.contract for token in listing.tokens]
-    on_chain = {each: sum(node.balance(address, each, tip) for address in addresses) for each in contracts}
-    return [ChainView(listing, arrivals, on_chain)]
+        return [ChainView(listing, arrivals, {}, reason, departures)]
+    on_chain: Counter[tuple[Place, str]] = Counter()
+    for address in store.addresses(chain):
+        for token in listing.tokens:
+            on_chain[listing.place_of(address), token.contract] += node.balance(address, token.contract, tip)
+    sent = ((departure, node.mined(departure.versions)) for departure in departures)
+    left = [(departure, mined) for departure, mined in sent if mined is not None and mined.block.number <= tip.number]
+    return [ChainView(listing, arrivals, on_chain, "", departures, left)]
 
 
 def read_world(

@@ -24,8 +24,8 @@ class Addresses(Protocol):
         """A number that no address has yet."""
         ...
 
-    def give_address(self, chain: str, account_id: int, asset: str, address: str) -> bool:
-        """Give a wallet its address, once; False where it has one."""
+    def give_address(self, chain: str, account_id: int, asset: str, address: str, index: int) -> bool:
+        """Give a wallet the address of a number, once; False where it has one."""
         ...
 
 
@@ -72,8 +72,9 @@ def _address(account_id: int, asset: str, chain: str, addresses: Addresses) -> s
     key = addresses.public_key(chain)
     if key is None:
         raise UnavailableError(f"{chain} has no key yet")
-    fresh = ExtendedPublicKey.parse(key).child(addresses.next_index(chain)).address()
-    if addresses.give_address(chain, account_id, asset, fresh):
+    index = addresses.next_index(chain)
+    fresh = ExtendedPublicKey.parse(key).child(index).address()
+    if addresses.give_address(chain, account_id, asset, fresh, index):
         return fresh
     given = addresses.wallet_address(chain, account_id, asset)
     if given is None:

@@ -10,30 +10,36 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
-from exchange.kernel.errors import require
+from exchange.kernel.errors import require, unreachable
 from exchange.kernel.ids import to_uuid
-from exchange.ledger.model import (
-    Batch,
-    Entry,
-    EntryKind,
-    Head,
-    Movements,
-    custody_account,
-    customer_account,
-    next_batch,
-)
-from exchange.transfers.model import PaymentState, Transfer, TransferKind, TransferStatus
+from exchange.kernel.money import divide_up
+from exchange.ledger.model import capital_account, custody_account, customer_account
 
 BLOCKS_KEPT = 128
 BLOCKS_PER_RUN = 32
 UNLOCK_CONFIRMATIONS_MAX = BLOCKS_KEPT - 2 * BLOCKS_PER_RUN
 
 
+class Place(StrEnum):
+    """Where what a chain holds for us lies."""
+
+    ADDRESSES = "addresses"
+    HOT = "hot"
+    COLD = "cold"
+
+
+# Whose addresses the hot and the cold one are: no customer has this account.
+HOUSE = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
     """An asset as a chain has it; an empty contract is the chain's own coin.
 
-    Units:    the chain counts in 10^-decimals, we in 10^-scale; `deposit_min_units` is in ours.
+    Units:    the chain counts in 10^-decimals, we in 10^-scale; all amounts here are in ours. `network_fee_units` is
+              what a withdrawal of a token pays for the coin that it costs us; of the coin itself that is estimated.
+              Above `hot_max_units` the excess goes to the cold address (0: never), below `hot_min_units` we are told;
+              what lies at an address below `sweep_min_units` stays there.
     """
 
     asset: str
@@ -41,10 +47,31 @@ class Token:
     decimals: int
     contract: str = ""
     deposit_min_units: int = 1
+    withdrawal_min_units: int = 1
+    network_fee_units: int = 0
+    gas: int = 21_000  # what a withdrawal of it is quoted with; what one really needs, the node is asked
+    hot_min_units: int = 0
+    hot_max_units: int = 0
+    sweep_min_units: int = 1
 
     def units(self, base_units: int) -> int:
         """What an amount of the chain's is in our units, what is finer left out."""
         return base_units * int(10**self.scale) // int(10**self.decimals)
+
+    def units_up(self, base_units: int) -> int:
+        """The same, what is finer counted as one more."""
+        return divide_up(base_units * int(10**self.scale), int(10**self.decimals))
+
+    def base_units(self, units: int) -> int:
+        """What an amount of ours is on the chain. Raises InvariantError for one finer than the chain has."""
+        whole, rest = divmod(units * int(10**self.decimals), int(10**self.scale))
+        require(not rest, f"{units} units of {self.asset} are finer than its chain counts")
+        return whole
+
+    @property
+    def step_units(self) -> int:
+        """The least that the chain can move, in our units."""
+        return int(10 ** max(0, self.scale - self.decimals))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +83,10 @@ class Listing:
     confirmations: int
     unlock_confirmations: int
     tokens: tuple[Token, ...]
+    hot_address: str = ""
+    cold_address: str = ""
+    raise_after_seconds: int = 180  # so long a payment of ours waits to be mined before it offers more
+    fee_max: int = 0  # the most that a unit of gas may ever be offered, in the coin's base units; 0: no such limit
 
     def __post_init__(self) -> None:
         ordered = 1 <= self.confirmations <= self.unlock_confirmations <= UNLOCK_CONFIRMATIONS_MAX
@@ -63,8 +94,29 @@ class Listing:
 
     @property
     def rail(self) -> str:
-        """Its name in the ledger and on transfers."""
+        """Its name in the ledger and on transfers: what lies at the customers' addresses."""
         return rail_of(self.chain)
+
+    @property
+    def hot_rail(self) -> str:
+        """What lies at the hot wallet, which withdrawals are paid from."""
+        return f"{self.rail}:{Place.HOT}"
+
+    @property
+    def coin(self) -> Token:
+        """The chain's own coin, which it takes its fees in. Raises InvariantError where it is not listed."""
+        found = self.token("")
+        if found is None:
+            unreachable(f"{self.chain}: its own coin is not listed")
+        return found
+
+    def place_of(self, address: str) -> Place:
+        """Where an address of ours is."""
+        return {self.hot_address: Place.HOT, self.cold_address: Place.COLD}.get(address, Place.ADDRESSES)
+
+    def custody(self, place: Place) -> str:
+        """The ledger's account for what lies at a place."""
+        return custody_account(self.rail if place is Place.ADDRESSES else f"{self.rail}:{place}")
 
     def token(self, contract: str) -> Token | None:
         """The listed token of a contract."""
@@ -94,6 +146,7 @@ class Payment:
     contract: str
     base_units: int
     failed: bool = False
+    sender: str = ""
 
 
 class Node(Protocol):
@@ -151,12 +204,16 @@ class Stage(StrEnum):
 
 GONE = frozenset({Stage.ORPHANED, Stage.REVERSED})
 FAILED = "the transaction failed"
+MOVED = "moved between addresses of ours"
 CREDITED = frozenset({Stage.LOCKED, Stage.FREE})
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A payment to an address of ours, in one block. `round` counts how often that block came back to the chain."""
+    """A payment to an address of ours, in one block. `round` counts how often that block came back to the chain.
+
+    One at the hot or the cold address is nobody's deposit: it is credited to `giver`, an account of the house.
+    """
 
     chain: str
     block_number: int
@@ -173,6 +230,24 @@ class Arrival:
     stage: Stage = Stage.SEEN
     reason: str = ""
     round: int = 1
+    place: Place = Place.ADDRESSES
+    giver: str = ""
+
+    @property
+    def credited_account(self) -> str:
+        """Who has it once it is credited."""
+        return self.giver or customer_account(self.account_id)
+
+    @property
+    def credited_stage(self) -> Stage:
+        """What it is once it is credited: what came to the house itself is free at once, for nobody can spend it."""
+        return Stage.FREE if self.giver else Stage.LOCKED
+
+    @property
+    def custody(self) -> str:
+        """The ledger's account for where it lies."""
+        rail = rail_of(self.chain)
+        return custody_account(rail if self.place is Place.ADDRESSES else f"{rail}:{self.place}")
 
     @property
     def key(self) -> str:
@@ -218,8 +293,8 @@ def arrivals_from(block_number: int) -> str:
     return f"arrival#{block_number:012d}#"
 
 
-def arrival_of(payment: Payment, block: Block, *, account_id: int, listing: Listing) -> Arrival:
-    """What a payment to us is, and why it is ignored where it is."""
+def arrival_of(payment: Payment, block: Block, *, owners: Mapping[str, int], listing: Listing) -> Arrival:
+    """What a payment to us is, and why it is ignored where it is. `owners` are the accounts behind our addresses."""
     arrival = Arrival(
         chain=listing.chain,
         block_number=block.number,
@@ -227,13 +302,17 @@ def arrival_of(payment: Payment, block: Block, *, account_id: int, listing: List
         transaction=payment.transaction,
         position=payment.position,
         address=payment.address,
-        account_id=account_id,
+        account_id=owners[payment.address],
         contract=payment.contract,
         base_units=payment.base_units,
+        place=listing.place_of(payment.address),
+        giver=_giver(payment, owners[payment.address], listing),
     )
     token = listing.token(payment.contract)
     if payment.failed:
         return replace(arrival, stage=Stage.IGNORED, reason=FAILED)
+    if payment.sender in owners and not (payment.sender == listing.cold_address and arrival.place is Place.HOT):
+        return replace(arrival, stage=Stage.IGNORED, reason=MOVED)  # Posted with the departure that it is.
     if token is None:
         return replace(arrival, stage=Stage.IGNORED, reason="this token is not listed")
     units = token.units(payment.base_units)
@@ -243,91 +322,8 @@ def arrival_of(payment: Payment, block: Block, *, account_id: int, listing: List
     return known
 
 
-def credit_transfer(arrival: Arrival, *, at_ns: int) -> Transfer:
-    """The deposit that an arrival is: complete, and locked."""
-    return replace(
-        _transfer(arrival, TransferKind.DEPOSIT, arrival.transfer_id, at_ns=at_ns), locked_units=arrival.units
-    )
-
-
-def reversal_transfer(arrival: Arrival, *, at_ns: int) -> Transfer:
-    """What takes a deposit back, complete from the start."""
-    return _transfer(arrival, TransferKind.REVERSAL, arrival.reversal_id, at_ns=at_ns)
-
-
-def _transfer(arrival: Arrival, kind: TransferKind, transfer_id: str, *, at_ns: int) -> Transfer:
-    return Transfer(
-        transfer_id=transfer_id,
-        account_id=arrival.account_id,
-        kind=kind,
-        asset=arrival.asset,
-        scale=arrival.scale,
-        units=arrival.units,
-        rail=rail_of(arrival.chain),
-        payment_method_id=rail_of(arrival.chain),
-        created_at_ns=at_ns,
-        status=TransferStatus.COMPLETED,
-        payment=PaymentState.BOOKED,
-        received_units=arrival.units,
-        completed_at_ns=at_ns,
-        crypto_transaction=arrival.transaction,
-        crypto_address=arrival.address,
-    )
-
-
-def credit_batch(arrival: Arrival, head: Head, *, at_ns: int) -> Batch:
-    """The posting of a deposit: custody owes it, the customer has it."""
-    shares = {custody_account(rail_of(arrival.chain)): -arrival.units, _customer(arrival): arrival.units}
-    return _batch(arrival, head, shares, reference=arrival.transfer_id, at_ns=at_ns)
-
-
-def reversal_batch(arrival: Arrival, head: Head, *, taken_units: int, at_ns: int) -> Batch:
-    """The posting that undoes it: what the customer still has is taken, the rest is owed to us from now on."""
-    rail = rail_of(arrival.chain)
-    shares = {
-        custody_account(rail): arrival.units,
-        _customer(arrival): -taken_units,
-        owed_account(rail): taken_units - arrival.units,
-    }
-    return _batch(arrival, head, shares, reference=arrival.reversal_id, at_ns=at_ns)
-
-
-def _batch(arrival: Arrival, head: Head, shares: Mapping[str, int], *, reference: str, at_ns: int) -> Batch:
-    entries = [
-        Entry(account, arrival.asset, units, EntryKind.DEPOSIT, reference) for account, units in shares.items() if units
-    ]
-    partition = f"rail:{rail_of(arrival.chain)}"
-    return next_batch(head, partition=partition, posted_at_ns=at_ns, reference=reference, entries=entries)
-
-
-def credit_movements(arrival: Arrival) -> Movements:
-    """A credit is held until it is unlocked: it can be seen, and not yet be spent."""
-    movements = Movements()
-    movements.of(custody_account(rail_of(arrival.chain)), arrival.asset).available = -arrival.units
-    movements.of(_customer(arrival), arrival.asset).held = arrival.units
-    return movements
-
-
-def unlock_movements(arrival: Arrival) -> Movements:
-    """What was held may be spent."""
-    movements = Movements()
-    movement = movements.of(_customer(arrival), arrival.asset)
-    movement.available, movement.held = arrival.units, -arrival.units
-    return movements
-
-
-def reversal_movements(arrival: Arrival, *, taken_units: int) -> Movements:
-    """A locked deposit is whole where it was held; of a free one, what is left is taken."""
-    rail, movements = rail_of(arrival.chain), Movements()
-    movements.of(custody_account(rail), arrival.asset).available = arrival.units
-    movement = movements.of(_customer(arrival), arrival.asset)
-    if arrival.stage is Stage.LOCKED:
-        movement.held = -taken_units
-    else:
-        movement.available = -taken_units
-    movements.of(owed_account(rail), arrival.asset).available = taken_units - arrival.units
-    return movements
-
-
-def _customer(arrival: Arrival) -> str:
-    return customer_account(arrival.account_id)
+def _giver(payment: Payment, owner: int, listing: Listing) -> str:
+    """Whose account of the house a payment to the house comes from: from the cold address it only changes places."""
+    if owner != HOUSE:
+        return ""
+    return listing.custody(Place.COLD) if payment.sender == listing.cold_address else capital_account(listing.rail)

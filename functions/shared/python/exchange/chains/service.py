@@ -7,6 +7,15 @@ short anywhere, or ran beside another, is finished by the next.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
+from exchange.chains.crediting import (
+    credit_batch,
+    credit_movements,
+    credit_transfer,
+    reversal_batch,
+    reversal_movements,
+    reversal_transfer,
+    unlock_movements,
+)
 from exchange.chains.model import (
     BLOCKS_PER_RUN,
     CREDITED,
@@ -18,13 +27,6 @@ from exchange.chains.model import (
     Node,
     Stage,
     arrival_of,
-    credit_batch,
-    credit_movements,
-    credit_transfer,
-    reversal_batch,
-    reversal_movements,
-    reversal_transfer,
-    unlock_movements,
 )
 from exchange.kernel.clock import Clock
 from exchange.kernel.errors import UnavailableError, require
@@ -165,10 +167,10 @@ class Watcher:
     def _read(self, block: Block) -> None:
         payments = [payment for payment in self._node.payments(block) if payment.base_units]
         owners = self._ledger.owners(self._listing.chain, {payment.address for payment in payments})
-        for payment in payments:
-            if payment.address in owners:
-                account_id = owners[payment.address]
-                self._ledger.note(arrival_of(payment, block, account_id=account_id, listing=self._listing))
+        ours = [payment for payment in payments if payment.address in owners]
+        senders = self._ledger.owners(self._listing.chain, {payment.sender for payment in ours} - {""})
+        for payment in ours:
+            self._ledger.note(arrival_of(payment, block, owners={**owners, **senders}, listing=self._listing))
 
     def _save(self, cursor: Cursor) -> None:
         if not self._ledger.save_cursor(self._listing.chain, cursor):
@@ -179,10 +181,13 @@ class Watcher:
             depth = cursor.tip.number - arrival.block_number + 1
             if depth < 1 or not cursor.has(arrival.block_number, arrival.block_hash):
                 self._undo(arrival)
-            elif arrival.stage is Stage.SEEN and depth >= self._listing.confirmations:
+            elif arrival.stage is Stage.SEEN and depth >= self._enough(arrival):
                 self._credit(arrival)
             elif arrival.stage is Stage.LOCKED and depth >= self._listing.unlock_confirmations:
                 self._postings.unlock(arrival, unlock_movements(arrival))
+
+    def _enough(self, arrival: Arrival) -> int:
+        return self._listing.unlock_confirmations if arrival.giver else self._listing.confirmations
 
     def _credit(self, arrival: Arrival) -> None:
         def post(head: Head, at_ns: int) -> bool:
@@ -208,7 +213,7 @@ class Watcher:
         self._post(arrival, post)
 
     def _recoverable(self, arrival: Arrival) -> int:
-        if arrival.stage is Stage.LOCKED:
+        if arrival.stage is Stage.LOCKED or arrival.giver:
             return arrival.units
         return min(arrival.units, self._balances.balance(arrival.account_id, arrival.asset).available)
 

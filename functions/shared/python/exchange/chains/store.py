@@ -14,10 +14,12 @@ from pynamodb.transactions import TransactWrite
 from exchange.aws.dynamodb import UnitsAttribute, cancellation_codes, error_code, outage, reading
 from exchange.chains.model import (
     GONE,
+    HOUSE,
     Arrival,
     Block,
     Cursor,
     Listing,
+    Place,
     Stage,
     Token,
     arrivals_from,
@@ -49,6 +51,7 @@ class ChainItem(Model):
     account_id = UnitsAttribute(null=True)
     address = UnicodeAttribute(null=True)
     credited = UnicodeAttribute(null=True)
+    units = UnitsAttribute(null=True)
 
 
 class ChainStore:
@@ -68,6 +71,8 @@ class ChainStore:
         Raises:   OutageError.
         """
         ChainItem(listing.chain, LISTING, body=json.dumps(asdict(listing))).save()
+        for house in {listing.hot_address, listing.cold_address} - {""}:
+            _put_new(ChainItem(listing.chain, address_key(house), account_id=HOUSE))
         for item in (
             ChainItem(listing.chain, KEYS, body=public_key, sealed_seed=sealed_seed),
             ChainItem(listing.chain, CURSOR, body=_blocks_text((start,)), version=0),
@@ -124,12 +129,12 @@ class ChainStore:
             raise outage(error) from error
         return int(item.version) - 1
 
-    def give_address(self, chain: str, account_id: int, asset: str, address: str) -> bool:
-        """Give a wallet its address, once; False where it has one. Raises OutageError.
+    def give_address(self, chain: str, account_id: int, asset: str, address: str, index: int) -> bool:
+        """Give a wallet the address of a number, once; False where it has one. Raises OutageError.
 
         The address is put first: one that nobody was told of does no harm, one that we don't watch would.
         """
-        _put_new(ChainItem(chain, address_key(address), account_id=account_id))
+        _put_new(ChainItem(chain, address_key(address), account_id=account_id, version=index))
         return _put_new(ChainItem(chain, wallet_key(account_id, asset), account_id=account_id, address=address))
 
     def note(self, arrival: Arrival) -> None:
@@ -178,7 +183,7 @@ class ChainPostings:
             with transaction:
                 transaction.save(transfer_item(transfer), condition=TransferItem.transfer_id.does_not_exist())
                 append_batch(transaction, batch)
-                _to(transaction, arrival, Stage.LOCKED)
+                _to(transaction, arrival, arrival.credited_stage)
                 transaction.update(
                     mark, actions=[ChainItem.credited.set(arrival.key)], condition=ChainItem.credited.does_not_exist()
                 )
@@ -196,6 +201,7 @@ class ChainPostings:
             with transaction:
                 transaction.update(TransferItem(arrival.transfer_id), actions=unlocked, condition=locked)
                 _to(transaction, arrival, Stage.FREE)
+                add_unswept(transaction, arrival.chain, {(arrival.address, arrival.contract): arrival.units})
                 move_balances(transaction, movements)
         except TransactWriteError as error:
             return _lost(error, arrival)
@@ -219,6 +225,8 @@ class ChainPostings:
                     condition=TransferItem.transfer_id.exists() & TransferItem.reversed_by.does_not_exist(),
                 )
                 _to(transaction, arrival, Stage.REVERSED)
+                if arrival.stage is Stage.FREE and not arrival.giver:
+                    add_unswept(transaction, arrival.chain, {(arrival.address, arrival.contract): -arrival.units})
                 transaction.update(
                     mark, actions=[ChainItem.credited.remove()], condition=ChainItem.credited == arrival.key
                 )
@@ -236,6 +244,17 @@ def address_key(address: str) -> str:
 def wallet_key(account_id: int, asset: str) -> str:
     """Where the address of a wallet is kept."""
     return f"wallet#{account_id}#{asset}"
+
+
+def unswept_key(address: str, contract: str) -> str:
+    """Where stands what may be swept of a token at an address."""
+    return f"unswept#{address}#{contract}"
+
+
+def add_unswept(transaction: TransactWrite, chain: str, units: Mapping[tuple[str, str], int]) -> None:
+    """Add to what may be swept, by address and contract. It may fall below zero where a block left late."""
+    for (address, contract), change in sorted(units.items()):
+        transaction.update(ChainItem(chain, unswept_key(address, contract)), actions=[ChainItem.units.add(change)])
 
 
 def _to(transaction: TransactWrite, arrival: Arrival, stage: Stage) -> None:
@@ -263,7 +282,8 @@ def _arrival_text(arrival: Arrival) -> str:
 def _arrival_from(item: ChainItem) -> Arrival:
     values = json.loads(item.body)
     values["base_units"], values["units"] = int(values["base_units"]), int(values["units"])
-    return Arrival(**{**values, "stage": Stage(values["stage"])})
+    place = Place(values.get("place", Place.ADDRESSES))
+    return Arrival(**{**values, "stage": Stage(values["stage"]), "place": place})
 
 
 def _blocks_text(blocks: Iterable[Block]) -> str:

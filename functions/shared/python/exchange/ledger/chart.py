@@ -1,6 +1,7 @@
 """The chart of accounts: what each account of the ledger is to the venue, and how its books name it.
 
-A positive balance is owed by the venue or was earned by it; a negative one is what the outside world holds for it.
+A positive balance is owed by the venue, was earned by it, or was put in by its owners; a negative one is what the
+outside world holds for it, or what it has spent.
 """
 
 from dataclasses import dataclass
@@ -11,10 +12,11 @@ from exchange.ledger.model import HOUSE_PREFIX
 
 
 class Side(StrEnum):
-    """Where a heading stands: the first two on the balance sheet, the others in profit and loss."""
+    """Where a heading stands: the first three on the balance sheet, the others in profit and loss."""
 
     ASSET = "asset"
     LIABILITY = "liability"
+    EQUITY = "equity"
     INCOME = "income"
     EXPENSE = "expense"
 
@@ -33,7 +35,9 @@ HOUSE_SIDES = {
     "custody": Side.ASSET,
     "receivable": Side.ASSET,
     "suspense": Side.LIABILITY,
+    "capital": Side.EQUITY,
     "fees": Side.INCOME,
+    "costs": Side.EXPENSE,
     "losses": Side.EXPENSE,
 }
 

@@ -13,7 +13,7 @@ HASH_BYTES = 32
 GENESIS = bytes(HASH_BYTES)
 HOUSE_PREFIX = "house:"
 _RECEIVABLE = f"{HOUSE_PREFIX}receivable:"
-_BELOW_ZERO = (f"{HOUSE_PREFIX}custody:", _RECEIVABLE, f"{HOUSE_PREFIX}losses:", f"{HOUSE_PREFIX}suspense:")
+_BELOW_ZERO = tuple(f"{HOUSE_PREFIX}{word}:" for word in ("custody", "receivable", "suspense", "costs", "losses"))
 
 
 class EntryKind(StrEnum):
@@ -25,6 +25,8 @@ class EntryKind(StrEnum):
     WITHDRAWAL = "withdrawal"
     TRANSFER = "transfer"
     REVERSAL = "reversal"
+    CUSTODY = "custody"  # between places where the venue keeps what it holds: the addresses of a chain, hot, cold
+    NETWORK = "network"  # what a chain takes for carrying a payment of ours
 
 
 def customer_account(account_id: int) -> str:
@@ -40,6 +42,16 @@ def fee_account(product_id: str) -> str:
 def custody_account(rail: str) -> str:
     """What the outside world holds for us on a rail. Its balance is the negative of what came in."""
     return f"{HOUSE_PREFIX}custody:{rail}"
+
+
+def costs_account(name: str) -> str:
+    """What the venue has spent. Below zero, or zero."""
+    return f"{HOUSE_PREFIX}costs:{name}"
+
+
+def capital_account(rail: str) -> str:
+    """What the venue's owners have put in over a rail."""
+    return f"{HOUSE_PREFIX}capital:{rail}"
 
 
 def receivable_account(account_id: int) -> str:
@@ -58,7 +70,7 @@ def losses_account(what: str) -> str:
 
 
 def may_be_negative(account: str) -> bool:
-    """Only what others hold for us, owe us or took, and what we lost, is told below zero; no flag exempts another."""
+    """Only what others hold for us, owe us or took, what we spent and what we lost; no flag exempts another account."""
     return account.startswith(_BELOW_ZERO)
 
 

@@ -16,7 +16,8 @@ from exchange.payments.model import (
     judge,
     provider_of,
 )
-from exchange.transfers.model import BankAnswer, PaymentState, Recorded, Transfer, TransferStatus
+from exchange.transfers.model import BankAnswer, Recorded, Transfer
+from exchange.transfers.waiting import Waiters, wake
 
 # A lost race is judged again on what is there now; it can't be lost often, for each answer is written only once.
 ATTEMPTS_MAX = 4
@@ -47,18 +48,6 @@ class PaymentProvider(Protocol):
 
     def instruct(self, instruction: Instruction) -> Asked:
         """Ask for a payment; asking again under the same id is asking once."""
-        ...
-
-
-class Waiters(Protocol):
-    """Whoever waits for an answer behind a task token."""
-
-    def booked(self, task_token: str, transfer_id: str) -> bool:
-        """The money is here. False where nobody waits any more."""
-        ...
-
-    def declined(self, task_token: str, reason: str) -> bool:
-        """The bank said no. False where nobody waits any more."""
         ...
 
 
@@ -125,27 +114,14 @@ def take_notification(
         if isinstance(verdict, Refused):
             return verdict
         if isinstance(verdict, Repeat):
-            _wake(transfer, waiters=waiters, note=note)
+            wake(transfer, waiters=waiters, note=note)
             return "repeated"
         if transfers.record_answer(transfer, verdict) is Recorded.DONE:
             # Read again: a newer waiter may have come between, and it must be the one to wake.
-            _wake(transfers.transfer(notification.transfer_id) or transfer, waiters=waiters, note=note)
+            wake(transfers.transfer(notification.transfer_id) or transfer, waiters=waiters, note=note)
             return "recorded"
         if transfers.transfer(notification.transfer_id) == transfer:
             return Refused(
                 Code.PAYMENT_NOTIFICATION_INVALID, "event_id or bank_reference: already used for another transfer"
             )
     raise UnavailableError(f"transfer {notification.transfer_id} changed {ATTEMPTS_MAX} times while it was judged")
-
-
-def _wake(transfer: Transfer, *, waiters: Waiters, note: Callable[[str], None]) -> None:
-    if transfer.status is not TransferStatus.PENDING:
-        return
-    if transfer.payment is PaymentState.BOOKED:
-        awake = waiters.booked(transfer.task_token, transfer.transfer_id)
-    else:
-        awake = waiters.declined(transfer.task_token, transfer.decline_reason)
-    if not awake:
-        note(
-            f"{transfer.transfer_id} is {transfer.payment} and nobody waits; if it stays pending, redrive its execution"
-        )

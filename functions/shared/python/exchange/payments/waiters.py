@@ -1,4 +1,4 @@
-"""Waking the state machine that waits for the bank."""
+"""Waking the state machine that waits for a bank or a chain."""
 
 import json
 from collections.abc import Callable
@@ -8,16 +8,18 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from exchange.kernel.errors import UnavailableError
 
-# The only error that may fail a transfer: the bank's own word. The state machines know it by this name.
+# The only errors that may fail a transfer: the payer's own word. The state machines know them by these names.
 REFUSED_BY_BANK = "RefusedByBank"
+REFUSED_BY_CHAIN = "RefusedByChain"
 _NOBODY_WAITS = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
 
 
 class TaskTokens:
     """Task tokens of Step Functions. A token works once; later uses find nobody."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, *, refusal: str = REFUSED_BY_BANK) -> None:
         self._client = client
+        self._refusal = refusal
 
     def booked(self, task_token: str, transfer_id: str) -> bool:
         """Let the transfer go on. False where nobody waits behind this token.
@@ -28,12 +30,12 @@ class TaskTokens:
         return self._send(lambda: self._client.send_task_success(taskToken=task_token, output=output))
 
     def declined(self, task_token: str, reason: str) -> bool:
-        """Let the transfer fail. False where nobody waits behind this token.
+        """Let the transfer fail, by the payer's refusal. False where nobody waits behind this token.
 
         Raises:   UnavailableError; doing it again is harmless.
         """
         return self._send(
-            lambda: self._client.send_task_failure(taskToken=task_token, error=REFUSED_BY_BANK, cause=reason)
+            lambda: self._client.send_task_failure(taskToken=task_token, error=self._refusal, cause=reason)
         )
 
     @staticmethod

@@ -76,6 +76,7 @@ class Transfer:
     crypto_address: str = ""
     reversed_by: str = ""
     settled_units: int = 0  # of money that came in: what of it settled what the account owed
+    network_fee_units: int = 0  # of a withdrawal to a chain: the part of its fee that is for the chain
 
     @property
     def amount(self) -> str:
@@ -109,6 +110,11 @@ class Transfer:
         """Whether the bank has declined a withdrawal and its money is not yet given back."""
         return self.held_units > 0 and self.payment is PaymentState.DECLINED
 
+    @property
+    def asked_address(self) -> str:
+        """Where a withdrawal to a chain is to go, in one case of letters; of a deposit nobody asked for it."""
+        return self.crypto_address.lower() if self.kind is TransferKind.WITHDRAW else ""
+
     def same_request(self, other: "Transfer") -> bool:
         """Whether both are the same intent: what makes a repeated request a repeat and not another one."""
         return (
@@ -118,6 +124,7 @@ class Transfer:
             and self.units == other.units
             and self.payment_method_id == other.payment_method_id
             and self.counterparty_id == other.counterparty_id
+            and self.asked_address == other.asked_address
         )
 
 

@@ -87,6 +87,7 @@ class TransferItem(Model):
     crypto_address = UnicodeAttribute(null=True)
     reversed_by = UnicodeAttribute(null=True)
     settled_units = UnitsAttribute(null=True)
+    network_fee_units = UnitsAttribute(null=True)
     unstarted = UnitsAttribute(null=True)
 
     by_account = TransfersByAccountIndex()
@@ -111,7 +112,8 @@ _ENUMS: dict[str, Any] = {"kind": TransferKind, "status": TransferStatus, "payme
 def transfer_item(transfer: Transfer) -> TransferItem:
     """The item of a transfer."""
     plain = {name: _plain(getattr(transfer, name)) for name in _FIELDS}
-    item = TransferItem(**{name: value for name, value in plain.items() if value not in (0, "")})
+    kept = {name: value for name, value in plain.items() if value not in (0, "") or name == "account_id"}
+    item = TransferItem(**kept)
     item.created_key = created_key(transfer)
     if transfer.status is TransferStatus.PENDING and transfer.payment is PaymentState.NONE:
         item.unstarted = 1
@@ -218,6 +220,12 @@ class TransferStore:
         self._update(
             TransferItem(transfer_id), actions, unnamed | (TransferItem.provider_reference == provider_reference)
         )
+
+    def note_sent(self, transfer_id: str, crypto_transaction: str) -> None:
+        """Note by which transaction a pending withdrawal is being paid. Raises OutageError."""
+        pending = TransferItem.status == TransferStatus.PENDING.value
+        actions: list[Action] = [TransferItem.crypto_transaction.set(crypto_transaction)]
+        self._update(TransferItem(transfer_id), actions, pending)
 
     def customer_reference(self, rail: str, account_id: int) -> str:
         """How a rail's provider names a customer; empty where it knows none. Raises UnavailableError."""

@@ -19,15 +19,14 @@ class StepFunctionsMachine:
         self._client = client
         self._machine_arn = machine_arn
 
-    def start(self, transfer_id: str) -> None:
-        """Start the transfer's execution; that it exists already is success.
+    def start(self, transfer_id: str, rail: str = "") -> None:
+        """Start the transfer's execution; that it exists already is success. A withdrawal's is told its rail.
 
         Raises:   UnavailableError where certainly nothing started; OutcomeUnknownError.
         """
         try:
-            self._client.start_execution(
-                stateMachineArn=self._machine_arn, name=transfer_id, input=json.dumps({"transfer_id": transfer_id})
-            )
+            told = {"transfer_id": transfer_id} | ({"rail": rail} if rail else {})
+            self._client.start_execution(stateMachineArn=self._machine_arn, name=transfer_id, input=json.dumps(told))
         except ClientError as error:
             code = error.response.get("Error", {}).get("Code", "")
             if code == "ExecutionAlreadyExists":

@@ -51,6 +51,16 @@ class WithdrawalBody(Body):
         return WithdrawalRequest(self.amount, self.currency, self.payment_method_id, self.client_transfer_id or "")
 
 
+class ChainWithdrawalBody(Body):
+    """POST /withdrawals/crypto. The amount is decimal text, or a number of JSON that is read as it was written."""
+
+    amount: Annotated[str, BeforeValidator(_decimal_text), Field(min_length=1, max_length=40)]
+    currency: Annotated[str, Field(min_length=1, max_length=12)]
+    crypto_address: Annotated[str, Field(min_length=1, max_length=128)]
+    network: Annotated[str, Field(min_length=1, max_length=32)] | None = None
+    client_transfer_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")] | None = None
+
+
 class MoveBody(Body):
     """POST /profiles/transfer. `from` and `to` are ids of own profiles; the amount is decimal text."""
 

@@ -101,7 +101,11 @@ def deposit_view(transfer: Transfer) -> View:
 def withdrawal_view(transfer: Transfer) -> View:
     """The answer to a request for a withdrawal; `fee` is beside the amount."""
     fee = format_units(transfer.fee_units, transfer.scale)
-    return {**deposit_view(transfer), "fee": fee, "payment_method_id": transfer.payment_method_id}
+    view = {**deposit_view(transfer), "fee": fee, "payment_method_id": transfer.payment_method_id}
+    if transfer.crypto_address:
+        network_fee = format_units(transfer.network_fee_units, transfer.scale)
+        view |= {"crypto_address": transfer.crypto_address, "network_fee": network_fee}
+    return view
 
 
 def transfer_view(transfer: Transfer) -> View:
@@ -117,7 +121,8 @@ def transfer_view(transfer: Transfer) -> View:
         "cancel_reason": transfer.cancel_reason,
         "reverses": transfer.reverses,
         "crypto_transaction_hash": transfer.crypto_transaction,
-        "crypto_address": transfer.crypto_address,
+        "crypto_address": transfer.crypto_address if transfer.kind is not TransferKind.WITHDRAW else "",
+        "sent_to_address": transfer.crypto_address if transfer.kind is TransferKind.WITHDRAW else "",
         "reversed_by": transfer.reversed_by,
     }
     if transfer.locked_units:
@@ -131,6 +136,8 @@ def transfer_view(transfer: Transfer) -> View:
         details["funding"] = json.loads(transfer.funding)  # Where the customer is to send the money.
     if transfer.fee_units:
         details["fee"] = format_units(transfer.fee_units, transfer.scale)
+    if transfer.network_fee_units:
+        details["network_fee"] = format_units(transfer.network_fee_units, transfer.scale)
     view: View = {
         "id": transfer.transfer_id,
         "type": transfer.kind.value,

@@ -1,10 +1,10 @@
-"""Withdrawals: held at once, paid by the bank, then posted; or given back when the bank declines.
+"""Withdrawals: held at once, paid by a bank or over a chain, then posted; or given back when that is declined.
 
 The money is taken from `available` in the same write that makes the transfer, so no two requests can spend it. Nothing
-but the bank's own word, already noted on the transfer, ever posts it or gives it back.
+but the payer's own word, already noted on the transfer, ever posts it or gives it back.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -29,7 +29,7 @@ from exchange.wallets.model import WITHDRAWAL_UNITS_MAX, Credit, PaymentMethod, 
 ATTEMPTS_MAX = 32
 UNSTARTED_AGE_NS = 60 * 1_000_000_000
 SWEPT_MAX = 100
-FEES = "withdrawals"
+FEES, NETWORK_FEES = "withdrawals", "network"
 
 
 class Held(StrEnum):
@@ -90,8 +90,8 @@ class Postings(Protocol):
 class WithdrawalMachine(Protocol):
     """The state machine that sees a withdrawal through."""
 
-    def start(self, transfer_id: str) -> None:
-        """Start it for a transfer; starting it again changes nothing."""
+    def start(self, transfer_id: str, rail: str) -> None:
+        """Start it for a transfer, to be paid over that rail; starting it again changes nothing."""
         ...
 
 
@@ -155,7 +155,7 @@ def request_withdrawal(
     known = _held(wanted, transfers=transfers, postings=postings, pause=pause)
     if isinstance(known, Transfer) and known.status is TransferStatus.PENDING:
         try:
-            machine.start(known.transfer_id)
+            machine.start(known.transfer_id, known.rail)
         except OutageError as error:
             note(f"withdrawal {known.transfer_id} waits for the sweeper: {error}")
     return known
@@ -224,7 +224,8 @@ def return_withdrawal(
         require(
             transfer.returnable, f"withdrawal {transfer_id} is {transfer.status} and its payment {transfer.payment}"
         )
-        reason = f"declined by the bank: {transfer.decline_reason or 'no reason given'}"
+        payer = "chain" if transfer.crypto_address else "bank"
+        reason = f"declined by the {payer}: {transfer.decline_reason or 'no reason given'}"
         returned = postings.return_withdrawal(transfer, return_movements(transfer), reason=reason, at_ns=clock.now_ns())
         if returned is Credit.LOST:
             pause(attempt)
@@ -255,21 +256,29 @@ def post_movements(transfer: Transfer) -> Movements:
     movements = Movements()
     movements.of(customer_account(transfer.account_id), transfer.asset).held = -transfer.held_units
     movements.of(custody_account(transfer.rail), transfer.asset).available = transfer.units
-    if transfer.fee_units:
-        movements.of(fee_account(FEES), transfer.asset).available = transfer.fee_units
+    for account, units in _fees(transfer):
+        movements.of(account, transfer.asset).available = units
     return movements
 
 
+def _fees(transfer: Transfer) -> Iterator[tuple[str, int]]:
+    """Its fees and who earns them, each a posting of its own: ours, and the one that the network's costs are met by."""
+    if transfer.fee_units > transfer.network_fee_units:
+        yield fee_account(FEES), transfer.fee_units - transfer.network_fee_units
+    if transfer.network_fee_units:
+        yield fee_account(NETWORK_FEES), transfer.network_fee_units
+
+
 def withdrawal_batch(transfer: Transfer, head: Head, *, posted_at_ns: int) -> Batch:
-    """The posting of a withdrawal: the customer gives, custody owes that much less; the fee is an entry of its own."""
+    """The posting of a withdrawal: the customer gives, custody owes that much less; each fee is an entry of its own."""
     customer, reference = customer_account(transfer.account_id), transfer.transfer_id
     entries = [
         Entry(customer, transfer.asset, -transfer.units, EntryKind.WITHDRAWAL, reference),
         Entry(custody_account(transfer.rail), transfer.asset, transfer.units, EntryKind.WITHDRAWAL, reference),
     ]
-    if transfer.fee_units:
-        entries.append(Entry(customer, transfer.asset, -transfer.fee_units, EntryKind.FEE, reference))
-        entries.append(Entry(fee_account(FEES), transfer.asset, transfer.fee_units, EntryKind.FEE, reference))
+    for account, units in _fees(transfer):
+        entries.append(Entry(customer, transfer.asset, -units, EntryKind.FEE, reference))
+        entries.append(Entry(account, transfer.asset, units, EntryKind.FEE, reference))
     return next_batch(
         head,
         partition=journal_partition(transfer.rail),

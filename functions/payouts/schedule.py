@@ -1,0 +1,72 @@
+"""The payer: pays withdrawals out of a chain's hot wallet and follows them. Nobody else may use its key."""
+
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from exchange.aws.clients import client
+from exchange.aws.dynamodb import bind, connection
+from exchange.aws.settings import EnvironmentSettings
+from exchange.chains.departure_store import DepartureStore
+from exchange.chains.evm import EvmNode
+from exchange.chains.evm_wallet import EvmWallet, KmsKey
+from exchange.chains.model import Place
+from exchange.chains.paying import Payer
+from exchange.chains.store import ChainItem, ChainStore
+from exchange.kernel.clock import SystemClock, jittered_pause
+from exchange.kernel.errors import require
+from exchange.ledger.store import BalanceItem, JournalItem, JournalStore
+from exchange.payments.waiters import REFUSED_BY_CHAIN, TaskTokens
+from exchange.transfers.store import BankMarkItem, TransferItem, TransferStore
+
+
+class Settings(EnvironmentSettings):
+    """The environment of this function."""
+
+    chains_table: str
+    chain_node_url: str
+    transfers_table: str
+    balances_table: str
+    journal_table: str
+    hot_wallet_key_arn: str
+
+
+settings = Settings.load()
+logger = Logger(service="payouts")
+for model, table in (
+    (ChainItem, settings.chains_table),
+    (TransferItem, settings.transfers_table),
+    (BankMarkItem, settings.transfers_table),
+    (BalanceItem, settings.balances_table),
+    (JournalItem, settings.journal_table),
+):
+    bind(model, table)
+chains, departures = ChainStore(), DepartureStore(connection())
+transfers = TransferStore(connection())
+node = EvmNode(settings.chain_node_url)
+key = KmsKey(client("kms"), settings.hot_wallet_key_arn)
+waiters = TaskTokens(client("stepfunctions"), refusal=REFUSED_BY_CHAIN)
+
+
+def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """Pay and follow what leaves the hot wallet of the event's chain, once."""
+    listing = chains.listing(str(event["chain"]))
+    if listing is None or not listing.hot_address:
+        logger.info("this chain has no hot wallet", chain=event["chain"])
+        return {"chain": event["chain"], "open": 0}
+    chain_id = node.chain_id()
+    require(chain_id == listing.chain_id, f"the node of {listing.chain} is on chain {chain_id}: nothing it says counts")
+    waiting = Payer(
+        listing,
+        Place.HOT,
+        carrier=node,
+        wallet=EvmWallet(listing.chain_id, lambda _address: key),
+        departures=departures,
+        transfers=transfers,
+        journal=JournalStore(),
+        waiters=waiters,
+        clock=SystemClock(),
+        pause=jittered_pause,
+        note=logger.error,  # Each is for a person to look at: an alarm counts them.
+    ).run()
+    logger.info("the hot wallet was seen to", chain=listing.chain, open=waiting)
+    return {"chain": listing.chain, "open": waiting}
