@@ -11,11 +11,13 @@ from exchange.feeds.store import ConnectionStore, bind_connections
 from exchange.instruments.catalogue import Catalogue
 from exchange.instruments.store import InstrumentItem, InstrumentStore
 from exchange.kernel.clock import SystemClock
+from exchange.ledger.store import BalanceItem, BalanceStore
 
 
 class Settings(EnvironmentSettings):
     """What this function reads from its environment."""
 
+    balances_table: str
     connections_table: str
     instruments_table: str
     websocket_endpoint: str
@@ -25,11 +27,12 @@ class Settings(EnvironmentSettings):
 def feed() -> BalanceFeed:
     """Put the feed together, once a process."""
     settings = Settings.load()
+    bind(BalanceItem, settings.balances_table)
     bind(InstrumentItem, settings.instruments_table)
     bind_connections(settings.connections_table)
     clock = SystemClock()
     pusher = ManagementApi.at(settings.websocket_endpoint)
-    return BalanceFeed(ConnectionStore(), pusher, Catalogue(InstrumentStore(), clock), clock)
+    return BalanceFeed(ConnectionStore(), pusher, BalanceStore(), Catalogue(InstrumentStore(), clock), clock)
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """The settlement machine's one step: settle a batch of records of one product, part by part."""
 
 import base64
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -39,7 +40,8 @@ bind(FillItem, settings.fills_table)
 bind(JournalItem, settings.journal_table)
 bind(CheckpointItem, settings.checkpoints_table)
 catalogue = Catalogue(InstrumentStore(), clock)
-store = DynamoSettlementStore(connection())
+store = DynamoSettlementStore(connection(), ThreadPoolExecutor(1, thread_name_prefix="fills"))
+ahead = ThreadPoolExecutor(1, thread_name_prefix="ahead")
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
@@ -55,7 +57,7 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         product = catalogue.product(product_id)
         if product is None:
             unreachable(f"{product_id} is not listed")
-        done = settle(product, records, store=store, clock=clock, pause=jittered_pause)
+        done = settle(product, records, store=store, clock=clock, executor=ahead, pause=jittered_pause)
     except (InvariantError, GapError, SplitBrainError, MalformedRecordError) as defect:
         logger.exception("settlement stops for this product", product_id=product_id)
         return {"outcome": "poison", "product_id": product_id, "reason": f"{type(defect).__name__}: {defect}"}

@@ -139,6 +139,10 @@ class MemoryBalances:
             ]
         return read
 
+    def balance(self, account_id: int, asset: str) -> Balance:
+        """One balance of an account."""
+        return next(one for one in self.by_account[account_id] if one.asset == asset)
+
 
 class KnownKeys:
     """Credentials by key id: a request is proven by naming a key, its signature "good" and its token "a.b.c"."""

@@ -3,6 +3,8 @@
 from typing import Any
 
 import boto3
+from exchange.ledger.model import Movement, Movements
+from exchange.ledger.store import BalanceItem, movement_expression
 
 from tests.contract.cloud_definition import nested_template
 
@@ -27,3 +29,10 @@ def create_tables(*names: str) -> None:
                 BillingMode="PAY_PER_REQUEST",
                 **{part: properties[part] for part in kept if part in properties},
             )
+
+
+def put_sub_balance(account: str, place: str, **numbers: int) -> None:
+    """Add to an account's sub-balance, out of nothing."""
+    [((_, key), by_asset)] = Movements({(account, place): Movement(**numbers)}).by_item().items()
+    actions, condition = movement_expression(account, key, by_asset)
+    BalanceItem(account, key).update(actions=actions, condition=condition)

@@ -14,10 +14,14 @@ from exchange.ledger.model import (
     Entry,
     EntryKind,
     Head,
+    Movement,
     Movements,
+    asset_and_product,
     custody_account,
     customer_account,
     next_batch,
+    sub_balance,
+    together,
 )
 from exchange.messages import (
     Command,
@@ -41,6 +45,7 @@ from exchange.trading.service import Desk, cancel_named, cancel_order, cancel_or
 from matcher.engine.product import ProductSpec
 from matcher.engine.reference import Engine
 from matcher.listings import product_parameters
+from tests.fakes.executors import InlineExecutor
 from tests.fakes.statements import FakeStatements
 
 RAIL = "rail:test-bank"
@@ -73,33 +78,57 @@ class Journal:
 class Tables:
     """The tables that order entry and settlement share. `conflicts` makes that many commits fail first.
 
-    `interruption` happens once, between what settlement has read and what it writes.
+    `interruption` happens once, between what settlement has read and what it writes. `old_release` keeps holds in main
+    balances, as before there were sub-balances.
     """
 
     balances: dict[tuple[str, str], Balance] = field(default_factory=dict)
     stored: dict[int, Order] = field(default_factory=dict)
-    fills: list[Fill] = field(default_factory=list)
+    written: dict[tuple[str, int, int], Fill] = field(default_factory=dict)
     batches: dict[str, list[tuple[Batch, bytes]]] = field(default_factory=lambda: defaultdict(list))
     cursors: dict[str, Cursor] = field(default_factory=dict)
     conflicts: int = 0
+    old_release: bool = False
     interruption: Callable[[], object] | None = None
+
+    @property
+    def fills(self) -> list[Fill]:
+        """Every fill that was written."""
+        return list(self.written.values())
 
     def move(self, movements: Movements) -> bool:
         """Move every balance or none."""
         moved: dict[tuple[str, str], Balance] = {}
-        for account, asset, move in movements.moving():
-            before = self.balances.get((account, asset), Balance(account, asset, 0, 0, 0))
+        for account, place, move in movements.moving():
+            before = self._place(account, place)
             after = replace(
                 before,
                 available=before.available + move.available,
                 held=before.held + move.held,
                 open_orders=before.open_orders + move.open_orders,
+                shifted=before.shifted + move.shifted,
             )
             if min(after.available, after.held, after.open_orders) < 0 and not account.startswith("house:custody"):
                 return False
-            moved[account, asset] = after
+            moved[account, place] = after
         self.balances |= moved
         return True
+
+    def _place(self, account: str, place: str) -> Balance:
+        asset, product_id = asset_and_product(place)
+        return self.balances.get((account, place), Balance(account, asset, 0, 0, 0, product_id))
+
+    def _hold(self, movements: Movements, order: Order, units: int, product: Product) -> Movement:
+        """Hold from wherever the account has it."""
+        account, asset = customer_account(order.account_id), order.hold_asset(product)
+        own = [row for (name, _), row in self.balances.items() if name == account and row.asset == asset]
+        available = {row.place: row.available for row in own}
+        for (name, place), move in movements.by_balance.items():
+            if name == account and place in available:
+                available[place] += move.available
+        movement = movements.debit(account, sub_balance(asset, order.hold_product), units, available)
+        movement.held += units
+        return movement
 
     def deposit(self, account_id: int, asset: str, units: int, transfer_id: str) -> None:
         """Credit a customer against custody."""
@@ -125,14 +154,13 @@ class Tables:
         existing = frozenset(order.order_id for order in orders if order.order_id in self.stored)
         if existing:
             return Verdict(Acceptance.ORDER_EXISTS, existing)
+        if self.old_release:
+            orders = [replace(order, held_apart=False) for order in orders]
         movements = Movements()
         for order in orders:
-            move = movements.of(customer_account(order.account_id), order.hold_asset(product))
-            move.available -= order.hold_units
-            move.held += order.hold_units
-            move.open_orders += 1
-        for account, asset, move in movements.moving():
-            known = self.balances.get((account, asset), Balance(account, asset, 0, 0, 0))
+            self._hold(movements, order, order.hold_units, product).open_orders += 1
+        for account, place, move in movements.moving():
+            known = self._place(account, place)
             if known.open_orders + move.open_orders > product.open_orders_max:
                 return Verdict(Acceptance.BALANCE_REFUSED)
         if not self.move(movements):
@@ -146,9 +174,7 @@ class Tables:
         if self.stored[before.order_id].version != before.version:
             return Acceptance.ORDER_MOVED
         movements = Movements()
-        move = movements.of(customer_account(before.account_id), before.hold_asset(product))
-        move.held = after.hold_units - before.hold_units
-        move.available = -move.held
+        self._hold(movements, before, after.hold_units - before.hold_units, product)
         if not self.move(movements):
             return Acceptance.BALANCE_REFUSED
         self.stored[before.order_id] = after
@@ -161,11 +187,13 @@ class Tables:
     def balance(self, account_id: int, asset: str) -> Balance:
         """One balance."""
         account = customer_account(account_id)
-        return self.balances.get((account, asset), Balance(account, asset, 0, 0, 0))
+        found = [balance for balance in self.balances_of(account_id) if balance.asset == asset]
+        return found[0] if found else Balance(account, asset, 0, 0, 0)
 
     def balances_of(self, account_id: int) -> Sequence[Balance]:
         """Every balance of an account."""
-        return [balance for (account, _), balance in self.balances.items() if account == customer_account(account_id)]
+        own = (row for (account, _), row in self.balances.items() if account == customer_account(account_id))
+        return together(own)
 
     def list_orders(
         self,
@@ -198,6 +226,11 @@ class Tables:
         """Orders by id."""
         return [self.stored[order_id] for order_id in order_ids if order_id in self.stored]
 
+    def prepare(self, part: Part) -> Part:
+        """Write its fills, each once under its key."""
+        self.written |= {(fill.product_id, fill.trade_id, fill.order_id): fill for fill in part.fills}
+        return part
+
     def commit(self, part: Part) -> Commit:
         """Write a part whole or not at all."""
         interruption, self.interruption = self.interruption, None
@@ -212,7 +245,6 @@ class Tables:
         require(self.move(part.movements), "settling would break a balance")
         self.cursors[part.product_id] = part.after
         self.stored |= {after.order_id: after for _, after in part.changed_orders}
-        self.fills += part.fills
         if part.batch is not None:
             self.batches[part.batch.partition].append((part.batch, part.batch.hash()))
         return Commit.DONE
@@ -306,7 +338,9 @@ class Venue:
     def settle(self, first: int = 0) -> Settled:
         """Settle the executions from record `first` on; settled ones change nothing."""
         records = [decode_events(data) for data in self.executions[first:]]
-        return settle(self.product, records, store=self.tables, clock=self.clock, pause=lambda _: None)
+        return settle(
+            self.product, records, store=self.tables, clock=self.clock, executor=InlineExecutor(), pause=lambda _: None
+        )
 
     def world(self) -> World:
         """All of it, for the audit."""

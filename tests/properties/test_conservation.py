@@ -137,6 +137,11 @@ class TradingDay(RuleBasedStateMachine):
     def change_the_weather(self, failing: bool, doubling: bool) -> None:
         self.venue.stream.failing, self.venue.stream.doubling = failing, doubling
 
+    @rule(old=st.booleans())
+    def release(self, old: bool) -> None:
+        """Orders are accepted by a release that holds in the main balance, or by one that holds in the sub-balance."""
+        self.venue.tables.old_release = old
+
     @rule(
         conflicts=st.integers(min_value=0, max_value=3),
         data=st.data(),

@@ -63,7 +63,7 @@ class Network:
                 return error.value
             if last:
                 self._scheduler.note("failed", strand.process.name, service, operation)
-                raise error
+                raise _tried(error)
             self._scheduler.sleep(self._rng.uniform(0.02, 0.2))
             if strand.process.is_function and faults.hits(Fault.FROZEN):
                 strand.process.pause(660.0)
@@ -113,6 +113,13 @@ class Network:
                 self._scheduler.at(hold, land)
 
         self._scheduler.at(travel, arrive)
+
+
+def _tried(error: Exception) -> Exception:
+    """The last error of all, with what botocore says of the tries before it."""
+    if isinstance(error, ClientError):
+        error.response.setdefault("ResponseMetadata", {})["RetryAttempts"] = TRIES_MAX - 1
+    return error
 
 
 def _lost(error: Exception) -> Exception:

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from exchange.audit.model import Replayed, Saved, Told, World
 from exchange.audit.store import transfer_row
-from exchange.ledger.model import Balance, Batch, parse_entries
-from exchange.ledger.store import BalanceItem, JournalItem
+from exchange.ledger.model import Batch, parse_entries
+from exchange.ledger.store import BalanceItem, JournalItem, balances_from
 from exchange.messages import CommandRecord, EventRecord, decode_commands, decode_events
 from exchange.orders.store import FillItem, OrderItem, fill_from, order_from
 from exchange.settlement.quarantine import Quarantine
@@ -45,10 +45,7 @@ class Oracle:
         products = cloud.plan.products
         return World(
             products=products,
-            balances=[
-                Balance(item.account, item.asset, item.available or 0, item.held or 0, item.open_orders or 0)
-                for item in BalanceItem.scan()
-            ],
+            balances=[row for item in BalanceItem.scan() for row in balances_from(item)],
             batches=batches,
             orders=[order_from(item) for item in OrderItem.scan()],
             fills=[fill_from(item) for item in FillItem.scan()],

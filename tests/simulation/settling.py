@@ -20,6 +20,7 @@ from exchange.statements.service import bring_up
 from exchange.statements.store import StatementStore
 
 from tests.fakes.cloud.kinesis import FakeShard
+from tests.fakes.executors import InlineExecutor
 from tests.simulation.cloud import QUARANTINE, Cloud, FunctionLostError, ProcessClock
 from tests.simulation.faults import Fault
 from tests.simulation.machines import StepFunctions, TaskError
@@ -65,8 +66,9 @@ class Settlement:
             done = settle(
                 product,
                 records,
-                store=DynamoSettlementStore(cloud.connection),
+                store=DynamoSettlementStore(cloud.connection, InlineExecutor()),
                 clock=ProcessClock(self._source),
+                executor=InlineExecutor(),
                 pause=cloud.pause,
             )
         except (InvariantError, GapError, SplitBrainError, MalformedRecordError) as defect:

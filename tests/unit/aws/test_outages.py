@@ -1,5 +1,7 @@
 """What a failed call to DynamoDB says about what happened."""
 
+from typing import Any
+
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError, ReadTimeoutError
 from exchange.aws.dynamodb import error_code, outage
@@ -7,14 +9,17 @@ from exchange.kernel.errors import OutageError, OutcomeUnknownError, Unavailable
 from pynamodb.exceptions import UpdateError
 
 
-def answered(code: str) -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": ""}}, "UpdateItem")
+def answered(code: str, tries: int = 0) -> ClientError:
+    """An error that AWS answered with, to the first try or to a later one."""
+    response: Any = {"Error": {"Code": code, "Message": ""}, "ResponseMetadata": {"RetryAttempts": tries}}
+    return ClientError(response, "UpdateItem")
 
 
 @pytest.mark.parametrize(
     ("cause", "code", "kind"),
     [
         (answered("ThrottlingException"), "ThrottlingException", UnavailableError),
+        (answered("ThrottlingException", tries=1), "ThrottlingException", OutcomeUnknownError),
         (answered("InternalServerError"), "InternalServerError", OutcomeUnknownError),
         (ReadTimeoutError(endpoint_url="x"), "", OutcomeUnknownError),
         (ConnectionClosedError(endpoint_url="x"), "", OutcomeUnknownError),

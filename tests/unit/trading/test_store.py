@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from exchange.ledger.store import BalanceItem, balances_from
 from exchange.messages import OrderType, Side
 from exchange.orders.amends import Amend
 from exchange.orders.model import Order, OrderStatus, accepted, ask_amend
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from tests.fakes.markets import acme_usd
 from tests.fakes.switches import FakeSwitches
+from tests.fakes.tables import put_sub_balance
 from tests.unit.trading.conftest import TRADER
 
 PRODUCT = acme_usd(open_orders_max=3)
@@ -110,6 +112,51 @@ def test_an_amend_holds_what_it_may_cost_more_and_is_written_down(entry: Any) ->
     assert entry.amend(dearer, smaller, PRODUCT, TRADER) is Acceptance.ACCEPTED
     assert (entry.order(5), entry.balance(1, "USD").held) == (smaller, 165_000_000)
     assert [found.order_id for found in entry.pending_since(10, limit=9)] == [5]
+
+
+def places() -> dict[str, tuple[int, int, int]]:
+    """Available, held and open orders of account 1 by place."""
+    rows = (row for item in BalanceItem.query("1") for row in balances_from(item))
+    return {row.place: (row.available, row.held, row.open_orders) for row in rows}
+
+
+def test_what_an_order_holds_lies_in_its_products_sub_balance(dynamodb: Any) -> None:
+    dynamodb.accept([buy(5)], PRODUCT, TRADER)
+    assert places() == {"USD": (900_000_000, 0, 0), "USD#ACME-USD": (0, 100_000_000, 1)}
+
+
+def test_an_order_spends_what_its_product_earned_and_leaves_the_main_balance_alone(dynamodb: Any) -> None:
+    put_sub_balance("1", "USD#ACME-USD", available=250_000_000)
+    for order_id in (5, 6):
+        assert dynamodb.accept([buy(order_id)], PRODUCT, TRADER).outcome is Acceptance.ACCEPTED
+    assert places() == {"USD": (1_000_000_000, 0, 0), "USD#ACME-USD": (50_000_000, 200_000_000, 2)}
+
+
+def test_an_order_spends_whatever_its_account_has_wherever_it_lies(dynamodb: Any) -> None:
+    put_sub_balance("1", "USD#BETA-USD", available=40_000_000)
+    put_sub_balance("1", "USD#ZETA-USD", available=60_000_000)
+    assert dynamodb.accept([buy(5, size_lots=11_000)], PRODUCT, TRADER).outcome is Acceptance.ACCEPTED
+    assert places()["USD#ACME-USD"] == (0, 1_100_000_000, 1)
+    assert dynamodb.balance(1, "USD").available == 0
+    assert dynamodb.accept([buy(6, size_lots=1)], PRODUCT, TRADER).outcome is Acceptance.BALANCE_REFUSED
+
+
+def test_what_is_remembered_of_an_account_never_refuses_what_it_has_now(dynamodb: Any) -> None:
+    """Between two orders here, another process moved it all to another sub-balance, and more came in."""
+    assert dynamodb.accept([buy(5)], PRODUCT, TRADER).outcome is Acceptance.ACCEPTED
+    BalanceItem("1", "USD", available=0).save()
+    put_sub_balance("1", "USD#BETA-USD", available=1_200_000_000)
+    assert dynamodb.accept([buy(6)], PRODUCT, TRADER).outcome is Acceptance.ACCEPTED
+    assert places()["USD#BETA-USD"] == (1_100_000_000, 0, 0)
+    assert dynamodb.accept([buy(7, size_lots=11_000)], PRODUCT, TRADER).outcome is Acceptance.ACCEPTED
+
+
+def test_an_order_of_an_older_release_keeps_its_hold_in_the_main_balance(dynamodb: Any) -> None:
+    order = replace(buy(5), held_apart=False)
+    order_item(order).save()
+    dearer = ask_amend(order, PRODUCT, Amend("ab" * 16, 1_500, 0, 7))
+    assert dynamodb.amend(order, dearer, PRODUCT, TRADER) is Acceptance.ACCEPTED
+    assert places() == {"USD": (950_000_000, 50_000_000, 0)}
 
 
 @pytest.mark.parametrize(("model", "key", "meaning"), [

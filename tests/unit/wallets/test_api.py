@@ -16,7 +16,7 @@ from exchange.ledger.model import EntryKind
 from exchange.ledger.store import BalanceItem
 from exchange.messages import OrderType, Side
 from exchange.orders.model import Fill, Liquidity, Order
-from exchange.orders.store import FillItem, OrderItem, fill_item, order_item
+from exchange.orders.store import FillItem, OrderItem, fill_attributes, order_item
 from exchange.statements.model import Line, Page
 from exchange.statements.store import StatementItem, StatementStore
 from exchange.transfers.model import TransferStatus
@@ -364,7 +364,7 @@ def _five_lines() -> None:
     assert store.append(Page(account, "USD", 1, 0, tuple(lines[:2])))
     assert store.append(Page(account, "USD", 3, 9_000_000, tuple(lines[2:])))
     fill = Fill(ACCOUNT_ID, 99, "ACME-USD", 2, Side.BUY, Liquidity.TAKER, 100, 1, 1_000_000, 2_000, 3 * SECOND)
-    fill_item(fill).save()
+    FillItem.from_raw_data(fill_attributes(fill)).save()
 
 
 def test_a_ledger_runs_from_the_newest_entry_down(wallets: Wallets) -> None:

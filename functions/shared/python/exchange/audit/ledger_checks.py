@@ -4,7 +4,15 @@ from collections import Counter, defaultdict
 
 from exchange.audit.model import Finding, World, finding
 from exchange.chains.departures import posts
-from exchange.ledger.model import GENESIS, custody_account, customer_account, may_be_negative, sum_by_asset
+from exchange.ledger.model import (
+    GENESIS,
+    custody_account,
+    customer_account,
+    may_be_negative,
+    sub_balance,
+    sum_by_asset,
+    together,
+)
 
 
 def zero_sum(world: World) -> Finding:
@@ -31,7 +39,7 @@ def batches_sum_to_zero(world: World) -> Finding:
 def no_negatives(world: World) -> Finding:
     """L3: nothing is below zero but what others hold for us or owe us."""
     breaches = [
-        f"{balance.account} {balance.asset}: available {balance.available}, held {balance.held}"
+        f"{balance.account} {balance.place}: available {balance.available}, held {balance.held}"
         for balance in world.balances
         if (balance.available < 0 or balance.held < 0) and not may_be_negative(balance.account)
     ]
@@ -40,18 +48,20 @@ def no_negatives(world: World) -> Finding:
 
 
 def journal_explains_balances(world: World) -> Finding:
-    """L4: each balance is what the journal's entries add up to."""
+    """L4: each balance, its sub-balances with it, is what the journal's entries add up to; they shift nothing away."""
     folded: Counter[tuple[str, str]] = Counter()
     for batches in world.batches.values():
         for batch, _ in batches:
             for entry in batch.entries:
                 folded[entry.account, entry.asset] += entry.units
-    stored = {(b.account, b.asset): b.available + b.held for b in world.balances}
+    whole = together(world.balances)
+    stored = {(b.account, b.asset): b.available + b.held for b in whole}
     breaches = [
         f"{account} {asset}: stored {stored.get((account, asset), 0)}, journal {folded[account, asset]}"
         for account, asset in sorted(stored.keys() | folded.keys())
         if stored.get((account, asset), 0) != folded[account, asset]
     ]
+    breaches += [f"{b.account} {b.asset}: {b.shifted} units shifted from nowhere" for b in whole if b.shifted]
     return finding("L4", "each balance equals the fold of its journal entries", f"{len(stored)} balances", breaches)
 
 
@@ -113,24 +123,27 @@ def custody_is_outside(world: World) -> Finding:
 
 
 def held_is_owed(world: World) -> Finding:
-    """H1: what a balance holds is the sum over live orders and pending withdrawals; it counts the orders."""
+    """H1: a sub-balance holds what its live orders need, a main balance what withdrawals do; orders are counted."""
     owed: dict[tuple[str, str], int] = defaultdict(int)
     count: Counter[tuple[str, str]] = Counter()
     for order in world.orders:
         if order.live:
-            key = customer_account(order.account_id), order.hold_asset(world.products[order.product_id])
+            place = sub_balance(order.hold_asset(world.products[order.product_id]), order.hold_product)
+            key = customer_account(order.account_id), place
             owed[key] += order.hold_units
             count[key] += 1
     for transfer in world.transfers:
         owed[customer_account(transfer.account_id), transfer.asset] += transfer.held_units
     breaches: list[str] = []
     for balance in world.balances:
-        key = balance.account, balance.asset
+        key = balance.account, balance.place
         if balance.held != owed[key] or balance.open_orders != count[key]:
             breaches.append(
-                f"{balance.account} {balance.asset}: held {balance.held} for {balance.open_orders} orders,"
+                f"{balance.account} {balance.place}: held {balance.held} for {balance.open_orders} orders,"
                 f" owed {owed[key]} for {count[key]}"
             )
+    known = {(balance.account, balance.place) for balance in world.balances}
+    breaches += [f"{key[0]} {key[1]}: owed {owed[key]}, no such balance" for key in owed.keys() - known if owed[key]]
     return finding(
         "H1", "held equals what live orders and withdrawals need", f"{sum(count.values())} live orders", breaches
     )

@@ -14,8 +14,7 @@ from exchange.chains.departures import Mined, Version
 from exchange.chains.model import Block, Place
 from exchange.chains.store import ChainItem, ChainStore
 from exchange.instruments.store import InstrumentItem, InstrumentStore
-from exchange.ledger.model import Balance
-from exchange.ledger.store import BalanceItem, JournalItem, JournalStore
+from exchange.ledger.store import BalanceItem, JournalItem, JournalStore, balances_from
 from exchange.market_data.store import MarketDataStore, bind_market_data
 from exchange.messages import CommandRecord, EventRecord, decode_commands, decode_events
 from exchange.orders.store import FillItem, OrderItem, fill_from, order_from
@@ -173,10 +172,7 @@ def read_world(
     journal, vault = JournalStore(), S3Vault(s3, places.archive_bucket)
     return World(
         products=InstrumentStore().products(),
-        balances=[
-            Balance(item.account, item.asset, item.available or 0, item.held or 0, item.open_orders or 0)
-            for item in BalanceItem.scan(consistent_read=True)
-        ],
+        balances=[row for item in BalanceItem.scan(consistent_read=True) for row in balances_from(item)],
         batches={partition: list(journal.batches(partition)) for partition in sorted(partitions)},
         orders=[order_from(item) for item in OrderItem.scan(consistent_read=True)],
         fills=[fill_from(item) for item in FillItem.scan(consistent_read=True)],

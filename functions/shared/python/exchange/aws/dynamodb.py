@@ -76,12 +76,22 @@ def error_code(error: PynamoDBException) -> str:
 
 
 def outage(error: PynamoDBException) -> UnavailableError | OutcomeUnknownError:
-    """The outage behind a PynamoDB error: throttled or refused means nothing happened; a lost answer means unknown."""
+    """The outage behind a PynamoDB error: throttled or refused means nothing happened; a lost answer means unknown.
+
+    So does a refusal of a second try, for nobody knows what became of the first.
+    """
     code = error_code(error)
     text = f"DynamoDB: {error.msg}"
-    if code in _NOTHING_HAPPENED:
+    if code in _NOTHING_HAPPENED and not _tried_before(error):
         return UnavailableError(text)
     return OutcomeUnknownError(text)
+
+
+def _tried_before(error: PynamoDBException) -> bool:
+    # PynamoDB's own error leaves out what botocore says of its tries; the error behind it has it.
+    behind = getattr(error.cause, "__cause__", None) or error.cause
+    response = getattr(behind, "response", None) or {}
+    return bool(response.get("ResponseMetadata", {}).get("RetryAttempts"))
 
 
 _NOTHING_HAPPENED = frozenset(

@@ -6,42 +6,56 @@ The balances table's own stream wakes this, so whatever moved a balance is told:
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from exchange.feeds.model import account_topic
 from exchange.feeds.private import balance_message
 from exchange.feeds.publishing import Audience, Pusher, to_text
 from exchange.instruments.catalogue import Catalogue
 from exchange.kernel.clock import Clock
-from exchange.ledger.model import Balance, customer_account
+from exchange.ledger.model import Balance
+from exchange.ledger.store import assets_of
 
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A balance of a customer's account as it is since `updated_ns`."""
+    """A balance of a customer's account that moved at `updated_ns`."""
 
     account_id: int
-    balance: Balance
+    asset: str
     updated_ns: int
+
+
+class Balances(Protocol):
+    """Where balances are read."""
+
+    def balance(self, account_id: int, asset: str) -> Balance:
+        """One balance as it is now, its sub-balances with it."""
+        ...
 
 
 class BalanceFeed:
     """Tells the `balance` channel."""
 
-    def __init__(self, audience: Audience, pusher: Pusher, catalogue: Catalogue, clock: Clock) -> None:
+    def __init__(
+        self, audience: Audience, pusher: Pusher, balances: Balances, catalogue: Catalogue, clock: Clock
+    ) -> None:
         self._audience = audience
+        self._balances = balances
         self._pusher = pusher
         self._catalogue = catalogue
         self._clock = clock
 
     def publish(self, moved: Iterable[Moved]) -> int:
-        """Push the last state of every balance of a batch; return how many connections were told.
+        """Push the present state of every balance of a batch; return how many connections were told.
 
+        It is read, because what moved may be one of its sub-balances.
         Who does not take it all is ended, since nothing would show the gap; who comes again gets every balance.
         Raises:   OutageError before anything was pushed to the account in question.
         """
-        latest = {(one.account_id, one.balance.asset): one for one in moved}
+        latest = {(one.account_id, one.asset): one for one in moved}
         by_account: dict[int, list[Moved]] = {}
         for one in latest.values():
             by_account.setdefault(one.account_id, []).append(one)
@@ -65,15 +79,15 @@ class BalanceFeed:
         return [
             to_text(
                 balance_message(
-                    one.balance,
+                    self._balances.balance(one.account_id, one.asset),
                     one.account_id,
-                    assets[one.balance.asset],
+                    assets[one.asset],
                     updated_ns=one.updated_ns,
                     now_ns=now_ns,
                 )
             )
             for one in own
-            if one.balance.asset in assets
+            if one.asset in assets
         ]
 
 
@@ -85,9 +99,7 @@ def moved_from_stream(records: Iterable[dict[str, object]]) -> list[Moved]:
         image = change.get("NewImage") if isinstance(change, dict) else None
         if not image or not image["account"]["S"].isdigit():
             continue
-        account_id = int(image["account"]["S"])
-        units = {name: int(image[name]["N"]) if name in image else 0 for name in ("available", "held")}
-        balance = Balance(customer_account(account_id), image["asset"]["S"], units["available"], units["held"])
         seconds = int(change["ApproximateCreationDateTime"]) if isinstance(change, dict) else 0
-        moved.append(Moved(account_id, balance, seconds * 1_000_000_000))
+        account_id = int(image["account"]["S"])
+        moved += [Moved(account_id, asset, seconds * 1_000_000_000) for asset in assets_of(image)]
     return moved

@@ -84,6 +84,7 @@ class Order:
     cancel_reason: str = ""
     reject_reason: str = ""
     amends: tuple[Amend, ...] = ()
+    held_apart: bool = False  # its hold is in its product's sub-balance; of older orders in the main balance
     version: int = 0  # counts the changes since acceptance: who writes an order writes over what was read
 
     @property
@@ -99,6 +100,11 @@ class Order:
     def hold_asset(self, product: Product) -> str:
         """What it holds: quote for a buy, base for a sell. The market decides, never the client."""
         return product.quote.asset_id if self.side is Side.BUY else product.base.asset_id
+
+    @property
+    def hold_product(self) -> str:
+        """The product of the sub-balance that has its hold; "" for the main balance."""
+        return self.product_id if self.held_apart else ""
 
 
 def created_key(order: Order) -> str:
@@ -121,7 +127,7 @@ def worst_hold(order: Order, product: Product) -> int:
 
 def accepted(order: Order, product: Product) -> Order:
     """A new order with its remainder and its hold filled in."""
-    whole = replace(order, remaining_lots=order.size_lots, remaining_funds=order.funds)
+    whole = replace(order, remaining_lots=order.size_lots, remaining_funds=order.funds, held_apart=True)
     return replace(whole, hold_units=worst_hold(whole, product))
 
 
@@ -163,6 +169,7 @@ def fill_order(
     remaining_funds = order.remaining_funds - price_ticks * size_lots if order.funds else 0
     remaining_lots = 0 if order.funds else order.remaining_lots - size_lots
     require(order.live, f"order {order.order_id} traded after its end")
+    require(trade_id > order.last_trade_id, f"order {order.order_id} has trade {trade_id} already")
     require(remaining_lots >= 0 and remaining_funds >= 0, f"order {order.order_id} traded more than it had left")
     filled = replace(
         order,

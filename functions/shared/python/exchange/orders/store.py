@@ -15,6 +15,7 @@ from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 
 from exchange.aws.dynamodb import UnitsAttribute, reading
+from exchange.aws.writes import Is, Value, Write, item_of, update_write
 from exchange.messages import OrderType, SelfTradePrevention, Side, StopKind, TimeInForce
 from exchange.orders.amends import amends_text, parse_amends
 from exchange.orders.model import Fill, Liquidity, Order, OrderStatus, created_key
@@ -103,6 +104,7 @@ class OrderItem(Model):
     cancel_reason = UnicodeAttribute(null=True)
     reject_reason = UnicodeAttribute(null=True)
     amends = UnicodeAttribute(null=True)
+    held_apart = UnitsAttribute(null=True)
     version = UnitsAttribute(null=True)
 
     by_account = ByAccountIndex()
@@ -128,6 +130,7 @@ class FillItem(Model):
     value_units = UnitsAttribute()
     fee_units = UnitsAttribute()
     created_at_ns = UnitsAttribute()
+    order_version = UnitsAttribute(null=True)
 
 
 _ENUMS: dict[str, Any] = {
@@ -138,10 +141,11 @@ _ENUMS: dict[str, Any] = {
     "self_trade_prevention": SelfTradePrevention,
     "status": OrderStatus,
     "post_only": bool,
+    "held_apart": bool,
     "amends": parse_amends,
 }
 _FIELDS = tuple(field.name for field in fields(Order))
-_KEYS_OF_LIFE = ("open_account_id", "pending_bucket")
+_FILL_FIELDS = tuple(field.name for field in fields(Fill))
 # What can change after acceptance, and so what an update writes.
 _CHANGING = (
     "price_ticks",
@@ -195,18 +199,36 @@ def order_from(item: OrderItem) -> Order:
 def order_changes(before: Order, after: Order) -> list[Action]:
     """The update that takes an order's item from one state to the next; none where nothing has changed."""
     actions: list[Action] = []
-    for name in _CHANGING:
-        if getattr(before, name) != getattr(after, name):
-            attribute: Any = getattr(OrderItem, name)
-            value = _plain(getattr(after, name))
-            actions.append(attribute.remove() if value in (0, "") else attribute.set(value))
-    if before.live and not after.live:
-        actions.append(OrderItem.open_account_id.remove())
-    if before.unanswered and not after.unanswered:
-        actions.append(OrderItem.pending_bucket.remove())
-    elif after.unanswered and not before.unanswered:
-        actions.append(OrderItem.pending_bucket.set(after.order_id % PENDING_BUCKETS))
+    for name, value in _changes(before, after).items():
+        attribute: Any = getattr(OrderItem, name)
+        actions.append(attribute.remove() if value is None else attribute.set(value))
     return actions
+
+
+def order_write(before: Order, after: Order) -> Write:
+    """The same update under the condition that the item is `still` as it was read, for a transaction of many."""
+    version = ("version", Is.EQUAL, before.version) if before.version else ("version", Is.ABSENT, 0)
+    return update_write(
+        OrderItem.Meta.table_name,
+        {"order_id": before.order_id},
+        sets=_changes(before, after),
+        conditions=[("order_id", Is.THERE, 0), version],
+    )
+
+
+def _changes(before: Order, after: Order) -> dict[str, Value | None]:
+    """What changes of an order's item; None where an attribute goes."""
+    changes: dict[str, Value | None] = {}
+    for name in _CHANGING:
+        value = getattr(after, name)
+        if getattr(before, name) != value:
+            plain = _plain(value)
+            changes[name] = None if plain in (0, "") else plain
+    if before.live and not after.live:
+        changes["open_account_id"] = None
+    if before.unanswered != after.unanswered:
+        changes["pending_bucket"] = after.order_id % PENDING_BUCKETS if after.unanswered else None
+    return changes
 
 
 def still(order: Order) -> Condition:
@@ -225,24 +247,6 @@ def fill_key(product_id: str, trade_id: int) -> str:
     return f"{product_id}#{trade_id:016d}"
 
 
-def fill_item(fill: Fill) -> FillItem:
-    """The item of a fill."""
-    return FillItem(
-        account_id=fill.account_id,
-        fill_key=f"{fill_key(fill.product_id, fill.trade_id)}#{int(fill.side)}",
-        order_id=fill.order_id,
-        product_id=fill.product_id,
-        trade_id=fill.trade_id,
-        side=int(fill.side),
-        liquidity=fill.liquidity.value,
-        price_ticks=fill.price_ticks,
-        size_lots=fill.size_lots,
-        value_units=fill.value_units,
-        fee_units=fill.fee_units,
-        created_at_ns=fill.created_at_ns,
-    )
-
-
 def fill_from(item: FillItem) -> Fill:
     """The fill an item stands for."""
     return Fill(
@@ -258,6 +262,24 @@ def fill_from(item: FillItem) -> Fill:
         fee_units=item.fee_units,
         created_at_ns=item.created_at_ns,
     )
+
+
+def fill_write(fill: Fill, order_version: int) -> Write:
+    """The put of a fill that was reckoned from a version of its order; refused where a newer one was used before."""
+    return {
+        "TableName": FillItem.Meta.table_name,
+        "Item": fill_attributes(fill) | item_of({"order_version": order_version}),
+        "ConditionExpression": "attribute_not_exists(#version) OR #version <= :version",
+        "ExpressionAttributeNames": {"#version": "order_version"},
+        "ExpressionAttributeValues": item_of({":version": order_version}),
+    }
+
+
+def fill_attributes(fill: Fill) -> dict[str, Any]:
+    """The attributes of a fill's item as DynamoDB takes them."""
+    values = {name: getattr(fill, name) for name in _FILL_FIELDS}
+    values["fill_key"] = f"{fill_key(fill.product_id, fill.trade_id)}#{int(fill.side)}"
+    return item_of(values)
 
 
 class OrderStore:

@@ -1,7 +1,7 @@
 """The settlement plan: events in, transactions out.
 
 A batch of events is cut into *parts*. A part is what one transaction carries: the cursor's step, the journal batch, the
-net movement of every balance, the orders' new states and the fills. The journal keeps every entry gross; balances
+net movement of every balance, and the orders' new states. The journal keeps every entry gross; balances
 move net. The cursor is the only guard of exactly-once: a part commits only on the cursor it was planned from.
 """
 
@@ -21,6 +21,7 @@ from exchange.ledger.model import (
     customer_account,
     fee_account,
     next_batch,
+    sub_balance,
 )
 from exchange.messages import (
     ChainCheck,
@@ -49,8 +50,6 @@ from exchange.orders.model import (
 )
 
 PART_ITEMS_MAX = 100
-# The most that one event can add to a part: a match touches 2 orders, 2 fills, 4 balances and the fee account.
-_EVENT_ITEMS_MAX = 9
 _PLACING = frozenset({Op.PLACE, Op.CANCEL_IF_UNSEEN})
 
 
@@ -92,7 +91,11 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One transaction's worth of settlement."""
+    """One transaction's worth of settlement.
+
+    Its fills are written just before: they say what the log of the engine says, and are the same for all who have read
+    the orders as they are. What was reckoned from an older order never takes the place of what was from a newer one.
+    """
 
     product_id: str
     before: Cursor
@@ -103,6 +106,12 @@ class Part:
     movements: Movements
 
     @property
+    def numbered_fills(self) -> tuple[tuple[Fill, int], ...]:
+        """Its fills, each with the version of the order that it was reckoned from."""
+        versions = {before.order_id: before.version for before, _ in self.orders}
+        return tuple((fill, versions[fill.order_id]) for fill in self.fills)
+
+    @property
     def changed_orders(self) -> tuple[tuple[Order, Order], ...]:
         """The orders that it changes."""
         return tuple((before, after) for before, after in self.orders if before != after)
@@ -110,7 +119,7 @@ class Part:
     @property
     def items(self) -> int:
         """How many items the transaction has."""
-        return 1 + (self.batch is not None) + len(self.changed_orders) + len(self.fills) + len(self.movements.moving())
+        return 1 + (self.batch is not None) + len(self.changed_orders) + len(self.movements.by_item())
 
 
 def journal_partition(product_id: str) -> str:
@@ -179,7 +188,7 @@ def plan_parts(
     draft = _Draft(product, cursor, book)
     for result in results:
         for event in result.events:
-            if draft.items + _EVENT_ITEMS_MAX > PART_ITEMS_MAX:
+            if draft.items + draft.items_of(event) > PART_ITEMS_MAX:
                 part = draft.close(epoch, now_ns)
                 yield part
                 draft = _Draft(product, part.after, book)
@@ -203,11 +212,28 @@ class _Draft:
         self._fills: list[Fill] = []
         self._entries: list[Entry] = []
         self._movements = Movements()
+        self._balance_items: set[tuple[str, str]] = set()
+        self._fees = (fee_account(product.product_id), product.quote.asset_id)
 
     @property
     def items(self) -> int:
-        """An upper bound of the transaction's items so far: cursor, journal, orders, fills, balances."""
-        return 2 + len(self._before) + len(self._fills) + len(self._movements.by_balance)
+        """An upper bound of the transaction's items so far: cursor, journal, orders, balances."""
+        return 2 + len(self._before) + len(self._balance_items)
+
+    def items_of(self, event: Event) -> int:
+        """How many items an event adds at most."""
+        orders, items = 0, {self._fees} if event.type == EventType.MATCH else set()
+        for order_id in (event.order_id, event.maker_order_id):
+            order = self._book.get(order_id)
+            if order is not None:
+                orders += order_id not in self._before
+                items |= self._items_of(order)
+        return orders + len(items - self._balance_items)
+
+    def _items_of(self, order: Order) -> set[tuple[str, str]]:
+        """Where an order's account has what it earns, and what it holds: one item but for older orders."""
+        account, product_id = customer_account(order.account_id), self.product.product_id
+        return {(account, product_id), (account, order.hold_product or order.hold_asset(self.product))}
 
     def apply(self, result: CommandResult, event: Event) -> None:
         """Take one event in."""
@@ -267,13 +293,16 @@ class _Draft:
     def _order(self, order_id: int) -> Order:
         require(order_id in self._book, f"an event for order {order_id}, which nobody accepted")
         order = self._book[order_id]
-        self._before.setdefault(order_id, order)
+        if order_id not in self._before:
+            self._before[order_id] = order
+            self._balance_items |= self._items_of(order)
         return order
 
     def _replace(self, before: Order, after: Order, *, spent: int = 0) -> None:
         """Put an order's next state in, and give back what it no longer holds and has not spent."""
         self._book[before.order_id] = after
-        movement = self._movements.of(customer_account(before.account_id), before.hold_asset(self.product))
+        place = sub_balance(before.hold_asset(self.product), before.hold_product)
+        movement = self._movements.of(customer_account(before.account_id), place)
         freed = before.hold_units - after.hold_units
         require(freed >= spent, f"order {before.order_id} cost more than its hold")
         movement.held -= freed
@@ -355,14 +384,16 @@ class _Draft:
         size = self.product.size_units(fill.size_lots)
         buys = order.side is Side.BUY
         self._replace(order, filled, spent=value + fill.fee_units if buys else size)
-        received = self._movements.of(account, base if buys else quote)
+        # What is earned stays in the product's own sub-balance, so no other product's settlement meets it there.
+        received = self._movements.of(account, sub_balance(base if buys else quote, self.product.product_id))
         received.available += size if buys else value - fill.fee_units
         reference = str(fill.trade_id)
         sign = 1 if buys else -1
         self._entries.append(Entry(account, base, sign * size, EntryKind.MATCH, reference))
         self._entries.append(Entry(account, quote, -sign * value, EntryKind.MATCH, reference))
         if fill.fee_units:
-            income = fee_account(self.product.product_id)
+            income, _ = self._fees
+            self._balance_items.add(self._fees)
             self._movements.of(income, quote).available += fill.fee_units
             self._entries.append(Entry(account, quote, -fill.fee_units, EntryKind.FEE, reference))
             self._entries.append(Entry(income, quote, fill.fee_units, EntryKind.FEE, reference))

@@ -1,8 +1,9 @@
 """Settle records of the executions stream: drop what is settled, plan the rest, commit part by part."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, wait
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from exchange.instruments.model import Product
 from exchange.kernel.clock import Clock
@@ -14,10 +15,11 @@ from exchange.settlement.model import Commit, Cursor, Part, fresh_results, order
 CONFLICTS_MAX = 12
 # A part is planned anew for each amend that its orders' owners ask for meanwhile; each order may have few under way.
 REPLANS_MAX = 64
-ORDERS_PER_PLAN_MAX = 5_000
+
+PreparedT = TypeVar("PreparedT")
 
 
-class SettlementStore(Protocol):
+class SettlementStore(Protocol[PreparedT]):
     """What settlement needs of the tables."""
 
     def cursor(self, product_id: str) -> Cursor:
@@ -28,7 +30,11 @@ class SettlementStore(Protocol):
         """Orders by id, read consistently."""
         ...
 
-    def commit(self, part: Part) -> Commit:
+    def prepare(self, part: Part) -> PreparedT:
+        """Write a part's fills, and make all else ready to be committed. Raises OutageError; doing it again is safe."""
+        ...
+
+    def commit(self, prepared: PreparedT) -> Commit:
         """Write a part whole or not at all. Raises OutageError."""
         ...
 
@@ -49,13 +55,14 @@ def settle(
     product: Product,
     records: Sequence[EventRecord],
     *,
-    store: SettlementStore,
+    store: SettlementStore[PreparedT],
     clock: Clock,
+    executor: Executor,
     pause: Callable[[int], None],
 ) -> Settled:
     """Settle `records` of one product, in order; what is settled already changes nothing.
 
-    `pause(n)` waits out the n-th conflict in a row.
+    While a part is being committed, `executor` prepares the next. `pause(n)` waits out the n-th conflict in a row.
     Raises:   GapError, SplitBrainError, InvariantError (the product must stop); OutageError (try again).
     """
     done = Settled(product.product_id, 0)
@@ -66,24 +73,50 @@ def settle(
         if not results:
             return done
         orders = {order.order_id: order for order in store.orders(order_ids(results))}
+        parts = plan_parts(product, cursor, results, orders, epoch=epoch, now_ns=clock.now_ns())
+        prepared = ((part, store.prepare(part)) for part in parts)
+        reached = cursor
         try:
-            parts = list(plan_parts(product, cursor, results, orders, epoch=epoch, now_ns=clock.now_ns()))
+            for part, ready in _one_ahead(prepared, executor):
+                if not _commit(part, ready, done, store, pause):
+                    break
+                reached = part.after
+            else:
+                done.events += sum(len(result.events) for result in results)
+                return done
         except InvariantError:
             # Somebody may have settled between the two reads: then the orders are from after the cursor, and nothing is
-            # wrong with them. Where the cursor stands still, it is a defect.
-            if store.cursor(product.product_id) == cursor:
+            # wrong with them. Where the cursor stands where we left it, it is a defect.
+            if store.cursor(product.product_id) == reached:
                 raise
-            continue
-        if all(_commit(part, done, store, pause) for part in parts):
-            done.events += sum(len(result.events) for result in results)
-            return done
     raise UnavailableError(f"{product.product_id}: cursor or orders moved {REPLANS_MAX} times under us")
 
 
-def _commit(part: Part, done: Settled, store: SettlementStore, pause: Callable[[int], None]) -> bool:
+RowT = TypeVar("RowT")
+
+
+def _one_ahead(rows: Iterator[RowT], executor: Executor) -> Iterator[RowT]:
+    """The same rows in the same order, each made while the one before it is in use."""
+    coming = executor.submit(next, rows, None)
+    try:
+        while (row := coming.result()) is not None:
+            coming = executor.submit(next, rows, None)
+            yield row
+    finally:
+        # Who stops early plans anew, and must not meet what is still being made.
+        wait([coming])
+
+
+def _commit(
+    part: Part,
+    prepared: PreparedT,
+    done: Settled,
+    store: SettlementStore[PreparedT],
+    pause: Callable[[int], None],
+) -> bool:
     """Commit a part, waiting out conflicts; False where cursor or orders have moved and all must be planned anew."""
     for attempt in range(CONFLICTS_MAX):
-        outcome = store.commit(part)
+        outcome = store.commit(prepared)
         if outcome is Commit.DONE:
             require(part.after.sequence > part.before.sequence, "a part that settles nothing")
             done.parts += 1

@@ -1,19 +1,22 @@
 """The settlement transaction in DynamoDB."""
 
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
 
 from pynamodb.attributes import BinaryAttribute, UnicodeAttribute
 from pynamodb.connection import Connection
 from pynamodb.exceptions import TransactWriteError
+from pynamodb.expressions.condition import Condition
 from pynamodb.models import Model
-from pynamodb.transactions import TransactWrite
 
-from exchange.aws.dynamodb import UnitsAttribute, cancellation_codes
-from exchange.kernel.errors import require
+from exchange.aws.dynamodb import TRANSACTION_ITEMS_MAX, UnitsAttribute, cancellation_codes
+from exchange.aws.writes import Write
+from exchange.kernel.errors import UnavailableError, require
 from exchange.ledger.model import Head
-from exchange.ledger.store import append_batch, move_balances
+from exchange.ledger.store import batch_write, movement_write
 from exchange.orders.model import Order
-from exchange.orders.store import OrderItem, OrderStore, fill_item, order_changes, still
+from exchange.orders.store import OrderStore, fill_write, order_write
 from exchange.settlement.model import Commit, Cursor, Part
 
 
@@ -46,11 +49,23 @@ def settlement_cursor(product_id: str) -> Cursor:
     return Cursor.start(product_id)
 
 
+@dataclass(frozen=True, slots=True)
+class PreparedPart:
+    """A part's transaction as DynamoDB takes it: the cursor and the journal's batch, then orders and balances."""
+
+    part: Part
+    fills: "Future[bool]"  # whether they are written; not, where somebody has read newer orders
+    puts: tuple[Write, ...]
+    updates: tuple[Write, ...]
+
+
 class DynamoSettlementStore:
     """Cursor, orders and the one transaction that moves everything."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, executor: Executor) -> None:
+        """The executor writes fills while other things are done."""
         self._connection = connection
+        self._executor = executor
         self._orders = OrderStore()
 
     def cursor(self, product_id: str) -> Cursor:
@@ -61,27 +76,45 @@ class DynamoSettlementStore:
         """Orders by id, read consistently."""
         return self._orders.orders(order_ids)
 
-    def commit(self, part: Part) -> Commit:
+    def prepare(self, part: Part) -> PreparedPart:
+        """Begin to write the fills, and make the transaction ready."""
+        fills = self._executor.submit(self._put_fills, part)
+        puts = [_cursor_write(part), *([batch_write(part.batch)] if part.batch is not None else [])]
+        orders = [order_write(before, after) for before, after in part.changed_orders]
+        balances = [movement_write(*item, moves) for item, moves in part.movements.by_item().items()]
+        return PreparedPart(part, fills, tuple(puts), (*orders, *balances))
+
+    def commit(self, prepared: PreparedPart) -> Commit:
         """Write a part whole or not at all.
 
         Raises:   InvariantError where a balance would go below zero or an order is gone; OutageError.
         """
-        transaction = TransactWrite(connection=self._connection)
+        if not prepared.fills.result():
+            return Commit.STALE
         try:
-            with transaction:
-                _step_cursor(transaction, part)
-                if part.batch is not None:
-                    append_batch(transaction, part.batch)
-                for fill in part.fills:
-                    transaction.save(fill_item(fill))
-                _change_orders(transaction, part)
-                move_balances(transaction, part.movements)
+            self._connection.transact_write_items([], [], prepared.puts, prepared.updates)
         except TransactWriteError as error:
-            return _failed(part, cancellation_codes(error))
+            return _failed(prepared.part, cancellation_codes(error))
         return Commit.DONE
 
+    def _put_fills(self, part: Part) -> bool:
+        """Put fills; again changes nothing. False where somebody has read a newer order. Raises OutageError.
 
-def _step_cursor(transaction: TransactWrite, part: Part) -> None:
+        In a transaction, because the right to BatchWriteItem is the right to delete.
+        """
+        rows = [fill_write(fill, order_version) for fill, order_version in part.numbered_fills]
+        for first in range(0, len(rows), TRANSACTION_ITEMS_MAX):
+            try:
+                self._connection.transact_write_items([], [], rows[first : first + TRANSACTION_ITEMS_MAX], [])
+            except TransactWriteError as error:
+                codes = cancellation_codes(error)
+                if "ConditionalCheckFailed" in codes:
+                    return False
+                raise UnavailableError(f"fills were not put: {list(codes)}") from error
+        return True
+
+
+def _cursor_write(part: Part) -> Write:
     after = part.after
     item = CheckpointItem(
         name=checkpoint_name(part.product_id),
@@ -92,22 +125,16 @@ def _step_cursor(transaction: TransactWrite, part: Part) -> None:
         journal_batch=after.head.number,
         journal_hash=after.head.hash,
     )
-    if part.before.sequence == 0:
-        transaction.save(item, condition=CheckpointItem.name.does_not_exist())
-    else:
-        same = CheckpointItem.sequence == part.before.sequence
-        transaction.save(item, condition=same & (CheckpointItem.epoch <= after.epoch))
-
-
-def _change_orders(transaction: TransactWrite, part: Part) -> None:
-    for before, after in part.changed_orders:
-        actions = order_changes(before, after)
-        transaction.update(OrderItem(before.order_id), actions=actions, condition=still(before))
+    condition: Condition = CheckpointItem.name.does_not_exist()
+    if part.before.sequence:
+        condition = (CheckpointItem.sequence == part.before.sequence) & (CheckpointItem.epoch <= after.epoch)
+    write: Write = item.get_save_kwargs_from_instance(condition=condition)
+    return write
 
 
 def _failed(part: Part, codes: Sequence[str]) -> Commit:
-    # PynamoDB sends puts first, in the order they were saved (cursor, journal, fills), then updates: orders, balances.
-    first_order = 1 + (part.batch is not None) + len(part.fills)
+    # As they were sent: the cursor, the journal's batch, orders, balances.
+    first_order = 1 + (part.batch is not None)
     orders = codes[first_order : first_order + len(part.changed_orders)]
     if "ConditionalCheckFailed" in {codes[0], *orders}:
         return Commit.STALE

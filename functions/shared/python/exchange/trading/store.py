@@ -1,7 +1,7 @@
 """The acceptance transaction and the switches in DynamoDB, the orders stream, and the queue of the switches."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
 from operator import and_
 from typing import Any
@@ -10,16 +10,35 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pynamodb.connection import Connection
 from pynamodb.exceptions import TransactWriteError, UpdateError
 from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.operand import Path
 from pynamodb.expressions.update import Action
 from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
-from exchange.aws.dynamodb import UnitsAttribute, bind, cancellation_codes, error_code, outage, reading
+from exchange.aws.dynamodb import (
+    TRANSACTION_ITEMS_MAX,
+    UnitsAttribute,
+    bind,
+    cancellation_codes,
+    error_code,
+    outage,
+    reading,
+)
 from exchange.aws.kinesis import StreamWriter
 from exchange.instruments.model import Product
+from exchange.kernel.clock import SystemClock
 from exchange.kernel.errors import OutcomeUnknownError
-from exchange.ledger.model import Balance, customer_account
-from exchange.ledger.store import BalanceItem, BalanceStore
+from exchange.kernel.recent import Recent
+from exchange.ledger.model import (
+    DEBIT_PLACES_MAX,
+    Balance,
+    Movement,
+    Movements,
+    asset_and_product,
+    customer_account,
+    sub_balance,
+)
+from exchange.ledger.store import BalanceItem, BalanceStore, movement_expression, number_name
 from exchange.messages import Command, encode_commands
 from exchange.orders.model import Order
 from exchange.orders.store import OrderItem, OrderStore, order_changes, order_item, still
@@ -28,6 +47,9 @@ from exchange.trading.switch import Switch
 from exchange.users.store import ApiKeyItem, CustomerItem
 
 _ACTIVE = "active"
+# Where an account's money lies is remembered so long, of so many accounts and assets.
+_SPLIT_AGE_NS_MAX = 60_000_000_000
+_SPLITS_MAX = 20_000
 
 
 def bind_orders(*, orders: str, balances: str) -> None:
@@ -37,11 +59,18 @@ def bind_orders(*, orders: str, balances: str) -> None:
 
 
 class DynamoOrderEntry(OrderStore):
-    """Orders with the one transaction that accepts them."""
+    """Orders with the one transaction that accepts them.
+
+    Where an account's money lies is remembered from its last order here, so the next one need not ask. The conditions
+    guard, and what they refuse is tried again with what is read then.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._balances = BalanceStore()
+        self._splits: Recent[tuple[str, str], dict[str, int]] = Recent(
+            SystemClock(), age_max_ns=_SPLIT_AGE_NS_MAX, entries_max=_SPLITS_MAX
+        )
 
     def balance(self, account_id: int, asset: str) -> Balance:
         """One balance, read consistently."""
@@ -56,16 +85,28 @@ class DynamoOrderEntry(OrderStore):
 
         Raises:   UnavailableError, OutcomeUnknownError.
         """
+        account = customer_account(trader.account_id)
         holds = holds_of(orders, product)
+        # What the transaction has room for besides the customer, the key and the orders.
+        places_max = (TRANSACTION_ITEMS_MAX - 2 - len(orders)) // max(len(holds), 1)
+        while True:
+            remembered = self._remembers(account, holds)
+            movements = Movements()
+            for asset, (units, count) in holds.items():
+                place = sub_balance(asset, product.product_id)
+                self._hold(movements, account, place, units, places_max=places_max).open_orders += count
+            verdict = self._accept(orders, movements, product.open_orders_max, trader)
+            if verdict.outcome is not Acceptance.BALANCE_REFUSED or not remembered:
+                return verdict
+
+    def _accept(self, orders: Sequence[Order], movements: Movements, open_orders_max: int, trader: Trader) -> Verdict:
         transaction = TransactWrite(connection=self._connection)
         try:
             with transaction:
                 meanings = _check_trader(transaction, trader)
                 for order in orders:
                     transaction.save(order_item(order), condition=OrderItem.order_id.does_not_exist())
-                for asset, (units, count) in holds.items():
-                    account = customer_account(trader.account_id)
-                    _hold(transaction, account, asset, units, count, open_orders_max=product.open_orders_max)
+                _move(transaction, movements, open_orders_max=open_orders_max)
         except TransactWriteError as error:
             failed = _failed(error)
             places = range(len(meanings), len(meanings) + len(orders))
@@ -73,27 +114,64 @@ class DynamoOrderEntry(OrderStore):
             if existing:
                 # An order that exists already is the answer, whatever else has changed since.
                 return Verdict(Acceptance.ORDER_EXISTS, existing)
-            refused = [Acceptance.BALANCE_REFUSED] * (len(orders) + len(holds))
-            return Verdict(_first(failed, [*meanings, *refused]))
-        return Verdict(Acceptance.ACCEPTED)
+            refused = [Acceptance.BALANCE_REFUSED] * (len(orders) + len(movements.by_balance))
+            return Verdict(self._judge(_first(failed, [*meanings, *refused]), movements))
+        return Verdict(self._judge(Acceptance.ACCEPTED, movements))
 
     def amend(self, before: Order, after: Order, product: Product, trader: Trader) -> Acceptance:
         """Write an order with one more amend and what it holds for that, or nothing.
 
         Raises:   UnavailableError, OutcomeUnknownError.
         """
+        account, asset = customer_account(before.account_id), before.hold_asset(product)
         more = after.hold_units - before.hold_units
+        while True:
+            remembered = self._remembers(account, [asset])
+            movements = Movements()
+            if more:
+                self._hold(movements, account, sub_balance(asset, before.hold_product), more)
+            outcome = self._amend(before, after, movements, trader)
+            if outcome is not Acceptance.BALANCE_REFUSED or not remembered:
+                return outcome
+
+    def _amend(self, before: Order, after: Order, movements: Movements, trader: Trader) -> Acceptance:
         transaction = TransactWrite(connection=self._connection)
         try:
             with transaction:
                 meanings = _check_trader(transaction, trader)
                 item = OrderItem(before.order_id)
                 transaction.update(item, actions=order_changes(before, after), condition=still(before))
-                if more:
-                    _hold(transaction, customer_account(before.account_id), before.hold_asset(product), more, 0)
+                _move(transaction, movements)
         except TransactWriteError as error:
-            return _first(_failed(error), [*meanings, Acceptance.ORDER_MOVED, Acceptance.BALANCE_REFUSED])
-        return Acceptance.ACCEPTED
+            refused = [Acceptance.BALANCE_REFUSED] * len(movements.by_balance)
+            return self._judge(_first(_failed(error), [*meanings, Acceptance.ORDER_MOVED, *refused]), movements)
+        return self._judge(Acceptance.ACCEPTED, movements)
+
+    def _hold(
+        self, movements: Movements, account: str, place: str, units: int, *, places_max: int = DEBIT_PLACES_MAX
+    ) -> Movement:
+        asset, _ = asset_and_product(place)
+        split = self._splits.get((account, asset)) or {}
+        if sum(split.values()) < units:
+            split = self._balances.split(account, asset)
+            self._splits.put((account, asset), split)
+        movement = movements.debit(account, place, units, split, places_max=places_max)
+        movement.held += units
+        return movement
+
+    def _remembers(self, account: str, assets: Iterable[str]) -> bool:
+        return any(self._splits.get((account, asset)) for asset in assets)
+
+    def _judge(self, outcome: Acceptance, movements: Movements) -> Acceptance:
+        """The outcome, with what it says of where the account's money lies now."""
+        for (account, place), movement in movements.by_balance.items():
+            key = account, asset_and_product(place)[0]
+            split = self._splits.get(key)
+            if outcome is Acceptance.ACCEPTED and split is not None:
+                self._splits.put(key, {**split, place: split.get(place, 0) + movement.available})
+            elif outcome is Acceptance.BALANCE_REFUSED:
+                self._splits.put(key, {})
+        return outcome
 
 
 def _check_trader(transaction: TransactWrite, trader: Trader) -> list[Acceptance]:
@@ -108,16 +186,16 @@ def _check_trader(transaction: TransactWrite, trader: Trader) -> list[Acceptance
     return [Acceptance.CUSTOMER_FROZEN, Acceptance.KEY_REVOKED]
 
 
-def _hold(
-    transaction: TransactWrite, account: str, asset: str, units: int, count: int, *, open_orders_max: int = 0
-) -> None:
-    actions: list[Action] = [BalanceItem.available.add(-units), BalanceItem.held.add(units)]
-    condition = BalanceItem.available >= units
-    if count:
-        actions.append(BalanceItem.open_orders.add(count))
-        room = BalanceItem.open_orders <= open_orders_max - count
-        condition &= room if count > open_orders_max else BalanceItem.open_orders.does_not_exist() | room
-    transaction.update(BalanceItem(account, asset), actions=actions, condition=condition)
+def _move(transaction: TransactWrite, movements: Movements, *, open_orders_max: int = 0) -> None:
+    for (account, key), by_asset in movements.by_item().items():
+        actions, condition = movement_expression(account, key, by_asset)
+        for asset, movement in by_asset.items():
+            count, open_orders = movement.open_orders, Path([number_name(key, asset, "open_orders")])
+            if count:
+                room = open_orders <= open_orders_max - count
+                fits = room if count > open_orders_max else open_orders.does_not_exist() | room
+                condition = fits if condition is None else condition & fits
+        transaction.update(BalanceItem(account, key), actions=actions, condition=condition)
 
 
 def _failed(error: TransactWriteError) -> list[bool]:

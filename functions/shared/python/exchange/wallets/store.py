@@ -10,7 +10,7 @@ from pynamodb.transactions import TransactWrite
 from exchange.aws.dynamodb import cancellation_codes
 from exchange.kernel.errors import UnavailableError
 from exchange.ledger.model import Batch, Movements
-from exchange.ledger.store import append_batch, move_balances
+from exchange.ledger.store import BalanceStore, append_batch, move_balances
 from exchange.transfers.model import PaymentState, Transfer, TransferStatus
 from exchange.transfers.store import TransferItem, transfer_item
 from exchange.wallets.model import Credit, movements_of
@@ -64,7 +64,8 @@ class PostingStore:
                 transaction.save(transfer_item(transfer), condition=TransferItem.transfer_id.does_not_exist())
                 move_balances(transaction, movements)
         except TransactWriteError as error:
-            return _unheld(transfer, cancellation_codes(error))
+            held = _unheld(transfer, cancellation_codes(error))
+            return Held.LOST if held is Held.POOR and _affords(transfer) else held
         return Held.DONE
 
     def post_withdrawal(self, transfer: Transfer, batch: Batch, movements: Movements) -> Credit:
@@ -141,8 +142,15 @@ class PostingStore:
                 append_batch(transaction, batch)
                 move_balances(transaction, movements_of(batch))
         except TransactWriteError as error:
-            return _unmoved(sent, cancellation_codes(error))
+            moved = _unmoved(sent, cancellation_codes(error))
+            return Moved.LOST if moved is Moved.POOR and _affords(sent) else moved
         return Moved.DONE
+
+
+def _affords(transfer: Transfer) -> bool:
+    """Whether the money is there after all: it went from one sub-balance to another while it was asked for."""
+    wanted = transfer.held_units or transfer.units
+    return BalanceStore().balance(transfer.account_id, transfer.asset).available >= wanted
 
 
 def _unheld(transfer: Transfer, codes: Sequence[str]) -> Held:
