@@ -6,17 +6,20 @@ adds a trade's fee twice, so fees are read from `watch_my_trades`.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import pytest
 
+from tests.integration.conftest import RunningLaptop
+
 ccxtpro = pytest.importorskip("ccxt.pro")
 pytestmark = pytest.mark.cloud
 
 SYMBOL = "GOOG/USD"
-SECONDS_MAX = 30
+SECONDS_MAX = 90
 Found = TypeVar("Found")
 
 
@@ -41,6 +44,34 @@ async def following(urls: dict[str, str], *users: dict[str, str] | None) -> Asyn
     finally:
         for client in clients:
             await client.close()
+
+
+class Listeners:
+    """Who listens to the product, as the exchange itself has it: a client does not say when it is subscribed."""
+
+    def __init__(self, laptop: RunningLaptop) -> None:
+        self._table = laptop.stack["tables"]["connections"]
+        self._pages = laptop.client("dynamodb").get_paginator("scan")
+        self._known = self._now()
+
+    def _now(self) -> set[str]:
+        rows = [row for page in self._pages.paginate(TableName=self._table) for row in page["Items"]]
+        return {row["connection_id"]["S"] for row in rows}
+
+    async def come(self, *channels: str) -> None:
+        """Wait until this many new subscriptions to these channels are there, each of another connection or channel."""
+        missing = sorted(channels)
+        async with asyncio.timeout(SECONDS_MAX):
+            while missing:
+                names = {tuple(key.split("#")[:3]) for key in self._now() - self._known if key.count("#") >= 3}
+                there = Counter(channel for _, product, channel in names if product == SYMBOL.replace("/", "-"))
+                missing = sorted((Counter(channels) - there).elements())
+                await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+def listeners(laptop: RunningLaptop) -> Listeners:
+    return Listeners(laptop)
 
 
 async def watched(watch: Callable[[], Awaitable[Any]], is_it: Callable[[Any], Found | None]) -> Found:
@@ -69,7 +100,9 @@ def test_the_book_is_followed_from_its_snapshot(urls: dict[str, str], customers:
     asyncio.run(follow())
 
 
-def test_trades_and_tickers_say_what_was_traded_and_which_way(urls: dict[str, str], customers: Any) -> None:
+def test_trades_and_tickers_say_what_was_traded_and_which_way(
+    urls: dict[str, str], customers: Any, listeners: Listeners
+) -> None:
     async def follow() -> None:
         async with following(urls, *customers, None) as (maker, taker, public):
             await maker.create_order(SYMBOL, "limit", "sell", 3, 580.5)
@@ -84,7 +117,7 @@ def test_trades_and_tickers_say_what_was_traded_and_which_way(urls: dict[str, st
                     watched(lambda: public.watch_ticker(SYMBOL), lambda seen: seen if seen["last"] == 580.5 else None)
                 ),
             ]
-            await asyncio.sleep(1)
+            await listeners.come("matches", "ticker")
             await taker.create_order(SYMBOL, "limit", "buy", 3, 580.5)
             trades, ticker = await asyncio.gather(*tasks)
             assert trades[-1]["symbol"] == SYMBOL
@@ -93,7 +126,9 @@ def test_trades_and_tickers_say_what_was_traded_and_which_way(urls: dict[str, st
     asyncio.run(follow())
 
 
-def test_several_tickers_and_books_are_followed_at_once(urls: dict[str, str], customers: Any) -> None:
+def test_several_tickers_and_books_are_followed_at_once(
+    urls: dict[str, str], customers: Any, listeners: Listeners
+) -> None:
     async def follow() -> None:
         async with following(urls, *customers, None) as (maker, taker, public):
             book = asyncio.create_task(
@@ -110,14 +145,16 @@ def test_several_tickers_and_books_are_followed_at_once(urls: dict[str, str], cu
                     lambda seen: seen[SYMBOL] if seen.get(SYMBOL, {}).get("last") == 590.5 else None,
                 )
             )
-            await asyncio.sleep(1)
+            await listeners.come("ticker")
             await taker.create_order(SYMBOL, "limit", "buy", 5, 590.5)
             assert (await ticker)["last"] == (await public.fetch_ticker(SYMBOL))["last"] == 590.5
 
     asyncio.run(follow())
 
 
-def test_own_orders_and_trades_are_followed_with_their_fees(urls: dict[str, str], customers: Any) -> None:
+def test_own_orders_and_trades_are_followed_with_their_fees(
+    urls: dict[str, str], customers: Any, listeners: Listeners
+) -> None:
     async def follow() -> None:
         async with following(urls, *customers) as (maker, taker):
             fees = await taker.private_get_fees()
@@ -130,7 +167,7 @@ def test_own_orders_and_trades_are_followed_with_their_fees(urls: dict[str, str]
                     lambda orders: [one for one in orders if one["status"] == "closed"],
                 )
             )
-            await asyncio.sleep(2)
+            await listeners.come("user", "user")
             await maker.create_order(SYMBOL, "limit", "sell", 2, 600)
             order = await taker.create_order(SYMBOL, "limit", "buy", 2, 600)
             made, taken = await asyncio.gather(*watching)

@@ -51,7 +51,7 @@ def test_a_matcher_that_is_killed_loses_and_doubles_nothing(exchange: CommandLin
 
 def _wait_for_another(exchange: CommandLine, pid: int) -> None:
     """Return when the keeper has started a matcher again."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         record = next((entry for entry in exchange.records() if entry.name == "matcher"), None)
         if record is not None and record.pid != pid and record.process():

@@ -22,6 +22,7 @@ class MemoryConnections:
         self.addresses: dict[str, str] = {}
         self.frames_until_ns: dict[str, int] = {}
         self._pulse = ("", 0)
+        self.moments: list[list[tuple[str, str]]] = []  # who listened to which channel, after each change
 
     def count_from(self, source_address: str, limit: int) -> int:
         """How many connections an address has."""
@@ -58,11 +59,16 @@ class MemoryConnections:
         for subscription in subscriptions:
             if subscription.connection_id in self.rows:
                 self.rows[subscription.connection_id].add(subscription)
+        self._remember()
 
     def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
         """Forget subscriptions."""
         for subscription in subscriptions:
             self.rows.get(subscription.connection_id, set()).discard(subscription)
+        self._remember()
+
+    def _remember(self) -> None:
+        self.moments.append([(one.connection_id, one.channel) for rows in self.rows.values() for one in rows])
 
     def listeners(self, topic: str) -> list[Subscription]:
         """Every subscription to a topic."""

@@ -27,12 +27,16 @@ def dave(laptop: RunningLaptop) -> Enemy:
 @pytest.fixture(scope="module")
 def keys(dave: Enemy) -> Mapping[str, Mapping[str, str]]:
     """A key for each role that has one."""
-    moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3))
     terms: dict[str, dict[str, Any]] = {scope: {"scopes": [scope]} for scope in SCOPES}
-    terms |= {"revoked": {"scopes": list(SCOPES)}, "expired": {"scopes": list(SCOPES), "expires_at": moment}}
+    terms["revoked"] = {"scopes": list(SCOPES)}
     made = {role: dave.ask("POST", "/v1/api-keys", {"name": role, **asked})[1] for role, asked in terms.items()}
     assert dave.ask("DELETE", f"/v1/api-keys/{made['revoked']['id']}")[0] == 200
-    time.sleep(3.5)
+    # Far enough ahead for a busy machine to make the key before it is over.
+    moment = int(time.time()) + 10
+    ends = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
+    asked = {"name": "expired", "scopes": list(SCOPES), "expires_at": ends}
+    made["expired"] = dave.ask("POST", "/v1/api-keys", asked)[1]
+    time.sleep(moment + 0.5 - time.time())
     return {role: {**key, "api_key": key["id"]} for role, key in made.items()}
 
 

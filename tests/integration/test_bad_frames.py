@@ -19,7 +19,7 @@ FRAMES_MIN = 150
 # A connection has a burst of 50 frames.
 FRAMES_A_CONNECTION = 40
 AT_ONCE = 4
-SECONDS_MAX = 30
+SECONDS_MAX = 90
 Make = Callable[[str], dict[str, str]]
 
 

@@ -72,7 +72,8 @@ def most(seconds: float) -> int:
 
 
 def test_many_workers_act_as_one_and_cancels_go_on(dave: Person) -> None:
-    answers, seconds = flood(lambda: dave.ask("GET", "/fees"), 150)
+    # Enough for a slow machine too: whoever answers fewer than the rate in a second has nobody to refuse.
+    answers, seconds = flood(lambda: dave.ask("GET", "/fees"), 300)
     statuses = [answer.status for answer in answers]
     assert set(statuses) == {200, 429}
     assert STANDARD.burst <= statuses.count(200) <= most(seconds)
@@ -103,9 +104,10 @@ def test_all_functions_take_from_one_budget(dave: Person) -> None:
 def test_a_batch_counts_as_many_as_it_has_orders(dave: Person) -> None:
     order = {"side": "buy", "type": "limit", "price": "60", "size": "0"}  # too small: refused one by one
     body = json.dumps({"product_id": "ACME-USD", "orders": [order] * 20}).encode()
-    first, second = (dave.ask("POST", "/orders/batch", body) for _ in range(2))
-    assert first.status == 200
-    assert (second.status, second.json()["code"]) == (429, "RATE_LIMITED")
+    answers, seconds = flood(lambda: dave.ask("POST", "/orders/batch", body), 10)
+    admitted = [answer for answer in answers if answer.status == 200]
+    assert 1 <= len(admitted) <= most(seconds) / 20
+    assert {answer.json()["code"] for answer in answers if answer not in admitted} == {"RATE_LIMITED"}
 
 
 def test_headers_tell_what_is_left(dave: Person) -> None:

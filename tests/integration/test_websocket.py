@@ -19,7 +19,7 @@ from tests.integration.conftest import RunningLaptop
 
 pytestmark = pytest.mark.cloud
 PRODUCT = "BTC-USD"
-SECONDS_MAX = 30
+SECONDS_MAX = 90
 Message = dict[str, Any]
 
 

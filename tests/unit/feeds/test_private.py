@@ -1,5 +1,6 @@
 """What owners are told of their own orders and balances, and nobody else is."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -176,6 +177,29 @@ def test_owners_are_told_their_own_events_and_nobody_elses(house: House) -> None
     assert ("maker_fee_rate" in ann[2], "taker_fee_rate" in bob[1]) == (True, True)
     assert [one["sequence"] for one in ann] == sorted(one["sequence"] for one in ann)
     assert kinds(house.inboxes.take("eve")) == ["snapshot"]
+
+
+def test_subscribing_again_loses_no_event_meanwhile_and_tells_none_twice(house: House) -> None:
+    channels = ("user", "full", "ticker", "balance")
+    house.subscribe(*channels, **SIGNED)
+    house.connections.moments.clear()
+    house.subscribe(*channels, **SIGNED)
+    assert house.connections.moments
+    assert all(("ann", channel) in moment for channel in channels for moment in house.connections.moments)
+    assert sorted(house.connections.moments[-1]) == sorted({("ann", name) for name in (*channels, "watch")})
+    house.subscribe(*channels, connection_id="bob", **SIGNED)
+    trade(house)
+    heard = house.inboxes.take("ann")
+    assert kinds(heard).count("match") == 2  # one on `full` and one on `user`
+    assert heard == house.inboxes.take("bob")
+
+
+def test_two_subscriptions_that_two_frames_at_once_have_made_are_told_once(house: House) -> None:
+    house.subscribe("user", **SIGNED)
+    (first,) = [one for one in house.connections.rows["ann"] if one.channel == "user"]
+    house.connections.subscribe([replace(first, generation=f"{int(first.generation) + 1:019d}")])
+    trade(house)
+    assert kinds(house.inboxes.take("ann")) == ["received", "open", "match"]
 
 
 def test_an_unsigned_frame_earns_nothing_private(house: House) -> None:

@@ -1,6 +1,7 @@
 """What the clock tells, and the end of credentials."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from exchange.feeds.gateway import LambdaPulse
@@ -65,6 +66,15 @@ def test_a_run_beats_every_second_and_leaves_the_rest_to_the_next(house: House) 
     assert kinds(beats) == ["heartbeat"] * RUN_SECONDS_MAX
     assert len({beat["time"] for beat in beats}) == RUN_SECONDS_MAX
     assert (beats[0]["sequence"], beats[0]["last_trade_id"]) == (5, 1)
+
+
+def test_two_subscriptions_that_two_frames_at_once_have_made_beat_once(house: House) -> None:
+    house.subscribe("heartbeat")
+    house.inboxes.take("ann")
+    (first,) = house.connections.rows["ann"]
+    house.connections.subscribe([replace(first, generation=f"{int(first.generation) + 1:019d}")])
+    assert pulse(house, Turning()).run("one") == RUN_SECONDS_MAX
+    assert len(house.inboxes.take("ann")) == RUN_SECONDS_MAX
 
 
 def test_the_run_that_begins_last_goes_on_alone(house: House) -> None:

@@ -113,19 +113,24 @@ class Publisher:
         self, update: Update, product: Product, listeners: Sequence[Subscription]
     ) -> tuple[dict[str, list[str]], frozenset[str]]:
         """The `user` messages by connection, and the connections whose messages could not be made."""
-        owned = [(one, one.owner) for one in listeners if one.channel == "user" and one.owner is not None]
-        own = own_events(update.said, {owner.account_id for _, owner in owned})
+        # Two frames at once may have made two subscriptions of one: each connection is told once.
+        owned = {
+            (one.connection_id, one.owner.account_id): one.owner
+            for one in listeners
+            if one.channel == "user" and one.owner is not None
+        }
+        own = own_events(update.said, {account_id for _, account_id in owned})
         ids = told_orders(event for events in own.values() for event in events)
         try:
             orders = {order.order_id: order for order in self._orders.orders(sorted(ids))} if ids else {}
         except OutageError as error:
             _LOG.warning("the owners of %s were not told: %s", product.product_id, error)
-            return {}, frozenset(one.connection_id for one, owner in owned if own[owner.account_id])
+            return {}, frozenset(connection_id for connection_id, account_id in owned if own[account_id])
         texts: dict[str, list[str]] = {}
-        for one, owner in owned:
-            for event in own[owner.account_id]:
+        for (connection_id, account_id), owner in owned.items():
+            for event in own[account_id]:
                 text = to_text(user_message(event, owner, product, orders))
-                texts.setdefault(one.connection_id, []).append(text)
+                texts.setdefault(connection_id, []).append(text)
         return texts, frozenset()
 
     def _settle(self, pushed: Pushed, outgoing: Mapping[str, Sequence[str]], ended: frozenset[str]) -> None:

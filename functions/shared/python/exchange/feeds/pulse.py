@@ -126,8 +126,9 @@ class Pulse:
         if beats % TICKER_EVERY_SECONDS == 0:
             made |= self._tickers_that_moved(subscriptions, now_ns) | self._status(subscriptions)
         outgoing: dict[str, list[str]] = {}
-        for one in subscriptions:
-            outgoing.setdefault(one.connection_id, []).extend(made.get(one.pair, ()))
+        # Two frames at once may have made two subscriptions of one: each connection is told once.
+        for connection_id, pair in dict.fromkeys((one.connection_id, one.pair) for one in subscriptions):
+            outgoing.setdefault(connection_id, []).extend(made.get(pair, ()))
         pushed = self._pusher.push({name: texts for name, texts in outgoing.items() if texts})
         self._forget(pushed)
 

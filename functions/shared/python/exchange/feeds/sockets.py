@@ -242,13 +242,16 @@ class Sockets:
 
     def _subscribe(self, connection: Connection, frame: Frame, owner: Owner | None) -> None:
         connection_id, wanted = connection.connection_id, sorted(set(frame.wanted))
-        self._connections.unsubscribe([one for one in connection.subscriptions if one.pair in set(wanted)])
+        before = [one for one in connection.subscriptions if one.pair in set(wanted)]
+        self._connections.unsubscribe([one for one in before if one.channel in LEVEL2])
         self._send(connection_id, [message for pair in wanted for message in self._greeting(*pair)])
         plain = [pair for pair in wanted if pair[0] not in LEVEL2]
         subscriptions = [self._subscription(connection_id, *pair, owner) for pair in plain]
         if owner is not None and any(channel in PRIVATE for channel, _ in plain):
             subscriptions += self._watch(connection, owner)
         self._connections.subscribe(subscriptions)
+        # Only now: between an end and a new beginning events would be lost, and who is found twice is told once.
+        self._connections.unsubscribe([one for one in before if one.channel not in LEVEL2])
         self._send(connection_id, [subscriptions_message({*_pairs(connection.subscriptions), *wanted})])
         for channel, product_id in wanted:
             if channel in LEVEL2:
