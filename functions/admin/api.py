@@ -14,6 +14,8 @@ from exchange.approvals.store import AuditRowItem, AuditRowStore, ProposalItem, 
 from exchange.approvals.views import audit_page, read_audit_page
 from exchange.aws.dynamodb import bind, connection
 from exchange.aws.settings import ApiSettings
+from exchange.breaks.model import EXPLAIN
+from exchange.breaks.store import BreakItem, explain
 from exchange.kernel.clock import SystemClock
 from exchange.kernel.errors import Refused
 from exchange.rest import Api, ApiRequest
@@ -28,6 +30,7 @@ class Settings(ApiSettings):
     users_table: str
     proposals_table: str
     audit_rows_table: str
+    breaks_table: str
     operator_pool_id: str
     operator_pool_client_id: str
 
@@ -38,9 +41,10 @@ handler = app
 bind(CustomerItem, settings.users_table)
 bind(ProposalItem, settings.proposals_table)
 bind(AuditRowItem, settings.audit_rows_table)
+bind(BreakItem, settings.breaks_table)
 clock, customers, statuses, audit_rows = SystemClock(), CustomerStore(), StatusStore(connection()), AuditRowStore()
 # What each kind of proposal does in the very write of its approval; kinds that are not here are acted on elsewhere.
-EFFECTS = {UNFREEZE: unfreeze}
+EFFECTS = {UNFREEZE: unfreeze, EXPLAIN: explain}
 desk = Desk(ProposalStore(connection(), EFFECTS), clock, immediate=EFFECTS)
 operator = operators(settings.operator_pool_id, settings.operator_pool_client_id).authenticate
 

@@ -6,6 +6,7 @@ from typing import Any
 from exchange.aws.clients import client
 from exchange.aws.dynamodb import bind, connection
 from exchange.aws.settings import AccessSettings
+from exchange.breaks.store import BreakItem, BreakStore
 from exchange.chains.addressing import deposit_address
 from exchange.chains.departure_store import DepartureStore
 from exchange.chains.store import ChainItem, ChainStore
@@ -23,8 +24,8 @@ from exchange.users.authentication import Principal
 from exchange.users.model import Scope
 from exchange.wallets.listing import NO_ACCOUNT
 from exchange.wallets.machine import StepFunctionsMachine
-from exchange.wallets.owing import refuse_debtor
 from exchange.wallets.request import ChainWithdrawalBody
+from exchange.wallets.stopping import refuse_withdrawal
 from exchange.wallets.store import PostingStore
 from exchange.wallets.views import asset_of_account, withdrawal_view
 from exchange.wallets.withdrawing import request_withdrawal
@@ -37,6 +38,7 @@ class Settings(AccessSettings):
     chains_table: str
     balances_table: str
     transfers_table: str
+    breaks_table: str
     withdrawal_machine_arn: str
     chain: str
 
@@ -50,12 +52,14 @@ for model, table in (
     (ChainItem, settings.chains_table),
     (BalanceItem, settings.balances_table),
     (TransferItem, settings.transfers_table),
+    (BreakItem, settings.breaks_table),
 ):
     bind(model, table)
 access = authenticator(**settings.access())
 catalogue = Catalogue(InstrumentStore(), clock)
 chains, departures = ChainStore(), DepartureStore(connection())
 balances, transfers, postings = BalanceStore(), TransferStore(connection()), PostingStore(connection())
+may_not = partial(refuse_withdrawal, balances=balances, breaks=BreakStore(connection()), transfers=transfers)
 machine = StepFunctionsMachine(client("stepfunctions"), settings.withdrawal_machine_arn)
 mover = partial(access.authenticate, scope=Scope.TRANSFER)
 
@@ -76,9 +80,9 @@ def withdraw(asked: ApiRequest, who: Principal) -> Any:
     if isinstance(body, Refused):
         return body
     key = body.client_transfer_id or ""
-    owes = refuse_debtor(who.account_id, key, balances=balances, transfers=transfers)
-    if owes is not None:
-        return owes
+    refused = may_not(who.account_id, body.currency, key)
+    if refused is not None:
+        return refused
     wanted = new_chain_withdrawal(
         ChainWithdrawalRequest(body.amount, body.currency, body.crypto_address, body.network or "", key),
         account_id=who.account_id,

@@ -7,6 +7,7 @@ from aws_lambda_powertools import Logger
 from exchange.aws.clients import client
 from exchange.aws.dynamodb import bind, connection
 from exchange.aws.settings import AccessSettings
+from exchange.breaks.store import BreakItem, BreakStore
 from exchange.chains.departure_store import DepartureStore
 from exchange.chains.departures import network_fee_units
 from exchange.chains.store import ChainItem, ChainStore
@@ -15,7 +16,7 @@ from exchange.instruments.store import InstrumentItem, InstrumentStore
 from exchange.kernel.clock import SystemClock, jittered_pause
 from exchange.kernel.errors import Code, Refused
 from exchange.ledger.store import BalanceItem, BalanceStore
-from exchange.rest import Api, ApiRequest, read_body
+from exchange.rest import Api, ApiRequest
 from exchange.transfers.store import TransferItem, TransferStore
 from exchange.usage.gate import guard
 from exchange.users.access import authenticator
@@ -23,8 +24,8 @@ from exchange.users.authentication import Principal
 from exchange.users.model import Scope
 from exchange.wallets.machine import StepFunctionsMachine
 from exchange.wallets.model import BankProvider, PaymentMethod, payment_methods
-from exchange.wallets.owing import refuse_debtor
 from exchange.wallets.request import WithdrawalBody
+from exchange.wallets.stopping import refuse_withdrawal
 from exchange.wallets.store import PostingStore
 from exchange.wallets.views import limits_view, method_view, withdrawal_view
 from exchange.wallets.withdrawing import new_withdrawal, request_withdrawal
@@ -36,6 +37,7 @@ class Settings(AccessSettings):
     instruments_table: str
     balances_table: str
     transfers_table: str
+    breaks_table: str
     withdrawal_machine_arn: str
     bank_provider: BankProvider
     stripe_rail: Literal["on", "off"]
@@ -53,11 +55,13 @@ bind(InstrumentItem, settings.instruments_table)
 bind(BalanceItem, settings.balances_table)
 bind(TransferItem, settings.transfers_table)
 bind(ChainItem, settings.chains_table)
+bind(BreakItem, settings.breaks_table)
 access = authenticator(**settings.access())
 catalogue = Catalogue(InstrumentStore(), clock)
-balances = BalanceStore()
+balances, breaks = BalanceStore(), BreakStore(connection())
 chains, departures = ChainStore(), DepartureStore(connection())
 transfers, postings = TransferStore(connection()), PostingStore(connection())
+may_not = partial(refuse_withdrawal, balances=balances, breaks=breaks, transfers=transfers)
 machine = StepFunctionsMachine(client("stepfunctions"), settings.withdrawal_machine_arn)
 
 viewer = partial(access.authenticate, scope=Scope.VIEW)
@@ -69,15 +73,12 @@ def _ways() -> list[PaymentMethod]:
     return payment_methods(catalogue.assets(), settings.bank_provider, **rails)
 
 
-@app.endpoint("POST", "/withdrawals/payment-method", caller=mover)
-def withdraw(asked: ApiRequest, who: Principal) -> Any:
+@app.endpoint("POST", "/withdrawals/payment-method", caller=mover, body=WithdrawalBody)
+def withdraw(_: ApiRequest, who: Principal, body: WithdrawalBody) -> Any:
     """Withdraw to the bank: answers with the transfer, its money held; its state machine does the rest."""
-    body = read_body(WithdrawalBody, asked.body)
-    if isinstance(body, Refused):
-        return body
-    owes = refuse_debtor(who.account_id, body.client_transfer_id or "", balances=balances, transfers=transfers)
-    if owes is not None:
-        return owes
+    refused = may_not(who.account_id, body.currency, body.client_transfer_id or "")
+    if refused is not None:
+        return refused
     wanted = new_withdrawal(body.withdrawal(), account_id=who.account_id, methods=_ways(), created_at_ns=clock.now_ns())
     if isinstance(wanted, Refused):
         return wanted

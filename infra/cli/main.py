@@ -23,6 +23,7 @@ COMMANDS = {
     "books": "infra.cli.books:books",
     "debts": "infra.cli.debts:debts",
     "bank": "infra.cli.bank:bank",
+    "reconcile": "infra.cli.reconcile:reconcile",
     "phase": "infra.cli.phase:phase",
     "release": "infra.cli.release:release",
     "rebuild": "infra.cli.rebuild:rebuild",

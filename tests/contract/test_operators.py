@@ -31,7 +31,7 @@ ACTIONS = {
     Action.FREEZE_CUSTOMER: ["POST /v1/customers/{user_id}/freeze"],
 }
 # Who proposes, who decides.
-PROPOSALS = {"customer.unfreeze": ({S, U, C}, {S, C})}
+PROPOSALS = {"customer.unfreeze": ({S, U, C}, {S, C}), "break.explain": ({S, F}, {S, F})}
 
 
 def test_every_route_has_its_row_and_every_row_its_route() -> None:

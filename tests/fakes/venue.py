@@ -346,7 +346,7 @@ class Venue:
         """All of it, for the audit."""
         tables = self.tables
         deposits = [
-            TransferRow(batch.reference, 0, batch.entries[0].asset, batch.entries[0].units, completed=True)
+            TransferRow(batch.reference, 0, batch.entries[0].asset, abs(batch.entries[0].units), True, rail="test-bank")
             for batch, _ in tables.batches[RAIL]
         ]
         statements = FakeStatements()

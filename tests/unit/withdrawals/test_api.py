@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 import pytest
 from exchange.aws.dynamodb import bind, connection
+from exchange.breaks.store import STOP, BreakItem
 from exchange.chains.departure_store import DepartureStore
 from exchange.chains.departures import Fees
 from exchange.chains.model import Block, Listing, Token
@@ -36,6 +37,7 @@ MODELS: dict[str, list[Any]] = {
     "users": [CustomerItem],
     "usage": [UsageItem],
     "chains": [ChainItem],
+    "breaks": [BreakItem],
 }
 
 
@@ -196,3 +198,14 @@ def test_whoever_owes_us_withdraws_nothing(handler: Any) -> None:
     assert BalanceItem.get(str(ACCOUNT_ID), "USD").available == 18_750_000
     BalanceItem(f"house:receivable:{ACCOUNT_ID}", "BTC", available=0).save()
     assert withdraw(handler, '"10"').status == 200
+
+
+def test_while_a_break_of_an_asset_is_open_nothing_new_of_it_goes(handler: Any) -> None:
+    before = withdraw(handler, '"1"', client_transfer_id="food")
+    BreakItem("USD", STOP, open_count=1).save()
+    assert withdraw(handler, '"1"', client_transfer_id="food").json == before.json
+    said = withdraw(handler, '"1"', client_transfer_id="drink")
+    assert (said.status, said.json["code"]) == (400, "TRANSFER_ASSET_STOPPED")
+    assert BalanceItem.get(str(ACCOUNT_ID), "USD").held == 1_250_000
+    BreakItem("USD", STOP, open_count=0).save()
+    assert withdraw(handler, '"1"', client_transfer_id="drink").status == 200

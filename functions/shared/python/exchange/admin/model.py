@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from exchange.breaks.model import EXPLAIN
 from exchange.kernel.errors import Code, Refused
 from exchange.usage.model import RateLimitTier
 
@@ -51,6 +52,11 @@ class Kind:
 
 UNFREEZE = "customer.unfreeze"
 KINDS: Mapping[str, Kind] = {
+    EXPLAIN: Kind(
+        fields=frozenset({"asset", "break_id"}),
+        propose=frozenset({Role.SUPERADMIN, Role.FINANCE}),
+        decide=frozenset({Role.SUPERADMIN, Role.FINANCE}),
+    ),
     UNFREEZE: Kind(
         fields=frozenset({"user_id"}),
         propose=frozenset({Role.SUPERADMIN, Role.SUPPORT, Role.COMPLIANCE}),

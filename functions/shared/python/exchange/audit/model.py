@@ -29,6 +29,7 @@ class TransferRow:
     held_units: int = 0
     client_transfer_id: str = ""
     is_withdrawal: bool = False
+    rail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,16 @@ class Saved:
 
 
 @dataclass(frozen=True, slots=True)
+class BankView:
+    """What a bank has for us: its last closing balance and what was heard of since. Units: of the asset."""
+
+    rail: str
+    asset: str
+    units: int
+    lines: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class World:
     """Everything that must agree with everything else, read when the exchange was quiet.
 
@@ -129,6 +140,7 @@ class World:
     statements: Sequence[Page] = ()
     closings: Sequence[tuple[Closing, Books]] = ()  # oldest first
     chains: Sequence[ChainView] = ()
+    banks: Sequence[BankView] = ()
     history: Sequence[Told] = ()  # what clients were told, where somebody wrote it down
     payments: Sequence[Payment] | None = None  # what was paid outside, where the outside can be asked
     saved: Sequence[Saved] = ()  # the snapshots that can be read

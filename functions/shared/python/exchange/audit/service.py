@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from exchange.audit import (
+    bank_checks,
     chain_checks,
     client_checks,
     closing_checks,
@@ -46,6 +47,8 @@ QUIET: Final[tuple[Check, ...]] = (
     chain_checks.custody_is_what_was_moved,
     chain_checks.chains_have_what_came_and_stayed,
     chain_checks.nonces_are_used_once,
+    bank_checks.custody_is_what_the_bank_has,
+    bank_checks.custody_is_what_was_confirmed,
     ledger_checks.custody_is_outside,
     trade_checks.trades_settled_once,
     log_checks.epochs_rise,

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from exchange.audit.model import ChainView, Replayed, TransferRow, World
+from exchange.audit.model import BankView, ChainView, Replayed, TransferRow, World
 from exchange.aws.dynamodb import bind, connection
 from exchange.books.files import books_of
 from exchange.books.store import ClosingItem, ClosingStore, S3Vault
@@ -14,10 +14,14 @@ from exchange.chains.departures import Mined, Version
 from exchange.chains.model import Block, Place
 from exchange.chains.store import ChainItem, ChainStore
 from exchange.instruments.store import InstrumentItem, InstrumentStore
+from exchange.iso20022.statements import SCALE
+from exchange.kernel.money import format_units
 from exchange.ledger.store import BalanceItem, JournalItem, JournalStore, balances_from
 from exchange.market_data.store import MarketDataStore, bind_market_data
 from exchange.messages import CommandRecord, EventRecord, decode_commands, decode_events
 from exchange.orders.store import FillItem, OrderItem, fill_from, order_from
+from exchange.payments.file_store import BankFileItem, BankFileStore
+from exchange.payments.files import RAIL
 from exchange.settlement.model import Cursor
 from exchange.settlement.quarantine import Quarantine
 from exchange.settlement.store import CheckpointItem, settlement_cursor
@@ -57,7 +61,7 @@ class RawRecord:
 
 
 def bind_tables(tables: Mapping[str, str]) -> None:
-    """Tell every item which table it is here."""
+    """Tell every item which table it is here; what is not named is not read."""
     for model, name in (
         (InstrumentItem, "instruments"),
         (BalanceItem, "balances"),
@@ -70,9 +74,12 @@ def bind_tables(tables: Mapping[str, str]) -> None:
         (CheckpointItem, "checkpoints"),
         (ClosingItem, "closings"),
         (ChainItem, "chains"),
+        (BankFileItem, "bank_files"),
     ):
-        bind(model, tables[name])
-    bind_market_data(tables["market_data"])
+        if name in tables:
+            bind(model, tables[name])
+    if "market_data" in tables:
+        bind_market_data(tables["market_data"])
 
 
 def scan_stream(kinesis: Any, stream_name: str) -> Iterator[RawRecord]:
@@ -190,7 +197,21 @@ def read_world(
         statements=[page_from(item) for item in StatementItem.scan(consistent_read=True)],
         closings=[(closing, books_of(closing, vault=vault)) for closing in ClosingStore().page(None, 0)],
         chains=chains,
+        banks=read_banks(),
     )
+
+
+def read_banks() -> list[BankView]:
+    """Our accounts at banks that send statements, and what stands behind each balance. Raises UnavailableError."""
+    store = BankFileStore(connection())
+    views = []
+    for account in store.accounts():
+        standing = store.standing(account)
+        lines = [f"closed at {format_units(account.closing, SCALE)} on statement {account.number}"]
+        lines += [f"line {line.key}: {format_units(line.units, SCALE)}, not stated yet" for line in standing.unstated]
+        lines += [f"payment {each.transfer_id}: {each.units} units, no line yet" for each in standing.paid]
+        views.append(BankView(RAIL, account.currency, standing.expected_units, lines))
+    return views
 
 
 def transfer_row(transfer: Transfer) -> TransferRow:
@@ -204,4 +225,5 @@ def transfer_row(transfer: Transfer) -> TransferRow:
         held_units=transfer.held_units,
         client_transfer_id=transfer.client_transfer_id,
         is_withdrawal=transfer.kind is TransferKind.WITHDRAW,
+        rail=transfer.rail,
     )

@@ -1,0 +1,62 @@
+"""Each night, and when it is asked: the ledger held against the log, itself, the chain and the banks."""
+
+import time
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from exchange.audit.model import World
+from exchange.audit.store import bind_tables, read_chain
+from exchange.aws.clients import client
+from exchange.aws.dynamodb import bind, connection
+from exchange.aws.settings import EnvironmentSettings
+from exchange.breaks.store import BreakItem, BreakStore
+from exchange.chains.evm import EvmNode
+from exchange.kernel.clock import SystemClock
+from exchange.reconciliation.service import reconcile
+from exchange.reconciliation.store import read_sides
+
+PAUSE_SECONDS = 3
+
+
+class Settings(EnvironmentSettings):
+    """The environment of this function."""
+
+    instruments_table: str
+    balances_table: str
+    journal_table: str
+    checkpoints_table: str
+    fills_table: str
+    transfers_table: str
+    chains_table: str
+    bank_files_table: str
+    breaks_table: str
+    executions_stream: str
+    chain: str
+    chain_node_url: str
+
+
+settings = Settings.load()
+logger = Logger(service="reconciliation")
+clock = SystemClock()
+bind_tables(
+    {name.removesuffix("_table"): table for name, table in settings.model_dump().items() if name.endswith("_table")}
+)
+bind(BreakItem, settings.breaks_table)
+breaks = BreakStore(connection())
+
+
+def handler(_event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """Look twice, keep what differs both times, and stop the withdrawals of its asset."""
+    found = reconcile(_look, at_ns=clock.now_ns())
+    fresh = [each for each in found if breaks.open(each)]
+    for each in fresh:
+        logger.error("a break", asset=each.asset, way=each.way.value, check=each.check, details=list(each.details))
+    logger.info("reconciled", found=len(found), fresh=len(fresh))
+    return {"found": len(found), "fresh": len(fresh)}
+
+
+def _look() -> World:
+    time.sleep(PAUSE_SECONDS)
+    node = EvmNode(settings.chain_node_url) if settings.chain_node_url else None
+    chains = read_chain(settings.chain, node) if node else []
+    return read_sides(kinesis=client("kinesis"), executions_stream=settings.executions_stream, chains=chains)

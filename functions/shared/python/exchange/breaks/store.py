@@ -1,0 +1,99 @@
+"""Breaks in DynamoDB, and beside them how many of an asset are open, which every withdrawal looks at."""
+
+import json
+from collections.abc import Iterator
+
+from pynamodb.attributes import UnicodeAttribute
+from pynamodb.connection import Connection
+from pynamodb.expressions.update import Action
+from pynamodb.models import Model
+from pynamodb.transactions import TransactWrite
+
+from exchange.approvals.model import Proposal
+from exchange.approvals.store import committed
+from exchange.aws.dynamodb import UnitsAttribute, reading
+from exchange.breaks.model import Break, BreakState, Way
+
+STOP = "stop"
+
+
+class BreakItem(Model):
+    """A break; or, as `stop`, how many of an asset are open. Never deleted: it is evidence."""
+
+    class Meta:
+        table_name = "breaks"
+
+    asset = UnicodeAttribute(hash_key=True)
+    break_id = UnicodeAttribute(range_key=True)
+    way = UnicodeAttribute(null=True)
+    check = UnicodeAttribute(null=True)
+    claim = UnicodeAttribute(null=True)
+    details = UnicodeAttribute(null=True)
+    found_at_ns = UnitsAttribute(null=True)
+    state = UnicodeAttribute(null=True)
+    explanation = UnicodeAttribute(null=True)
+    explained_by = UnicodeAttribute(null=True)
+    open_count = UnitsAttribute(null=True)
+
+
+def explain(transaction: TransactWrite, proposal: Proposal) -> None:
+    """What an approved explanation does: the break is explained, and one less of its asset is open."""
+    asset, break_id = proposal.payload["asset"], proposal.payload["break_id"]
+    actions: list[Action] = [
+        BreakItem.state.set(BreakState.EXPLAINED.value),
+        BreakItem.explanation.set(proposal.reason),
+        BreakItem.explained_by.set(f"{proposal.maker}, {proposal.checker}"),
+    ]
+    still = BreakItem.state == BreakState.OPEN.value
+    transaction.update(BreakItem(asset, break_id), actions=actions, condition=still)
+    transaction.update(BreakItem(asset, STOP), actions=[BreakItem.open_count.add(-1)])
+
+
+class BreakStore:
+    """Breaks by asset, read consistently."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def open(self, found: Break) -> bool:
+        """Keep a break and stop its asset; False where it is known, open or explained. Raises OutageError."""
+        item = BreakItem(
+            found.asset,
+            found.break_id,
+            way=found.way.value,
+            check=found.check,
+            claim=found.claim,
+            details=json.dumps(found.details),
+            found_at_ns=found.found_at_ns,
+            state=found.state.value,
+        )
+
+        def fill(transaction: TransactWrite) -> None:
+            transaction.save(item, condition=BreakItem.asset.does_not_exist())
+            transaction.update(BreakItem(found.asset, STOP), actions=[BreakItem.open_count.add(1)])
+
+        return committed(self._connection, fill)
+
+    def stopped(self, asset: str) -> bool:
+        """Whether a break of an asset is open. Raises UnavailableError."""
+        with reading():
+            try:
+                return bool(BreakItem.get(asset, STOP, consistent_read=True).open_count)
+            except BreakItem.DoesNotExist:
+                return False
+
+    def all(self) -> Iterator[Break]:
+        """Every break there was. Raises UnavailableError."""
+        with reading():
+            for item in BreakItem.scan(BreakItem.break_id != STOP, consistent_read=True):
+                yield Break(
+                    item.asset,
+                    Way(item.way),
+                    item.check,
+                    item.claim,
+                    tuple(json.loads(item.details)),
+                    item.found_at_ns,
+                    BreakState(item.state),
+                    item.explanation or "",
+                    item.explained_by or "",
+                )

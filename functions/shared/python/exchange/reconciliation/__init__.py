@@ -1,0 +1,1 @@
+"""Reconciliation: the ledger against the engine's log, against itself, against chains and against banks, by asset."""

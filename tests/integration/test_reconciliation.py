@@ -1,0 +1,80 @@
+"""Reconciliation on the laptop cloud: green, a balance put wrong, withdrawals stopped, two operators, green again."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from exchange.aws.clients import client
+from exchange.aws.dynamodb import bind, connection
+from exchange.breaks.model import EXPLAIN, BreakState
+from exchange.breaks.store import BreakItem, BreakStore
+
+from infra.cli.reconcile import compare
+from infra.local.clients import environment
+from infra.local.operators import OperatorSession, log_in
+from tests.integration.conftest import RunningLaptop
+from tests.integration.test_deposits import Customer
+
+pytestmark = pytest.mark.cloud
+WRONG = {"account": {"S": "house:custody:nowhere"}, "asset": {"S": "GOOG"}}
+
+
+@pytest.fixture
+def function(laptop: RunningLaptop) -> str:
+    os.environ.update({**environment(laptop.settings), "AWS_ENDPOINT_URL": laptop.stack["aws_endpoint_url"]})
+    bind(BreakItem, laptop.stack["tables"]["breaks"])
+    assert client("lambda")
+    return str(laptop.stack["outputs"]["ReconciliationScheduleFunction"])
+
+
+def operator(laptop: RunningLaptop, name: str) -> OperatorSession:
+    known = {entry["name"]: entry for entry in laptop.stack["operators"]}
+    pool = laptop.stack["outputs"]["OperatorPoolClientId"]
+    return log_in(laptop.client("cognito-idp"), pool, laptop.stack["operators_url"], known[name])
+
+
+def test_a_difference_stops_its_asset_until_two_operators_explain_it(
+    laptop: RunningLaptop, function: str, newcomer: Callable[[str], dict[str, str]]
+) -> None:
+    dora = Customer(laptop.stack["rest_url"], newcomer("dora"))
+    dynamodb, balances = laptop.client("dynamodb"), laptop.stack["tables"]["balances"]
+    body: dict[str, Any] = {"amount": "1", "currency": "GOOG", "payment_method_id": "sandbox-custodian-GOOG"}
+    store = BreakStore(connection())
+    assert compare(function) == {"found": 0, "fresh": 0}
+    assert dora.try_to("POST", "/withdrawals/payment-method", body)[0] == 200
+    dynamodb.put_item(TableName=balances, Item={**WRONG, "available": {"N": "-7"}})
+    try:
+        told = compare(function)
+        again = compare(function)
+    finally:
+        dynamodb.delete_item(TableName=balances, Key=WRONG)
+    assert told["fresh"] == told["found"] > 0
+    assert again == {"found": told["found"], "fresh": 0}
+    refused = dora.try_to("POST", "/withdrawals/payment-method", body)
+    assert (refused[0], refused[1]["code"]) == (400, "TRANSFER_ASSET_STOPPED")
+    assert (
+        dora.try_to(
+            "POST", "/withdrawals/payment-method", {**body, "currency": "EUR", "payment_method_id": "sandbox-bank-EUR"}
+        )[0]
+        == 200
+    )
+    for each in [one for one in store.all() if one.state is BreakState.OPEN]:
+        assert each.asset == "GOOG"
+        explain(laptop, each.break_id)
+    assert not store.stopped("GOOG")
+    assert dora.try_to("POST", "/withdrawals/payment-method", body)[0] == 200
+    assert compare(function) == {"found": 0, "fresh": 0}
+
+
+def explain(laptop: RunningLaptop, break_id: str) -> None:
+    """One operator says why, another agrees."""
+    wanted = {
+        "kind": EXPLAIN,
+        "payload": {"asset": "GOOG", "break_id": break_id},
+        "reason": "a row was put there by a test",
+        "key": break_id,
+    }
+    made = operator(laptop, "olivia").ask("POST", "/v1/proposals", wanted)
+    decision = {"payload_hash": made["payload_hash"], "reason": "seen"}
+    operator(laptop, "oscar").ask("POST", f"/v1/proposals/{made['id']}/approvals", decision)
