@@ -6,6 +6,7 @@ from aws_lambda_powertools import Logger
 from exchange.aws.clients import client
 from exchange.aws.dynamodb import bind, connection
 from exchange.aws.settings import EnvironmentSettings
+from exchange.chains.answering import Answers
 from exchange.chains.departure_store import DepartureStore
 from exchange.chains.evm import EvmNode
 from exchange.chains.evm_wallet import EvmWallet, KmsKey
@@ -61,12 +62,11 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         carrier=node,
         wallet=EvmWallet(listing.chain_id, lambda _address: key),
         departures=departures,
-        transfers=transfers,
         journal=JournalStore(),
-        waiters=waiters,
         clock=SystemClock(),
         pause=jittered_pause,
         note=logger.error,  # Each is for a person to look at: an alarm counts them.
+        answers=Answers(transfers, waiters, note=logger.warning),
     ).run()
     logger.info("the hot wallet was seen to", chain=listing.chain, open=waiting)
     return {"chain": listing.chain, "open": waiting}

@@ -21,6 +21,7 @@ COMMANDS = {
     "operator": "infra.cli.operator:operator",
     "fees": "infra.cli.fees:fees",
     "books": "infra.cli.books:books",
+    "chains": "infra.cli.custody:chains",
     "debts": "infra.cli.debts:debts",
     "bank": "infra.cli.bank:bank",
     "reconcile": "infra.cli.reconcile:reconcile",

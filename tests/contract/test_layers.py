@@ -92,7 +92,7 @@ def test_all_layers_of_packages_fit_together() -> None:
 def test_only_functions_that_speak_to_a_chain_have_its_layer() -> None:
     for function in functions():
         has = {"Ref": "ChainLayer"} in function.properties.get("Layers", [])
-        speaks = function.name.startswith(("chains-", "payouts-", "reconciliation-"))
+        speaks = function.name.startswith(("chains-", "payouts-", "sweeps-", "reconciliation-"))
         assert has == speaks, function.name
 
 

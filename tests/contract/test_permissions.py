@@ -136,6 +136,7 @@ def test_a_function_writes_its_own_log_only(function: Function) -> None:
         ("STRIPE_API_KEY_ARN", "secretsmanager:GetSecretValue"),
         ("QUARANTINE_BUCKET", "s3:PutObject"),
         ("HOT_WALLET_KEY_ARN", "kms:Sign"),
+        ("DEPOSIT_SEED_KEY_ARN", "kms:Decrypt"),
         ("REPORTS_QUEUE_URL", "sqs:SendMessage"),
         ("WEBSOCKET_ENDPOINT", "execute-api:ManageConnections"),
     ],
@@ -172,6 +173,10 @@ def test_only_these_functions_write_the_journal_and_only_in_transactions() -> No
             "ForAnyValue:StringEquals": in_transaction,
             "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["rail:chain-*"]},
         },
+        "sweeps-schedule": {
+            "ForAnyValue:StringEquals": in_transaction,
+            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["rail:chain-*"]},
+        },
         "profiles-api": {
             "ForAnyValue:StringEquals": in_transaction,
             "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["profiles:*"]},
@@ -191,14 +196,18 @@ def test_only_these_functions_write_the_journal_and_only_in_transactions() -> No
     }
 
 
-def test_one_function_signs_for_the_hot_wallet() -> None:
-    signers = {
+@pytest.mark.parametrize(
+    ("key", "action", "only"),
+    [("HotWalletKey", "kms:Sign", "payouts-schedule"), ("DepositSeedKey", "kms:Decrypt", "sweeps-schedule")],
+)
+def test_a_key_of_our_money_is_one_functions_only(key: str, action: str, only: str) -> None:
+    users = {
         function.name
         for function in functions()
         for statement in function.statements
-        if "kms:Sign" in as_list(statement["Action"]) and "HotWalletKey" in str(statement["Resource"])
+        if action in as_list(statement["Action"]) and key in str(statement["Resource"])
     }
-    assert signers == {"payouts-schedule"}
+    assert users == {only}
 
 
 def test_nobody_deletes_orders_fills_or_balances() -> None:

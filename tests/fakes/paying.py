@@ -17,6 +17,7 @@ LISTING = Listing(
     "testchain", 1, 2, 4, (COIN, GOLD), hot_address=HOT, cold_address=COLD, raise_after_seconds=60, fee_max=10**12
 )
 GAS = 21_000
+SWEPT = ["0xa1", "0xa2"]
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from exchange.chains.answering import Answers
 from exchange.chains.model import Place, Token
 from exchange.chains.paying import Payer
 from exchange.chains.withdrawal import pay_on_chain
@@ -203,12 +204,11 @@ class ChainWithdrawals(RuleBasedStateMachine):
             carrier=self.chain,
             wallet=FakeWallet(self.chain),
             departures=self.departures,
-            transfers=self.transfers,
             journal=self.books,
-            waiters=self.waiters,
             clock=self.clock,
             pause=lambda _: None,
             note=lambda _: None,
+            answers=Answers(self.transfers, self.waiters, note=lambda _: None),
         )
         with suppress(CrashError):
             payer.run()

@@ -23,7 +23,7 @@ CALLED_BY_USERS = APIS - {"charts-api", "market-data-api", "payments-api"} | {"f
 ALLOWED = {
     "cryptography": CALLED_BY_USERS,
     "stripe": {"payments-api", "payments-queued", "payments-tasks"},
-    "web3": {"chains-schedule", "payouts-schedule", "reconciliation-schedule"},
+    "web3": {"chains-schedule", "payouts-schedule", "reconciliation-schedule", "sweeps-schedule"},
     "chalice": APIS | {"feeds-websocket"},
 }
 MODULES_MAX = 620

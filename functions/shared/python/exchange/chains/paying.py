@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from exchange.chains.answering import Answers
 from exchange.chains.departures import (
     FINAL,
     GAS_DENOMINATOR,
@@ -31,11 +32,9 @@ from exchange.chains.departures import (
 )
 from exchange.chains.model import Block, Listing, Place
 from exchange.kernel.clock import Clock
-from exchange.kernel.errors import UnavailableError, require, unreachable
+from exchange.kernel.errors import UnavailableError
 from exchange.kernel.money import divide_up
 from exchange.ledger.model import Batch, Head, Movements
-from exchange.transfers.model import BankAnswer, PaymentState, Recorded, Transfer
-from exchange.transfers.waiting import Waiters, wake
 
 ATTEMPTS_MAX = 32
 DEPARTURES_PER_RUN = 50
@@ -121,26 +120,6 @@ class Departures(Protocol):
         ...
 
 
-class Transfers(Protocol):
-    """Where the withdrawals that are paid are kept."""
-
-    def transfer(self, transfer_id: str) -> Transfer | None:
-        """One transfer, as it is now."""
-        ...
-
-    def await_bank(self, transfer_id: str, task_token: str) -> bool:
-        """Note who waits for the answer; False where the transfer is closed and nobody needs to wait."""
-        ...
-
-    def note_sent(self, transfer_id: str, crypto_transaction: str) -> None:
-        """Note by which transaction a pending withdrawal is being paid."""
-        ...
-
-    def record_answer(self, transfer: Transfer, answer: BankAnswer) -> Recorded:
-        """Write down, once, whether it was paid."""
-        ...
-
-
 class Journal(Protocol):
     """Where batches are chained."""
 
@@ -152,7 +131,8 @@ class Journal(Protocol):
 class Payer:
     """Pays what is due out of one place of a chain, and follows it, with all that it reaches.
 
-    `note` tells a person of what only a person can mend; nothing of it is lost, it is told again at each run.
+    Withdrawals hear of it by `answers`; where only addresses of ours are paid there are none. `note` tells a person of
+    what only a person can mend; it is told again at each run.
     """
 
     def __init__(
@@ -163,24 +143,22 @@ class Payer:
         carrier: Carrier,
         wallet: Wallet,
         departures: Departures,
-        transfers: Transfers,
         journal: Journal,
-        waiters: Waiters,
         clock: Clock,
         pause: Callable[[int], None],
         note: Callable[[str], None],
+        answers: Answers | None = None,
     ) -> None:
         self._listing = listing
         self._place = place
         self._carrier = carrier
         self._wallet = wallet
         self._departures = departures
-        self._transfers = transfers
         self._journal = journal
-        self._waiters = waiters
         self._clock = clock
         self._pause = pause
         self._note = note
+        self._answers = answers
 
     def run(self) -> int:
         """Follow what is sent, then pay what is due, oldest first; return how many are still open.
@@ -243,8 +221,8 @@ class Payer:
             self._note(f"{due.departure_id} waits: the chain would refuse it")
 
     def _send(self, signed: Departure) -> None:
-        if signed.transfer_id:
-            self._transfers.note_sent(signed.transfer_id, signed.newest.hash)
+        if self._answers is not None:
+            self._answers.sent(signed)
         self._carrier.broadcast(signed.newest)
 
     def _follow(self, sent: Departure, fees: Fees) -> bool:
@@ -296,8 +274,8 @@ class Payer:
 
     def _finish(self, decided: Departure) -> None:
         """Tell whoever waits, then post and close it: a run that is cut short in between does both again."""
-        if decided.transfer_id:
-            self._answer(decided)
+        if self._answers is not None:
+            self._answers.decided(decided)
         for attempt in range(ATTEMPTS_MAX):
             head = self._journal.head(departure_partition(decided, self._listing))
             batch = ending_batch(decided, self._listing, head, at_ns=self._clock.now_ns())
@@ -307,23 +285,6 @@ class Payer:
                 return  # Another run has done it.
             self._pause(attempt)
         raise UnavailableError(f"{decided.departure_id}: the journal was busy {ATTEMPTS_MAX} times")
-
-    def _answer(self, decided: Departure) -> None:
-        """Write down what became of a withdrawal, once, and wake its machine."""
-        transfer = self._transfers.transfer(decided.transfer_id)
-        if transfer is None:
-            unreachable(f"{decided.departure_id} pays no transfer")
-        paid = decided.progress is Progress.PAID
-        state = PaymentState.BOOKED if paid else PaymentState.DECLINED
-        if transfer.payment is PaymentState.REQUESTED:
-            if decided.progress is not Progress.VOID:
-                self._transfers.note_sent(decided.transfer_id, decided.mined_hash)
-            units = decided.units if paid else 0
-            word = BankAnswer(decided.departure_id, state, decided.mined_hash, units, decided.reason)
-            self._transfers.record_answer(transfer, word)
-            transfer = self._transfers.transfer(decided.transfer_id) or transfer
-        require(transfer.payment is state, f"{decided.departure_id} is {decided.progress}, told {transfer.payment}")
-        wake(transfer, waiters=self._waiters, note=self._note)
 
     def _keep_within_limits(self, nonce: int, waiting: Sequence[Departure], reserved: Mapping[str, int]) -> None:
         """Send what is too much to the cold address, and tell of what is too little."""

@@ -83,6 +83,20 @@ class ChainStore:
         """The extended public key that addresses come from. Raises UnavailableError."""
         return self._body(chain, KEYS)
 
+    def sealed_seed(self, chain: str) -> bytes | None:
+        """The seed of its addresses as KMS sealed it. Raises UnavailableError."""
+        with reading():
+            for item in ChainItem.query(chain, ChainItem.key == KEYS, consistent_read=True):
+                return item.sealed_seed
+        return None
+
+    def address_index(self, chain: str, address: str) -> int | None:
+        """The number of a deposit address; None for every other. Raises UnavailableError."""
+        with reading():
+            for item in ChainItem.query(chain, ChainItem.key == address_key(address), consistent_read=True):
+                return item.version
+        return None
+
     def cursor(self, chain: str) -> Cursor:
         """How far the chain was read. Raises UnavailableError."""
         with reading():

@@ -1,0 +1,66 @@
+"""The sweeper: moves what lies at deposit addresses to the hot wallet. It alone may open their seed."""
+
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from exchange.aws.clients import client
+from exchange.aws.dynamodb import bind, connection
+from exchange.aws.settings import EnvironmentSettings
+from exchange.chains.departure_store import DepartureStore
+from exchange.chains.evm import EvmNode
+from exchange.chains.evm_wallet import EvmWallet
+from exchange.chains.model import Place
+from exchange.chains.paying import Payer
+from exchange.chains.seed import SealedSeed
+from exchange.chains.store import ChainItem, ChainStore
+from exchange.chains.sweeping import ask_for_sweeps
+from exchange.kernel.clock import SystemClock, jittered_pause
+from exchange.kernel.errors import require
+from exchange.ledger.store import BalanceItem, JournalItem, JournalStore
+
+
+class Settings(EnvironmentSettings):
+    """The environment of this function."""
+
+    chains_table: str
+    chain_node_url: str
+    balances_table: str
+    journal_table: str
+    deposit_seed_key_arn: str
+
+
+settings = Settings.load()
+logger = Logger(service="sweeps")
+for model, table in (
+    (ChainItem, settings.chains_table),
+    (BalanceItem, settings.balances_table),
+    (JournalItem, settings.journal_table),
+):
+    bind(model, table)
+chains, departures, clock = ChainStore(), DepartureStore(connection()), SystemClock()
+node = EvmNode(settings.chain_node_url)
+
+
+def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """Follow the sweeps of the event's chain, and ask for those that are worth it, once."""
+    listing = chains.listing(str(event["chain"]))
+    if listing is None or not listing.hot_address:
+        logger.info("this chain has no hot wallet", chain=event["chain"])
+        return {"chain": event["chain"], "asked": 0, "open": 0}
+    chain_id = node.chain_id()
+    require(chain_id == listing.chain_id, f"the node of {listing.chain} is on chain {chain_id}: nothing it says counts")
+    asked = ask_for_sweeps(listing, carrier=node, departures=departures, clock=clock, note=logger.error)
+    seed = SealedSeed(client("kms"), settings.deposit_seed_key_arn, listing.chain, chains)
+    waiting = Payer(
+        listing,
+        Place.ADDRESSES,
+        carrier=node,
+        wallet=EvmWallet(listing.chain_id, seed.key_of),
+        departures=departures,
+        journal=JournalStore(),
+        clock=clock,
+        pause=jittered_pause,
+        note=logger.error,
+    ).run()
+    logger.info("deposit addresses were seen to", chain=listing.chain, asked=asked, open=waiting)
+    return {"chain": listing.chain, "asked": asked, "open": waiting}

@@ -1,0 +1,76 @@
+"""Sweeping on the laptop cloud: a token's address is given gas first, and all of it ends at the hot wallet."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from infra.cli.chains import TOKEN_DECIMALS, UNLOCK_CONFIRMATIONS
+from infra.local import chain_node
+from tests.integration.conftest import RunningLaptop
+from tests.integration.test_chains import ETHER, Chain, Make, address_of, assert_all_holds, chain
+from tests.integration.test_deposits import Customer
+
+pytestmark = pytest.mark.cloud
+
+Eventually = Callable[[Callable[[], Any]], Any]
+BITCOIN = 10**TOKEN_DECIMALS
+
+__all__ = ["chain"]
+
+
+def token_balance(chain: Chain, address: str) -> int:
+    """What an address has of the token."""
+    at = chain.web3.to_checksum_address(chain.laptop.stack["chain"]["tokens"]["BTC"])
+    token = chain.web3.eth.contract(address=at, abi=chain_node.token_contract()["abi"])
+    return int(token.functions.balanceOf(chain.web3.to_checksum_address(address)).call())
+
+
+def everybody_runs(chain: Chain) -> None:
+    """What the schedules do in a few minutes, and blocks meanwhile."""
+    chain.watch()
+    chain.sweep()
+    chain.pay()
+    chain.mine(UNLOCK_CONFIRMATIONS)
+
+
+def test_coin_and_token_are_swept_and_the_audit_finds_each_unit_at_its_place(
+    laptop: RunningLaptop, chain: Chain, newcomer: Make, eventually: Eventually
+) -> None:
+    customer = Customer(laptop.stack["rest_url"], newcomer("swept"))
+    of_coin, of_token = (address_of(customer, asset)["address"] for asset in ("ETH", "BTC"))
+    hot = laptop.stack["chain"]["hot_address"]
+    had = token_balance(chain, hot)
+    chain.send(of_coin, 2 * ETHER)
+    chain.send_token(of_token, BITCOIN // 4)
+    chain.mine(UNLOCK_CONFIRMATIONS)
+
+    def swept() -> bool:
+        everybody_runs(chain)
+        coin = chain.web3.eth.get_balance(chain.web3.to_checksum_address(of_coin))
+        return bool(token_balance(chain, of_token) == 0 and coin < ETHER // 100)
+
+    eventually(swept)
+    assert token_balance(chain, hot) == had + BITCOIN // 4
+    for _ in range(3):  # Until what was swept is final, posted, and seen by the watcher.
+        everybody_runs(chain)
+    chain.watch()
+    assert_all_holds(laptop)
+
+
+def test_what_is_too_much_goes_to_the_cold_address(laptop: RunningLaptop, chain: Chain, eventually: Eventually) -> None:
+    cold = laptop.stack["chain"]["cold_address"]
+    had = token_balance(chain, cold)
+    chain.send_token(chain.web3.to_checksum_address(laptop.stack["chain"]["hot_address"]), 60 * BITCOIN)
+    chain.mine(UNLOCK_CONFIRMATIONS)
+
+    def arrived() -> bool:
+        everybody_runs(chain)
+        return token_balance(chain, cold) > had
+
+    eventually(arrived)
+    for _ in range(3):
+        everybody_runs(chain)
+    chain.watch()
+    assert token_balance(chain, laptop.stack["chain"]["hot_address"]) == 50 * BITCOIN
+    assert_all_holds(laptop)
