@@ -4,24 +4,27 @@ from functools import partial
 from typing import Any
 
 from exchange.admin.access import operators
-from exchange.admin.desk import Desk
-from exchange.admin.model import UNFREEZE, Action, Operator
+from exchange.admin.desk import Desk, customer_shown
+from exchange.admin.model import Action, Operator
 from exchange.admin.request import FreezeBody
 from exchange.admin.service import find_customer, freeze_customer
-from exchange.admin.store import StatusStore, unfreeze
+from exchange.admin.store import STATUS_EFFECTS, StatusStore
 from exchange.approvals.request import DecisionBody, ProposalBody
 from exchange.approvals.store import AuditRowItem, AuditRowStore, ProposalItem, ProposalStore
-from exchange.approvals.views import audit_page, read_audit_page
+from exchange.approvals.views import audit_page
+from exchange.aws.clients import client
 from exchange.aws.dynamodb import bind, connection
 from exchange.aws.settings import ApiSettings
 from exchange.breaks.model import EXPLAIN
 from exchange.breaks.store import BreakItem, explain
 from exchange.kernel.clock import SystemClock
-from exchange.kernel.errors import Refused
+from exchange.payments.waiters import TaskTokens
 from exchange.rest import Api, ApiRequest
+from exchange.transfers.store import TransferItem, TransferStore
 from exchange.usage.gate import guard
-from exchange.users.model import customer_json
 from exchange.users.store import CustomerItem, CustomerStore
+from exchange.wallets.reviewing import REVIEW_EFFECTS, Reviews
+from exchange.wallets.safeguard_store import SafeguardItem
 
 
 class Settings(ApiSettings):
@@ -31,6 +34,8 @@ class Settings(ApiSettings):
     proposals_table: str
     audit_rows_table: str
     breaks_table: str
+    transfers_table: str
+    safeguards_table: str
     operator_pool_id: str
     operator_pool_client_id: str
 
@@ -42,16 +47,15 @@ bind(CustomerItem, settings.users_table)
 bind(ProposalItem, settings.proposals_table)
 bind(AuditRowItem, settings.audit_rows_table)
 bind(BreakItem, settings.breaks_table)
+bind(TransferItem, settings.transfers_table)
+bind(SafeguardItem, settings.safeguards_table)
 clock, customers, statuses, audit_rows = SystemClock(), CustomerStore(), StatusStore(connection()), AuditRowStore()
 # What each kind of proposal does in the very write of its approval; kinds that are not here are acted on elsewhere.
-EFFECTS = {UNFREEZE: unfreeze, EXPLAIN: explain}
+EFFECTS = {**STATUS_EFFECTS, **REVIEW_EFFECTS, EXPLAIN: explain}
 desk = Desk(ProposalStore(connection(), EFFECTS), clock, immediate=EFFECTS)
-operator = operators(settings.operator_pool_id, settings.operator_pool_client_id).authenticate
-
-
-def may(action: Action) -> Any:
-    """Whoever has a role that lets them."""
-    return partial(operator, action=action)
+reviews = Reviews(TransferStore(connection()), TaskTokens(client("stepfunctions")), app.logger.warning)
+access = operators(settings.operator_pool_id, settings.operator_pool_client_id)
+operator, may = access.authenticate, access.may
 
 
 @app.endpoint("POST", "/v1/proposals", caller=operator, body=ProposalBody)
@@ -75,7 +79,7 @@ def show_proposal(_: ApiRequest, _who: Operator, proposal_id: str) -> Any:
 @app.endpoint("POST", "/v1/proposals/{proposal_id}/approvals", caller=operator, body=DecisionBody)
 def approve(asked: ApiRequest, who: Operator, body: DecisionBody, proposal_id: str) -> Any:
     """Approve what another operator proposed."""
-    return desk.decide(asked, who, body, proposal_id, approved=True)
+    return reviews.woken(desk.decide(asked, who, body, proposal_id, approved=True))
 
 
 @app.endpoint("POST", "/v1/proposals/{proposal_id}/rejections", caller=operator, body=DecisionBody)
@@ -84,25 +88,32 @@ def reject(asked: ApiRequest, who: Operator, body: DecisionBody, proposal_id: st
     return desk.decide(asked, who, body, proposal_id, approved=False)
 
 
+@app.endpoint("GET", "/v1/withdrawals", caller=may(Action.SEE_WITHDRAWALS))
+def list_withdrawals(_: ApiRequest, _who: Operator) -> Any:
+    """Those that operators are to decide, oldest first."""
+    return reviews.waiting()
+
+
+@app.endpoint("GET", "/v1/withdrawals/{transfer_id}", caller=may(Action.SEE_WITHDRAWALS))
+def show_withdrawal(_: ApiRequest, _who: Operator, transfer_id: str) -> Any:
+    """One withdrawal."""
+    return reviews.show(transfer_id)
+
+
 @app.endpoint("GET", "/v1/audit-rows", caller=may(Action.SEE_AUDIT))
 def list_audit_rows(asked: ApiRequest, _who: Operator) -> Any:
     """What operators did on the `day`, in the order of time."""
-    page = read_audit_page(asked, clock.now_ns())
-    if isinstance(page, Refused):
-        return page
-    return audit_page(audit_rows.of_day(page.day, after=page.after, limit=page.limit))
+    return audit_page(asked, clock.now_ns(), rows=audit_rows)
 
 
 @app.endpoint("GET", "/v1/customers/{user_id}", caller=may(Action.SEE_CUSTOMER))
 def show_customer(_: ApiRequest, _who: Operator, user_id: str) -> Any:
     """One customer."""
-    found = find_customer(user_id, customers=customers)
-    return found if isinstance(found, Refused) else customer_json(found)
+    return customer_shown(find_customer(user_id, customers=customers))
 
 
 @app.endpoint("POST", "/v1/customers/{user_id}/freeze", caller=may(Action.FREEZE_CUSTOMER), body=FreezeBody)
 def freeze(asked: ApiRequest, who: Operator, body: FreezeBody, user_id: str) -> Any:
     """Freeze a customer at once; a proposal unfreezes."""
     act = desk.act(asked, who, body.reason)
-    done = freeze_customer(user_id, act, customers=customers, statuses=statuses)
-    return done if isinstance(done, Refused) else customer_json(done)
+    return customer_shown(freeze_customer(user_id, act, customers=customers, statuses=statuses))

@@ -22,6 +22,7 @@ from exchange.usage.gate import guard
 from exchange.users.access import authenticator
 from exchange.users.authentication import Principal
 from exchange.users.model import Scope
+from exchange.wallets.access import gatekeeper
 from exchange.wallets.listing import NO_ACCOUNT
 from exchange.wallets.machine import StepFunctionsMachine
 from exchange.wallets.request import ChainWithdrawalBody
@@ -41,6 +42,7 @@ class Settings(AccessSettings):
     breaks_table: str
     withdrawal_machine_arn: str
     chain: str
+    safeguards_table: str
 
 
 settings = Settings.load()
@@ -60,6 +62,7 @@ catalogue = Catalogue(InstrumentStore(), clock)
 chains, departures = ChainStore(), DepartureStore(connection())
 balances, transfers, postings = BalanceStore(), TransferStore(connection()), PostingStore(connection())
 may_not = partial(refuse_withdrawal, balances=balances, breaks=BreakStore(connection()), transfers=transfers)
+gate = gatekeeper(settings.safeguards_table, settings.secrets_key_id, catalogue.assets)
 machine = StepFunctionsMachine(client("stepfunctions"), settings.withdrawal_machine_arn)
 mover = partial(access.authenticate, scope=Scope.TRANSFER)
 
@@ -94,7 +97,7 @@ def withdraw(asked: ApiRequest, who: Principal) -> Any:
     )
     if isinstance(wanted, Refused):
         return wanted
-    held = request_withdrawal(
-        wanted, transfers=transfers, postings=postings, machine=machine, pause=jittered_pause, note=app.logger.warning
-    )
+    permit = gate.permits(who.user_id, body.two_factor_code)
+    tools: Any = {"permit": permit, "transfers": transfers, "postings": postings, "machine": machine}
+    held = request_withdrawal(wanted, **tools, pause=jittered_pause, note=app.logger.warning)
     return held if isinstance(held, Refused) else withdrawal_view(held)

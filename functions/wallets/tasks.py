@@ -6,13 +6,17 @@ from functools import partial
 from typing import Any
 
 from aws_lambda_powertools import Logger
+from exchange.aws.clients import client
 from exchange.aws.dynamodb import bind, connection
 from exchange.aws.settings import EnvironmentSettings
 from exchange.kernel.clock import SystemClock
 from exchange.kernel.errors import require
 from exchange.ledger.store import BalanceItem, BalanceStore, JournalItem, JournalStore
+from exchange.payments.waiters import TaskTokens
 from exchange.transfers.model import Transfer
 from exchange.transfers.store import TransferItem, TransferStore
+from exchange.wallets.clearing import await_review, clear_withdrawal
+from exchange.wallets.screening import screening_at
 from exchange.wallets.service import credit_deposit, fail_deposit
 from exchange.wallets.store import PostingStore
 from exchange.wallets.withdrawing import post_withdrawal, return_withdrawal
@@ -26,6 +30,7 @@ class Settings(EnvironmentSettings):
     transfers_table: str
     balances_table: str
     journal_table: str
+    screening_url: str
 
 
 settings = Settings.load()
@@ -37,17 +42,25 @@ bind(JournalItem, settings.journal_table)
 transfers = TransferStore(connection())
 journal, balances = JournalStore(), BalanceStore()
 postings = PostingStore(connection())
+screening = screening_at(settings.screening_url)
+waiters = TaskTokens(client("stepfunctions"))
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, str]:
     """Do one `step` for `transfer_id`."""
     step, transfer_id = event["step"], str(event["transfer_id"])
-    transfer = _do(step, transfer_id)
+    if step == "clear":
+        transfer, clearance = clear_withdrawal(transfer_id, transfers=transfers, screening=screening)
+        logger.info("a withdrawal is looked at", transfer_id=transfer_id, clearance=clearance)
+        return {"transfer_id": transfer_id, "clearance": clearance}
+    transfer = _do(step, transfer_id, str(event["task_token"] if step == "await_review" else ""))
     logger.info("a transfer's step is done", step=step, transfer_id=transfer_id, status=transfer.status.value)
     return {"transfer_id": transfer_id, "status": transfer.status.value}
 
 
-def _do(step: str, transfer_id: str) -> Transfer:
+def _do(step: str, transfer_id: str, task_token: str) -> Transfer:
+    if step == "await_review":
+        return await_review(transfer_id, task_token, transfers=transfers, waiters=waiters)
     if step == "fail":
         return fail_deposit(transfer_id, transfers=transfers, clock=clock)
     if step == "give_back":

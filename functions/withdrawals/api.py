@@ -3,7 +3,6 @@
 from functools import partial
 from typing import Any, Literal
 
-from aws_lambda_powertools import Logger
 from exchange.aws.clients import client
 from exchange.aws.dynamodb import bind, connection
 from exchange.aws.settings import AccessSettings
@@ -22,6 +21,7 @@ from exchange.usage.gate import guard
 from exchange.users.access import authenticator
 from exchange.users.authentication import Principal
 from exchange.users.model import Scope
+from exchange.wallets.access import gatekeeper
 from exchange.wallets.machine import StepFunctionsMachine
 from exchange.wallets.model import BankProvider, PaymentMethod, payment_methods
 from exchange.wallets.request import WithdrawalBody
@@ -44,10 +44,10 @@ class Settings(AccessSettings):
     bank_files_rail: Literal["on", "off"]
     chains_table: str
     chain: str
+    safeguards_table: str
 
 
 settings = Settings.load()
-logger = Logger(service="withdrawals")
 app = Api("withdrawals", guard=partial(guard, settings))
 handler = app
 clock = SystemClock()
@@ -62,10 +62,10 @@ balances, breaks = BalanceStore(), BreakStore(connection())
 chains, departures = ChainStore(), DepartureStore(connection())
 transfers, postings = TransferStore(connection()), PostingStore(connection())
 may_not = partial(refuse_withdrawal, balances=balances, breaks=breaks, transfers=transfers)
+gate = gatekeeper(settings.safeguards_table, settings.secrets_key_id, catalogue.assets)
 machine = StepFunctionsMachine(client("stepfunctions"), settings.withdrawal_machine_arn)
 
-viewer = partial(access.authenticate, scope=Scope.VIEW)
-mover = partial(access.authenticate, scope=Scope.TRANSFER)
+viewer, mover = (partial(access.authenticate, scope=scope) for scope in (Scope.VIEW, Scope.TRANSFER))
 
 
 def _ways() -> list[PaymentMethod]:
@@ -82,9 +82,9 @@ def withdraw(_: ApiRequest, who: Principal, body: WithdrawalBody) -> Any:
     wanted = new_withdrawal(body.withdrawal(), account_id=who.account_id, methods=_ways(), created_at_ns=clock.now_ns())
     if isinstance(wanted, Refused):
         return wanted
-    held = request_withdrawal(
-        wanted, transfers=transfers, postings=postings, machine=machine, pause=jittered_pause, note=logger.warning
-    )
+    permit = gate.permits(who.user_id, body.two_factor_code)
+    tools: Any = {"permit": permit, "transfers": transfers, "postings": postings, "machine": machine}
+    held = request_withdrawal(wanted, **tools, pause=jittered_pause, note=app.logger.warning)
     return held if isinstance(held, Refused) else withdrawal_view(held)
 
 

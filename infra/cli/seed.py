@@ -15,7 +15,9 @@ from exchange.fees.store import FeeScheduleItem, publish
 from exchange.instruments.model import Asset, list_product
 from exchange.instruments.store import InstrumentItem, InstrumentStore
 from exchange.usage.model import RateLimitTier
+from exchange.users.model import KycLevel
 from exchange.users.store import CustomerItem
+from pynamodb.expressions.update import Action
 
 from infra.local.clients import CREDENTIALS
 from infra.local.laptop import Laptop, LaptopError
@@ -141,9 +143,12 @@ class DemoCustomer:
         }
 
     def _grant(self, user_id: str) -> None:
-        """What an operator does for a market maker; a key made later has its owner's tier."""
+        """What operators do for a market maker; a key made later has its owner's tier. Nothing binds a demo customer's
+        withdrawals: no limit, no cool-down, no review."""
+        actions: list[Action] = [CustomerItem.kyc_level.set(int(KycLevel.INSTITUTIONAL))]
         if self._tier is not RateLimitTier.STANDARD:
-            CustomerItem(user_id).update(actions=[CustomerItem.rate_limit_tier.set(self._tier.value)])
+            actions.append(CustomerItem.rate_limit_tier.set(self._tier.value))
+        CustomerItem(user_id).update(actions=actions)
 
     def _fund(self) -> None:
         methods = {method["currency"]: method["id"] for method in reversed(self._get("/payment-methods"))}

@@ -236,6 +236,7 @@ class Laptop:
             "StripeRail": "on" if self.settings.stripe else "off",
             "BankFilesRail": "on" if self.settings.bank_files else "off",
             "StripeApiBase": self.bank_url,
+            "ScreeningUrl": f"{self.bank_url}/screenings",
             "OAuthCallbackUrls": f"{self.settings.rest_url}/app/callback",
             "PublicRequestsPerSecond": "0",  # Everybody here has one address.
         }

@@ -23,6 +23,7 @@ from exchange.kernel.money import format_units
 
 from infra.local.bank_messages import SCALE
 from infra.local.sandbox_files import SandboxFiles
+from infra.local.sandbox_screening import SandboxScreening
 from infra.local.sandbox_stripe import SandboxStripe
 from infra.local.settings import HOST
 
@@ -38,9 +39,12 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
 
-    def __init__(self, sandbox: SandboxStripe, bank: SandboxFiles, *arguments: Any) -> None:
+    def __init__(
+        self, sandbox: SandboxStripe, bank: SandboxFiles, screening: SandboxScreening, *arguments: Any
+    ) -> None:
         self._sandbox = sandbox
         self._bank = bank
+        self._screening = screening
         super().__init__(*arguments)
 
     def do_GET(self) -> None:
@@ -50,7 +54,11 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Answer an order."""
         length = int(self.headers.get("Content-Length") or 0)
-        self._answer("POST", self.rfile.read(min(length, BODY_BYTES_MAX)).decode(errors="replace"))
+        body = self.rfile.read(min(length, BODY_BYTES_MAX)).decode(errors="replace")
+        if urlsplit(self.path).path == "/screenings":
+            self._send(*self._screening.handle(body))
+        else:
+            self._answer("POST", body)
 
     def _answer(self, method: str, body: str) -> None:
         asked = urlsplit(self.path)
@@ -62,6 +70,9 @@ class Handler(BaseHTTPRequestHandler):
         else:
             headers = {name.lower(): value for name, value in self.headers.items()}
             status, said = self._sandbox.handle(method, asked.path, form, headers)
+        self._send(status, said)
+
+    def _send(self, status: int, said: Any) -> None:
         sent = json.dumps(said).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -156,7 +167,7 @@ def main() -> None:
         gateway = Gateway(bank, os.environ["BANK_FILES_BUCKET"])
         bank.deliver = gateway.drop
         threading.Thread(target=gateway.serve, daemon=True).start()
-    ThreadingHTTPServer((HOST, port), partial(Handler, sandbox, bank)).serve_forever()
+    ThreadingHTTPServer((HOST, port), partial(Handler, sandbox, bank, SandboxScreening())).serve_forever()
 
 
 def _deliver(http: urllib3.PoolManager, url: str, body: bytes, signature: str) -> None:

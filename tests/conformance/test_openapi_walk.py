@@ -5,9 +5,11 @@ A route that is new needs its step here; tests/contract/test_walk.py says which 
 
 import json
 import secrets
+import time
 from collections.abc import Callable
 from typing import Any
 
+import pyotp
 import pytest
 
 from infra.local.mail import latest_code
@@ -95,6 +97,9 @@ def test_money_and_its_moves(caller: Caller, laptop: RunningLaptop, eventually: 
         eventually(lambda: ask("getTransfer", id=transfer["id"])["status"] == "completed")  # noqa: B023 - called at once
     assert {row["id"] for row in ask("listTransfers")} >= {deposited["id"], withdrawn["id"]}
     assert {row["id"] for row in ask("listAccountTransfers", id=account["id"])} >= {deposited["id"], withdrawn["id"]}
+    doubtful = ask("withdrawToPaymentMethod", {**paid, "amount": "1.444"})  # which the sandbox's screening stops
+    eventually(lambda: ask("getTransfer", id=doubtful["id"])["details"]["stage"] == "in_review")
+    assert ask("cancelWithdrawal", id=doubtful["id"])["status"] == "canceled"
     own, other = ask("listProfiles")[0]["id"], ask("createProfile", {"name": "aside"})["id"]
     assert ask("getProfile", id=other)["name"] == "aside"
     assert ask("renameProfile", {"name": "apart"}, id=other)["name"] == "apart"
@@ -110,6 +115,15 @@ def test_money_and_its_moves(caller: Caller, laptop: RunningLaptop, eventually: 
         "bank_reference": told["details"]["bank_reference"],
     }
     assert ask("notifyBankPayment", repeated)["status"]
+    listed = ask("addDestination", {"payment_method_id": method["id"], "label": "mine"})
+    assert ask("listDestinations") == [listed]
+    assert ask("removeDestination", id=listed["id"]) == listed["id"]
+    assert ask("changeSafeguards", {"allow_list": True})["allow_list"]
+    assert not ask("changeSafeguards", {"allow_list": False})["allow_list"]
+    totp = pyotp.TOTP(ask("beginTotp", {})["secret"])
+    assert ask("confirmTotp", {"two_factor_code": totp.now()})["totp"]
+    assert not ask("removeTotp", {"two_factor_code": totp.at(time.time() + 30)})["totp"]
+    assert "changed_at" in ask("getSafeguards")
     event = {"id": "evt_1", "type": "payout.paid", "data": {"object": {"id": "po_1"}}}
     assert ask("notifyStripeEvent", event)["status"] == "ignored"
 

@@ -36,6 +36,7 @@ from exchange.wallets.withdrawing import (
     start_forgotten,
 )
 
+from tests.fakes.safeguards import permit_all
 from tests.fakes.wallets import CrashError, Cuts, FakeBooks, FakeClock, FakeTransfers
 
 SECRET = "the bank and we know this"
@@ -117,6 +118,7 @@ class TransferWorld:
             return request_deposit(transfer, transfers=self.transfers, machine=self.machine)
         return request_withdrawal(
             transfer,
+            permit=permit_all,
             transfers=self.transfers,
             postings=self.books,
             machine=self.machine,

@@ -82,9 +82,10 @@ class FakeKeys:
         self.keys[key.key_id] = key
         return True
 
-    def rotate(self, before: ApiKey, after: ApiKey) -> bool:
+    def rotate(self, before: ApiKey, after: ApiKey, *, rotated_at_ns: int) -> bool:
         """Change an active key that is still what it was."""
         key = self.keys.get(after.key_id)
+        assert rotated_at_ns > 0
         if key is None or key.status is not KeyStatus.ACTIVE or key.credential != before.credential:
             return False
         self.keys[after.key_id] = after

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from exchange.instruments.model import Asset
+from exchange.kernel.errors import require
 from exchange.ledger.model import (
     Balance,
     Batch,
@@ -36,6 +37,7 @@ from exchange.wallets.model import (
     payment_methods,
 )
 from exchange.wallets.moving import Moved
+from exchange.wallets.safeguards import Permit
 from exchange.wallets.withdrawing import Held, WithdrawalRequest, new_withdrawal
 
 NOON_NS = 1_800_000_000_000_000_000
@@ -194,6 +196,7 @@ class FakeBooks:
     chains: dict[str, list[Batch]] = field(default_factory=lambda: defaultdict(list))
     balances: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
     held: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
+    holds: Callable[[Permit], bool] = lambda _permit: True  # whether what a permit was judged by is still so
     overtaken: int = 0  # how many postings find that another took their number
 
     def head(self, partition: str) -> Head:
@@ -226,15 +229,19 @@ class FakeBooks:
         )
         return Credit.DONE
 
-    def hold_withdrawal(self, transfer: Transfer, movements: Movements) -> Held:
+    def hold_withdrawal(self, permit: Permit, movements: Movements) -> Held:
         """Put the transfer and hold its money, or nothing."""
-        return self.cuts.reach(lambda: self._hold_withdrawal(transfer, movements))
+        return self.cuts.reach(lambda: self._hold_withdrawal(permit, movements))
 
-    def _hold_withdrawal(self, transfer: Transfer, movements: Movements) -> Held:
+    def _hold_withdrawal(self, permit: Permit, movements: Movements) -> Held:
+        transfer = permit.transfer
         if transfer.transfer_id in self.transfers.rows:
             return Held.KNOWN
         if not self._move(movements):
             return Held.POOR
+        if not self.holds(permit):
+            require(self._move(opposite(movements)), "what was held can be given back")
+            return Held.LOST
         self.transfers.rows[transfer.transfer_id] = transfer
         return Held.DONE
 
@@ -337,6 +344,15 @@ class FakeBooks:
         self.transfers.rows[sent.transfer_id] = sent
         self.transfers.rows[received.transfer_id] = received
         return Moved.DONE
+
+
+def opposite(movements: Movements) -> Movements:
+    """The same movements, backwards."""
+    back = Movements()
+    for account, asset, move in movements.moving():
+        other = back.of(account, asset)
+        other.available, other.held = -move.available, -move.held
+    return back
 
 
 def sandbox_methods() -> list[PaymentMethod]:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tests.fakes.paying import COIN, COLD, GOLD, HOT, LISTING, FakeChain, FakeDepartures, FakePayees, FakeWallet, Sent
+from tests.fakes.safeguards import permit_all
 from tests.fakes.wallets import NOON_NS, CrashError, Cuts, FakeBooks, FakeClock
 
 SHALLOW = LISTING.unlock_confirmations - 1  # deeper than that no chain thinks again here
@@ -101,6 +102,7 @@ class ChainWithdrawals(RuleBasedStateMachine):
         )
         request_withdrawal(
             wanted,
+            permit=permit_all,
             transfers=self.transfers,
             postings=self.books,
             machine=NoMachine(),

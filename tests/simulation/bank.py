@@ -16,6 +16,8 @@ from exchange.payments.model import Notification, Outcome
 from exchange.payments.service import ask_bank, take_notification
 from exchange.payments.waiters import TaskTokens
 from exchange.transfers.store import TransferStore
+from exchange.wallets.clearing import clear_withdrawal
+from exchange.wallets.screening import NoScreening
 from exchange.wallets.service import credit_deposit, fail_deposit
 from exchange.wallets.store import PostingStore
 from exchange.wallets.withdrawing import post_withdrawal, return_withdrawal
@@ -127,11 +129,13 @@ class Bank:
             note=lambda _: None,
         )
 
-    def wallets_task(self, payload: dict[str, Any]) -> None:
-        """Credit, post, fail or give back."""
+    def wallets_task(self, payload: dict[str, Any]) -> dict[str, str] | None:
+        """Clear, credit, post, fail or give back."""
         cloud = self.cloud
         transfers, postings = TransferStore(cloud.connection), PostingStore(cloud.connection)
         step, transfer_id, clock = payload["step"], payload["transfer_id"], ProcessClock(self._process)
+        if step == "clear":
+            return {"clearance": clear_withdrawal(transfer_id, transfers=transfers, screening=NoScreening())[1]}
         if step == "fail":
             fail_deposit(transfer_id, transfers=transfers, clock=clock)
         elif step == "give_back":
@@ -146,3 +150,4 @@ class Bank:
                 clock=clock,
                 pause=cloud.pause,
             )
+        return None

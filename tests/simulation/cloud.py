@@ -15,7 +15,9 @@ from exchange.settlement.store import CheckpointItem
 from exchange.statements.store import StatementCursorItem, StatementItem
 from exchange.transfers.model import PaymentState, Transfer, TransferKind
 from exchange.transfers.store import BankMarkItem, TransferItem, TransferStore, transfer_item
+from exchange.users.model import KycLevel
 from exchange.users.store import ApiKeyItem, CustomerItem
+from exchange.wallets.safeguard_store import SafeguardItem
 from exchange.wallets.service import credit_deposit
 from exchange.wallets.store import PostingStore
 from pynamodb.connection import Connection
@@ -47,6 +49,7 @@ MODELS: Final[tuple[tuple[type[Model], str], ...]] = (
     (TransferItem, "transfers"),
     (BankMarkItem, "transfers"),
     (CustomerItem, "users"),
+    (SafeguardItem, "safeguards"),
     (ApiKeyItem, "api_keys"),
     (LeaseItem, "leases"),
     (ListingItem, "leases"),
@@ -151,7 +154,8 @@ def _funded(accounts: tuple[int, ...]) -> tuple[Mapping[str, Any], tuple[Payment
                 email="",
                 name="",
                 status="active",
-                rate_limit_tier="",
+                rate_limit_tier="standard",
+                kyc_level=int(KycLevel.INSTITUTIONAL),
                 created_at_ns=START_NS,
             ).save()
             for asset, units in FUNDS.items():

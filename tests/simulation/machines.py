@@ -174,6 +174,8 @@ class StepFunctions:
                         return catch["Next"], _placed(data, catch.get("ResultPath", "$"), told)
                 execution.status, execution.error = "FAILED", error
                 return None, data
+            if "ResultSelector" in state:
+                result = _filled(state["ResultSelector"], result, "")
             output = _placed(data, state.get("ResultPath", "$"), result)
             if "OutputPath" in state:
                 output = _at(state["OutputPath"], output)
@@ -243,7 +245,9 @@ def _holds(rule: dict[str, Any], data: Any) -> bool:
     name = rule["Variable"].removeprefix("$.")
     if "IsPresent" in rule:
         return bool((name in data) == rule["IsPresent"])
-    return fnmatchcase(data[name], rule["StringMatches"])
+    if "StringMatches" in rule:
+        return fnmatchcase(data[name], rule["StringMatches"])
+    return bool(_at(rule["Variable"], data) == rule["StringEquals"])
 
 
 def _at(path: str | None, data: Any) -> Any:

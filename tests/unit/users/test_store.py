@@ -152,11 +152,11 @@ def test_a_rotation_reads_back_whole_and_happens_once() -> None:
     first = replace(
         a_key(), credential=Credential(public_key=b"p" * 32), previous=a_key().credential, previous_until_ns=NOW_NS
     )
-    assert store.rotate(a_key(), first)
+    assert store.rotate(a_key(), first, rotated_at_ns=NOW_NS)
     assert store.find(KEY_ID) == first
-    assert not store.rotate(a_key(), first)
+    assert not store.rotate(a_key(), first, rotated_at_ns=NOW_NS)
     second = replace(first, credential=a_key().credential, previous=first.credential, previous_until_ns=NOW_NS + 1)
-    assert store.rotate(first, second)
+    assert store.rotate(first, second, rotated_at_ns=NOW_NS)
     assert store.find(KEY_ID) == second
 
 
@@ -164,4 +164,6 @@ def test_a_revoked_key_is_not_rotated() -> None:
     store = with_customer()
     store.create(a_key(), keys_max=5)
     store.revoke(USER_ID, KEY_ID, revoked_at_ns=NOW_NS)
-    assert not store.rotate(a_key(), replace(a_key(), credential=Credential(public_key=b"p" * 32)))
+    assert not store.rotate(
+        a_key(), replace(a_key(), credential=Credential(public_key=b"p" * 32)), rotated_at_ns=NOW_NS
+    )

@@ -8,10 +8,13 @@ import pytest
 from exchange.aws.dynamodb import bind, connection
 from exchange.ledger.store import BalanceItem, BalanceStore, JournalItem, JournalStore
 from exchange.transfers.store import BankMarkItem, TransferItem, TransferStore
+from exchange.users.store import CustomerItem, CustomerStore
+from exchange.wallets.safeguard_store import SafeguardItem
 from exchange.wallets.store import PostingStore
 from moto import mock_aws
 from pynamodb.connection import Connection
 
+from tests.fakes.safeguards import UNBOUND
 from tests.fakes.tables import create_tables
 from tests.fakes.wallets import FakeBooks, FakeTransfers
 
@@ -36,11 +39,14 @@ def connected() -> Connection:
 def dynamodb(connected: Connection) -> Iterator[Stores]:
     """The real stores over empty tables."""
     with mock_aws():
-        create_tables("transfers", "balances", "journal")
+        create_tables("transfers", "balances", "journal", "users", "safeguards")
         bind(TransferItem, "transfers")
         bind(BankMarkItem, "transfers")
         bind(BalanceItem, "balances")
         bind(JournalItem, "journal")
+        bind(CustomerItem, "users")
+        bind(SafeguardItem, "safeguards")
+        CustomerStore().create_once(UNBOUND)
         balances = BalanceStore()
         yield Stores(
             TransferStore(connected),

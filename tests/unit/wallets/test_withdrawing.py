@@ -19,6 +19,7 @@ from exchange.wallets.withdrawing import (
 )
 
 from tests.fakes.payments import TransferWorld
+from tests.fakes.safeguards import permit_all
 from tests.fakes.wallets import (
     NOON_NS,
     CrashError,
@@ -67,6 +68,7 @@ def ask(stores: Stores, wanted: Transfer, machine: Machine | None = None) -> Tra
     """One request."""
     return request_withdrawal(
         wanted,
+        permit=permit_all,
         transfers=stores.transfers,
         postings=stores.postings,
         machine=machine or Machine(),

@@ -20,8 +20,10 @@ from exchange.ledger.store import BalanceItem
 from exchange.transfers.store import BankMarkItem, TransferItem
 from exchange.usage.model import RateLimitTier
 from exchange.usage.store import UsageItem
+from exchange.users.model import KycLevel
 from exchange.users.sealing import KmsSecrets
 from exchange.users.store import ApiKeyItem, ApiKeyStore, CustomerItem, CustomerStore
+from exchange.wallets.safeguard_store import SafeguardItem
 from moto import mock_aws
 
 from tests.fakes.markets import USD
@@ -35,6 +37,7 @@ MODELS: dict[str, list[Any]] = {
     "transfers": [TransferItem, BankMarkItem],
     "api_keys": [ApiKeyItem],
     "users": [CustomerItem],
+    "safeguards": [SafeguardItem],
     "usage": [UsageItem],
     "chains": [ChainItem],
     "breaks": [BreakItem],
@@ -71,6 +74,7 @@ def handler() -> Iterator[Any]:
                 bind(model, table)
         secrets = KmsSecrets(boto3.client("kms", region_name=REGION), key)
         CustomerStore().create_once(a_customer())
+        CustomerItem(USER_ID).update(actions=[CustomerItem.kyc_level.set(int(KycLevel.INSTITUTIONAL))])
         sealed = secrets.seal(SECRET, key_id=KEY_ID, user_id=USER_ID)
         assert ApiKeyStore(connection()).create(
             a_key(credential=a_credential(sealed), rate_limit_tier=RateLimitTier.MAKER), keys_max=5

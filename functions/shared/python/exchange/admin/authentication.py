@@ -1,6 +1,7 @@
 """Who an operator is: an access token of the operators' pool, and the roles that its groups give."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Protocol
 
 from exchange.admin.model import Action, Operator, Role, refuse_alone
@@ -32,6 +33,10 @@ class OperatorAuthenticator:
 
     def __init__(self, tokens: AccessTokens) -> None:
         self._tokens = tokens
+
+    def may(self, action: Action) -> Callable[[Request], Operator | Refused]:
+        """What proves who asks and that a role of theirs lets them do `action`."""
+        return partial(self.authenticate, action=action)
 
     def authenticate(self, request: Request, action: Action | None = None) -> Operator | Refused:
         """Prove who asks, and that they may do `action`. An operator without a role is nobody.

@@ -12,6 +12,7 @@ from exchange.approvals.views import proposal_view
 from exchange.kernel.clock import Clock
 from exchange.kernel.errors import Refused
 from exchange.rest import ApiRequest
+from exchange.users.model import Customer, customer_json
 
 
 class Desk:
@@ -74,3 +75,8 @@ class Desk:
 
 def _shown(found: Proposal | Refused) -> Any:
     return found if isinstance(found, Refused) else proposal_view(found)
+
+
+def customer_shown(found: Customer | Refused) -> Any:
+    """A customer as operators see them, or the refusal."""
+    return found if isinstance(found, Refused) else customer_json(found)

@@ -3,6 +3,7 @@
 A role is a group of the operators' user pool. An operator has as many as they have groups.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,6 +11,7 @@ from enum import StrEnum
 from exchange.breaks.model import EXPLAIN
 from exchange.kernel.errors import Code, Refused
 from exchange.usage.model import RateLimitTier
+from exchange.users.model import KycLevel
 
 
 class Role(StrEnum):
@@ -28,15 +30,18 @@ class Action(StrEnum):
     SEE_PROPOSALS = "see_proposals"
     SEE_AUDIT = "see_audit"
     SEE_CUSTOMER = "see_customer"
+    SEE_WITHDRAWALS = "see_withdrawals"
     FREEZE_CUSTOMER = "freeze_customer"
 
 
 _EVERYBODY = frozenset(Role)
+_MONEY = frozenset({Role.SUPERADMIN, Role.COMPLIANCE, Role.FINANCE})
 # Freezing takes nothing from anybody and is undone by two, so one is enough for it, and quick.
 ALONE: Mapping[Action, frozenset[Role]] = {
     Action.SEE_PROPOSALS: _EVERYBODY,
     Action.SEE_AUDIT: frozenset({Role.SUPERADMIN, Role.COMPLIANCE, Role.AUDITOR}),
     Action.SEE_CUSTOMER: frozenset({Role.SUPERADMIN, Role.SUPPORT, Role.COMPLIANCE, Role.AUDITOR}),
+    Action.SEE_WITHDRAWALS: _MONEY | {Role.AUDITOR},
     Action.FREEZE_CUSTOMER: frozenset({Role.SUPERADMIN, Role.SUPPORT, Role.COMPLIANCE}),
 }
 
@@ -51,6 +56,9 @@ class Kind:
 
 
 UNFREEZE = "customer.unfreeze"
+SET_KYC_LEVEL = "customer.set_kyc_level"
+RELEASE, REFUSE = "withdrawal.release", "withdrawal.refuse"
+SET_LIMITS = "limits.set"
 KINDS: Mapping[str, Kind] = {
     EXPLAIN: Kind(
         fields=frozenset({"asset", "break_id"}),
@@ -60,6 +68,18 @@ KINDS: Mapping[str, Kind] = {
     UNFREEZE: Kind(
         fields=frozenset({"user_id"}),
         propose=frozenset({Role.SUPERADMIN, Role.SUPPORT, Role.COMPLIANCE}),
+        decide=frozenset({Role.SUPERADMIN, Role.COMPLIANCE}),
+    ),
+    SET_KYC_LEVEL: Kind(
+        fields=frozenset({"user_id", "level"}),
+        propose=frozenset({Role.SUPERADMIN, Role.COMPLIANCE}),
+        decide=frozenset({Role.SUPERADMIN, Role.COMPLIANCE}),
+    ),
+    RELEASE: Kind(frozenset({"transfer_id"}), propose=_MONEY, decide=_MONEY),
+    REFUSE: Kind(frozenset({"transfer_id"}), propose=_MONEY, decide=_MONEY),
+    SET_LIMITS: Kind(
+        fields=frozenset({"level", "asset", "per_transfer", "per_day", "review_above"}),
+        propose=frozenset({Role.SUPERADMIN, Role.FINANCE}),
         decide=frozenset({Role.SUPERADMIN, Role.COMPLIANCE}),
     ),
 }
@@ -73,6 +93,11 @@ class Operator:
     roles: frozenset[Role]
     key_id: str | None = None  # there are no keys for operators
     rate_limit_tier: RateLimitTier = RateLimitTier.STANDARD
+
+
+_LEVELS = frozenset(str(int(level)) for level in KycLevel)
+_AMOUNTS = frozenset({"per_transfer", "per_day", "review_above"})
+_LIMIT = re.compile(r"none|(0|[1-9][0-9]{0,17})(\.[0-9]{1,18})?", re.ASCII)
 
 
 def refuse_alone(operator: Operator, action: Action) -> Refused | None:
@@ -97,6 +122,11 @@ def refuse_payload(name: str, payload: Mapping[str, str]) -> Refused | None:
     wanted = KINDS[name].fields
     if set(payload) != wanted or not all(payload.values()):
         return Refused(Code.REQUEST_FIELD_INVALID, f"payload: give texts for exactly {', '.join(sorted(wanted))}")
+    if payload.get("level", "0") not in _LEVELS:
+        return Refused(Code.REQUEST_FIELD_INVALID, f"payload.level: give {', '.join(sorted(_LEVELS))}")
+    for field in sorted(wanted & _AMOUNTS):
+        if not _LIMIT.fullmatch(payload[field]):
+            return Refused(Code.REQUEST_FIELD_INVALID, f"payload.{field}: give a decimal like 2500.5, or none")
     return None
 
 

@@ -1,10 +1,13 @@
 """A customer's status in DynamoDB, changed with its audit row or by the effect of an approved proposal."""
 
+from collections.abc import Mapping
+
 from pynamodb.connection import Connection
 from pynamodb.transactions import TransactWrite
 
+from exchange.admin.model import SET_KYC_LEVEL, UNFREEZE
 from exchange.approvals.model import AuditRow, Proposal
-from exchange.approvals.store import add_audit_row, committed
+from exchange.approvals.store import Effect, add_audit_row, committed
 from exchange.users.model import Customer, CustomerStatus
 from exchange.users.store import CustomerItem
 
@@ -33,9 +36,22 @@ def unfreeze(transaction: TransactWrite, proposal: Proposal) -> None:
     _set_status(transaction, proposal.payload["user_id"], CustomerStatus.FROZEN, CustomerStatus.ACTIVE)
 
 
+def set_kyc_level(transaction: TransactWrite, proposal: Proposal) -> None:
+    """The effect of an approved customer.set_kyc_level."""
+    transaction.update(
+        CustomerItem(proposal.payload["user_id"]),
+        actions=[CustomerItem.kyc_level.set(int(proposal.payload["level"]))],
+        condition=CustomerItem.user_id.exists(),
+    )
+
+
 def _set_status(transaction: TransactWrite, user_id: str, before: CustomerStatus, after: CustomerStatus) -> None:
     transaction.update(
         CustomerItem(user_id),
         actions=[CustomerItem.status.set(after.value)],
         condition=CustomerItem.status == before.value,
     )
+
+
+# What each of these kinds does in the write of its approval.
+STATUS_EFFECTS: Mapping[str, Effect] = {UNFREEZE: unfreeze, SET_KYC_LEVEL: set_kyc_level}

@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from exchange.approvals.model import AuditRow, Proposal
 from exchange.kernel.clock import iso_utc
@@ -51,17 +50,20 @@ def audit_row_view(row: AuditRow) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class AuditPage:
-    """Which audit rows are asked for: those of a day later than a cursor."""
+class AuditRows(Protocol):
+    """Where audit rows are read."""
 
-    day: str
-    after: str
-    limit: int
+    def of_day(self, day: str, *, after: str, limit: int) -> Sequence[AuditRow]:
+        """Rows of a day after a cursor, in the order of time."""
+        ...
 
 
-def read_audit_page(asked: ApiRequest, now_ns: int) -> AuditPage | Refused:
-    """`day` (today where it is absent), `after` and `limit`. Refuses REQUEST_FIELD_INVALID."""
+def audit_page(asked: ApiRequest, now_ns: int, *, rows: AuditRows) -> Reply | Refused:
+    """The rows of `day` (today where it is absent) after the cursor `after`, at most `limit`.
+
+    Refuses:  REQUEST_FIELD_INVALID.
+    Raises:   UnavailableError.
+    """
     day, after, limit = asked.query("day") or iso_utc(now_ns)[:10], asked.query("after") or "", read_limit(asked)
     if isinstance(limit, Refused):
         return limit
@@ -69,10 +71,5 @@ def read_audit_page(asked: ApiRequest, now_ns: int) -> AuditPage | Refused:
         return Refused(Code.REQUEST_FIELD_INVALID, "day: give a date, like 2026-01-31")
     if after and not _CURSOR.fullmatch(after):
         return Refused(Code.REQUEST_FIELD_INVALID, "after: give a cursor, as the CB-AFTER header has it")
-    return AuditPage(day, after, limit)
-
-
-def audit_page(rows: Sequence[AuditRow]) -> Reply:
-    """A page of audit rows, with the cursor of the next one."""
-    headers = {"CB-AFTER": rows[-1].cursor} if rows else {}
-    return Reply([audit_row_view(row) for row in rows], headers=headers)
+    found = rows.of_day(day, after=after, limit=limit)
+    return Reply([audit_row_view(row) for row in found], headers={"CB-AFTER": found[-1].cursor} if found else {})

@@ -13,7 +13,7 @@ from exchange.instruments.model import Asset
 from exchange.kernel.errors import Code, Refused, require
 from exchange.kernel.money import DecimalError
 from exchange.transfers.model import PaymentState, Transfer, TransferKind, transfer_id_for
-from exchange.transfers.waiting import Waiters, wake
+from exchange.transfers.waiting import Waiters, let_go, wake
 
 UNITS_MAX = 10**18
 # Below this stand the contracts that are part of the chain itself, and the address of nobody.
@@ -170,7 +170,10 @@ def pay_on_chain(
     """
     transfer = transfers.transfer(transfer_id)
     require(transfer is not None and transfer.crypto_address, f"{transfer_id} is nothing to pay over a chain")
-    if transfer is None or not transfers.await_bank(transfer_id, task_token):
+    if transfer is None:
+        return
+    if not transfers.await_bank(transfer_id, task_token):
+        let_go(transfers.transfer(transfer_id) or transfer, task_token, waiters=waiters)
         return
     listing = listings(transfer.rail.removeprefix("chain-").removesuffix(":hot"))
     require(listing is not None, f"{transfer_id}: {transfer.rail} is not listed")

@@ -17,7 +17,7 @@ from exchange.payments.model import (
     provider_of,
 )
 from exchange.transfers.model import BankAnswer, Recorded, Transfer
-from exchange.transfers.waiting import Waiters, wake
+from exchange.transfers.waiting import Waiters, let_go, wake
 
 # A lost race is judged again on what is there now; it can't be lost often, for each answer is written only once.
 ATTEMPTS_MAX = 4
@@ -84,7 +84,10 @@ def ask_bank(
     """
     transfer = transfers.transfer(transfer_id)
     require(transfer is not None and transfer.kind in OUTSIDE, f"{transfer_id} is nothing to ask the bank about")
-    if transfer is None or not transfers.await_bank(transfer_id, task_token):
+    if transfer is None:
+        return
+    if not transfers.await_bank(transfer_id, task_token):
+        let_go(transfers.transfer(transfer_id) or transfer, task_token, waiters=waiters)
         return
     asked = bank.instruct(instruction_for(transfer))
     if asked.provider_reference:

@@ -30,6 +30,27 @@ class TransferStatus(StrEnum):
     CANCELED = "canceled"
 
 
+class Clearance(StrEnum):
+    """Whether a withdrawal may go to whoever pays it. Cleared and refused are final."""
+
+    CLEARED = "cleared"
+    WAITING = "waiting"  # nobody has screened it yet, or the screening does not know
+    REVIEW = "review"  # operators decide
+    REFUSED = "refused"
+
+
+class WithdrawalStage(StrEnum):
+    """How far a withdrawal is, for its owner."""
+
+    HELD = "held"
+    IN_REVIEW = "in_review"
+    APPROVED = "approved"
+    SENDING = "sending"  # the payer is asked; until it answers the outcome is unknown, and it is asked again
+    SENT = "sent"
+    SETTLED = "settled"
+    FAILED = "failed"
+
+
 class PaymentState(StrEnum):
     """What the bank has said; booked and declined are final."""
 
@@ -77,6 +98,9 @@ class Transfer:
     reversed_by: str = ""
     settled_units: int = 0  # of money that came in: what of it settled what the account owed
     network_fee_units: int = 0  # of a withdrawal to a chain: the part of its fee that is for the chain
+    clearance: Clearance = Clearance.CLEARED
+    review_reason: str = ""  # why operators are to look at a withdrawal; empty where they need not
+    review_token: str = ""
 
     @property
     def amount(self) -> str:
@@ -107,8 +131,28 @@ class Transfer:
 
     @property
     def returnable(self) -> bool:
-        """Whether the bank has declined a withdrawal and its money is not yet given back."""
-        return self.held_units > 0 and self.payment is PaymentState.DECLINED
+        """Whether it is proven that a withdrawal is never paid, and its money is not yet given back: the payer has
+        declined it, or it was refused before anybody was asked to pay."""
+        refused = self.clearance is Clearance.REFUSED and self.payment is PaymentState.NONE
+        return self.held_units > 0 and (self.payment is PaymentState.DECLINED or refused)
+
+    @property
+    def cancelable(self) -> bool:
+        """Whether its owner may still call a withdrawal off: not cleared, so nobody can have been asked to pay."""
+        pending = self.kind is TransferKind.WITHDRAW and self.status is TransferStatus.PENDING
+        return pending and self.payment is PaymentState.NONE and self.clearance in _UNCLEARED
+
+    @property
+    def stage(self) -> WithdrawalStage:
+        """How far a withdrawal is."""
+        if self.status is not TransferStatus.PENDING:
+            completed = self.status is TransferStatus.COMPLETED
+            return WithdrawalStage.SETTLED if completed else WithdrawalStage.FAILED
+        if self.payment is PaymentState.BOOKED:
+            return WithdrawalStage.SENT
+        if self.payment is PaymentState.REQUESTED:
+            return WithdrawalStage.SENDING
+        return _STAGES[self.clearance]
 
     @property
     def asked_address(self) -> str:
@@ -126,6 +170,15 @@ class Transfer:
             and self.counterparty_id == other.counterparty_id
             and self.asked_address == other.asked_address
         )
+
+
+_UNCLEARED = frozenset({Clearance.WAITING, Clearance.REVIEW})
+_STAGES = {
+    Clearance.WAITING: WithdrawalStage.HELD,
+    Clearance.REVIEW: WithdrawalStage.IN_REVIEW,
+    Clearance.CLEARED: WithdrawalStage.APPROVED,
+    Clearance.REFUSED: WithdrawalStage.HELD,  # until its money is given back
+}
 
 
 @dataclass(frozen=True, slots=True)

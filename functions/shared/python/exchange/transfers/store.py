@@ -17,6 +17,7 @@ from exchange.aws.dynamodb import UnitsAttribute, cancellation_codes, error_code
 from exchange.kernel.errors import UnavailableError
 from exchange.transfers.model import (
     BankAnswer,
+    Clearance,
     Page,
     PaymentState,
     Recorded,
@@ -48,6 +49,17 @@ class UnstartedTransfersIndex(GlobalSecondaryIndex[Any]):
         projection = KeysOnlyProjection()
 
     unstarted = UnitsAttribute(hash_key=True)
+    created_key = UnicodeAttribute(range_key=True)
+
+
+class TransfersInReviewIndex(GlobalSecondaryIndex[Any]):
+    """Withdrawals that operators are to decide: short, for a decision takes one out."""
+
+    class Meta:
+        index_name = "in_review"
+        projection = KeysOnlyProjection()
+
+    in_review = UnitsAttribute(hash_key=True)
     created_key = UnicodeAttribute(range_key=True)
 
 
@@ -88,10 +100,15 @@ class TransferItem(Model):
     reversed_by = UnicodeAttribute(null=True)
     settled_units = UnitsAttribute(null=True)
     network_fee_units = UnitsAttribute(null=True)
+    clearance = UnicodeAttribute(null=True)
+    review_reason = UnicodeAttribute(null=True)
+    review_token = UnicodeAttribute(null=True)
+    in_review = UnitsAttribute(null=True)
     unstarted = UnitsAttribute(null=True)
 
     by_account = TransfersByAccountIndex()
     by_unstarted = UnstartedTransfersIndex()
+    by_in_review = TransfersInReviewIndex()
 
 
 class BankMarkItem(Model):
@@ -106,7 +123,12 @@ class BankMarkItem(Model):
 
 
 _FIELDS = tuple(field.name for field in fields(Transfer))
-_ENUMS: dict[str, Any] = {"kind": TransferKind, "status": TransferStatus, "payment": PaymentState}
+_ENUMS: dict[str, Any] = {
+    "kind": TransferKind,
+    "status": TransferStatus,
+    "payment": PaymentState,
+    "clearance": Clearance,
+}
 
 
 def transfer_item(transfer: Transfer) -> TransferItem:
@@ -193,6 +215,29 @@ class TransferStore:
         with reading():
             keys = list(TransferItem.by_unstarted.query(1, older, limit=limit))
         return self.transfers(item.transfer_id for item in keys)
+
+    def in_review(self, *, limit: int) -> list[Transfer]:
+        """Withdrawals that operators are to decide, oldest first. Raises UnavailableError."""
+        with reading():
+            keys = list(TransferItem.by_in_review.query(1, limit=limit))
+        return self.transfers(item.transfer_id for item in keys)
+
+    def clear(self, transfer: Transfer, clearance: Clearance, reason: str) -> bool:
+        """Note what came of a withdrawal's screening; False where it is not any more as it was. Raises OutageError."""
+        actions: list[Action] = [TransferItem.clearance.set(clearance.value)]
+        if clearance is Clearance.REVIEW:
+            actions += [TransferItem.review_reason.set(reason), TransferItem.in_review.set(1)]
+        return self._update(TransferItem(transfer.transfer_id), actions, still_uncleared(transfer))
+
+    def await_review(self, transfer_id: str, token: str) -> bool:
+        """Note who waits for the operators; False where nobody needs to wait any more. Raises OutageError.
+
+        Its machine runs, so the sweeper need not look at it again.
+        """
+        actions: list[Action] = [TransferItem.review_token.set(token), TransferItem.unstarted.remove()]
+        in_review = TransferItem.clearance == Clearance.REVIEW.value
+        pending = TransferItem.status == TransferStatus.PENDING.value
+        return self._update(TransferItem(transfer_id), actions, in_review & pending)
 
     def await_bank(self, transfer_id: str, task_token: str) -> bool:
         """Note who waits for the bank's answer; False where the transfer is closed and nobody needs to wait.
@@ -303,3 +348,12 @@ class TransferStore:
 
 
 __all__ = ["BankMarkItem", "TransferItem", "TransferStore", "transfer_from", "transfer_item"]
+
+
+def still_uncleared(transfer: Transfer) -> Condition:
+    """That a withdrawal is pending, not paid, and as uncleared as it was read."""
+    pending: Condition = TransferItem.status == TransferStatus.PENDING.value
+    unpaid: Condition = TransferItem.payment == PaymentState.NONE.value
+    uncleared: Condition = TransferItem.clearance == transfer.clearance.value
+    still: Condition = pending & unpaid & uncleared
+    return still

@@ -33,3 +33,11 @@ def wake(transfer: Transfer, *, waiters: Waiters, note: Callable[[str], None]) -
         note(
             f"{transfer.transfer_id} is {transfer.payment} and nobody waits; if it stays pending, redrive its execution"
         )
+
+
+def let_go(transfer: Transfer, task_token: str, *, waiters: Waiters) -> None:
+    """A machine that comes again to a transfer that has ended goes on to its own end instead of waiting."""
+    if transfer.status is TransferStatus.COMPLETED:
+        waiters.booked(task_token, transfer.transfer_id)
+    elif transfer.status is TransferStatus.CANCELED:
+        waiters.declined(task_token, transfer.cancel_reason)

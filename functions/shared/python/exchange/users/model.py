@@ -7,7 +7,7 @@ import ipaddress
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Any
 
 from exchange.kernel.clock import iso_utc
@@ -33,6 +33,15 @@ class CustomerStatus(StrEnum):
     FROZEN = "frozen"
 
 
+class KycLevel(IntEnum):
+    """How well we know a customer: what they may take out depends on it. Two operators set it."""
+
+    UNVERIFIED = 0
+    VERIFIED = 1
+    ENHANCED = 2
+    INSTITUTIONAL = 3
+
+
 class KeyStatus(StrEnum):
     """Whether a key still opens anything. A revoked key never becomes active again."""
 
@@ -51,6 +60,8 @@ class Customer:
     created_at_ns: int
     status: CustomerStatus = CustomerStatus.ACTIVE
     rate_limit_tier: RateLimitTier = RateLimitTier.STANDARD
+    kyc_level: KycLevel = KycLevel.UNVERIFIED
+    credentials_changed_at_ns: int = 0  # when a key was made or rotated last
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +192,7 @@ def customer_json(customer: Customer, profiles: Sequence[Profile] = ()) -> dict[
         "name": customer.name,
         "status": customer.status.value,
         "rate_limit_tier": customer.rate_limit_tier.value,
+        "kyc_level": int(customer.kyc_level),
         "created_at": iso_utc(customer.created_at_ns),
         "profiles": [profile_json(profile) for profile in (default_profile(customer), *profiles)],
     }

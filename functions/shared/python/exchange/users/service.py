@@ -87,7 +87,7 @@ class ApiKeys(Protocol):
         """A key by id, revoked ones too."""
         ...
 
-    def rotate(self, before: ApiKey, after: ApiKey) -> bool:
+    def rotate(self, before: ApiKey, after: ApiKey, *, rotated_at_ns: int) -> bool:
         """Change a key's credentials; False where it is not active or not any more as it was `before`."""
         ...
 
@@ -250,7 +250,7 @@ def rotate_api_key(
         previous=before.credential,
         previous_until_ns=now_ns + terms.overlap_ns,
     )
-    if not keys.rotate(before, after):
+    if not keys.rotate(before, after, rotated_at_ns=now_ns):
         return Refused(Code.API_KEY_ROTATING, "the key was changed at the same moment; look at it and try again")
     return after
 

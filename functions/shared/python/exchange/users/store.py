@@ -16,7 +16,7 @@ from exchange.aws.dynamodb import UnitsAttribute, cancellation_codes, error_code
 from exchange.kernel.clock import iso_utc
 from exchange.kernel.errors import Code, Refused, UnavailableError
 from exchange.usage.model import RateLimitTier
-from exchange.users.model import ApiKey, Credential, Customer, CustomerStatus, KeyStatus, Profile, Scope
+from exchange.users.model import ApiKey, Credential, Customer, CustomerStatus, KeyStatus, KycLevel, Profile, Scope
 
 _REFUSED = "ConditionalCheckFailedException"
 _CREDENTIAL = ("sealed_secret", "passphrase_hash", "public_key")
@@ -37,6 +37,8 @@ class CustomerItem(Model):
     created_at_ns = UnitsAttribute()
     api_keys = UnitsAttribute(default=0)
     profiles = UnitsAttribute(default=0)
+    kyc_level = UnitsAttribute(null=True)
+    credentials_changed_at_ns = UnitsAttribute(null=True)
 
 
 class KeysByUser(GlobalSecondaryIndex["ApiKeyItem"]):
@@ -171,14 +173,17 @@ class ApiKeyStore:
                 transaction.save(_item(key), condition=ApiKeyItem.key_id.does_not_exist())
                 transaction.update(
                     CustomerItem(key.user_id),
-                    actions=[CustomerItem.api_keys.add(1)],
+                    actions=[
+                        CustomerItem.api_keys.add(1),
+                        CustomerItem.credentials_changed_at_ns.set(key.created_at_ns),
+                    ],
                     condition=(CustomerItem.status == CustomerStatus.ACTIVE.value) & room,
                 )
         except TransactWriteError as error:
             return _refused(error)
         return True
 
-    def rotate(self, before: ApiKey, after: ApiKey) -> bool:
+    def rotate(self, before: ApiKey, after: ApiKey, *, rotated_at_ns: int) -> bool:
         """Change a key's credentials; False where it is not active or not any more as it was `before`.
 
         Raises:   UnavailableError, OutcomeUnknownError.
@@ -194,14 +199,18 @@ class ApiKeyStore:
             attributes[name].remove() if getattr(item, name) is None else attributes[name].set(getattr(item, name))
             for name in named
         ]
+        transaction = TransactWrite(connection=self._connection)
+        active = ApiKeyItem.status == KeyStatus.ACTIVE.value
         try:
-            ApiKeyItem(after.key_id).update(
-                actions=actions, condition=(ApiKeyItem.status == KeyStatus.ACTIVE.value) & same
-            )
-        except UpdateError as error:
-            if error_code(error) == _REFUSED:
-                return False
-            raise outage(error) from error
+            with transaction:
+                transaction.update(ApiKeyItem(after.key_id), actions=actions, condition=active & same)
+                transaction.update(
+                    CustomerItem(after.user_id),
+                    actions=[CustomerItem.credentials_changed_at_ns.set(rotated_at_ns)],
+                    condition=CustomerItem.user_id.exists(),
+                )
+        except TransactWriteError as error:
+            return _refused(error)
         return True
 
     def revoke(self, user_id: str, key_id: str, *, revoked_at_ns: int) -> bool:
@@ -301,6 +310,8 @@ def _customer(item: CustomerItem) -> Customer:
         created_at_ns=item.created_at_ns,
         status=CustomerStatus(item.status),
         rate_limit_tier=RateLimitTier(item.rate_limit_tier),
+        kyc_level=KycLevel(item.kyc_level or 0),
+        credentials_changed_at_ns=item.credentials_changed_at_ns or 0,
     )
 
 

@@ -1,6 +1,7 @@
 """What customers send: the body of a deposit, and where in a list they are."""
 
 import re
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -9,7 +10,7 @@ from pydantic import BeforeValidator, Field
 from exchange.kernel.errors import Code, Refused
 from exchange.rest import ApiRequest, Body
 from exchange.transfers.model import Page, TransferKind
-from exchange.wallets.model import DepositRequest
+from exchange.wallets.model import DepositRequest, PaymentMethod
 from exchange.wallets.withdrawing import WithdrawalRequest
 
 LIMIT_MAX = 100
@@ -45,6 +46,7 @@ class WithdrawalBody(Body):
     currency: Annotated[str, Field(min_length=1, max_length=12)]
     payment_method_id: Annotated[str, Field(min_length=1, max_length=64)]
     client_transfer_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")] | None = None
+    two_factor_code: Annotated[str, Field(max_length=8)] | None = None
 
     def withdrawal(self) -> WithdrawalRequest:
         """The same, in our words."""
@@ -59,6 +61,7 @@ class ChainWithdrawalBody(Body):
     crypto_address: Annotated[str, Field(min_length=1, max_length=128)]
     network: Annotated[str, Field(min_length=1, max_length=32)] | None = None
     client_transfer_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")] | None = None
+    two_factor_code: Annotated[str, Field(max_length=8)] | None = None
 
 
 class MoveBody(Body):
@@ -97,3 +100,41 @@ def read_kind(request: ApiRequest) -> TransferKind | Refused | None:
         return None
     known = {kind.value: kind for kind in TransferKind}
     return known.get(text) or Refused(Code.REQUEST_FIELD_INVALID, f"type: give {' or '.join(known)}")
+
+
+TwoFactorCode = Annotated[str, Field(max_length=8)]
+
+
+class SafeguardsBody(Body):
+    """PUT /v1/withdrawals/safeguards. The code is needed to turn the list off where a second factor is set."""
+
+    allow_list: bool
+    two_factor_code: TwoFactorCode = ""
+
+
+class CodeBody(Body):
+    """A code of the authenticator, where one is needed."""
+
+    two_factor_code: TwoFactorCode = ""
+
+
+class DestinationBody(Body):
+    """POST /v1/withdrawals/destinations: a payment method, or an address on a network."""
+
+    payment_method_id: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    crypto_address: Annotated[str, Field(pattern=r"^[A-Za-z0-9:._-]{8,128}$")] | None = None
+    network: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{1,19}$")] | None = None
+    label: Annotated[str, Field(max_length=64)] = ""
+
+    def text(self, methods: Sequence[PaymentMethod]) -> str | Refused:
+        """The destination as the list names it. Refuses REQUEST_FIELD_INVALID, PAYMENT_METHOD_NOT_FOUND."""
+        if (self.payment_method_id is None) == (self.crypto_address is None):
+            return Refused(Code.REQUEST_FIELD_INVALID, "payment_method_id: give it or crypto_address, not both")
+        if self.crypto_address is not None:
+            if self.network is None:
+                return Refused(Code.REQUEST_FIELD_INVALID, "network: name the chain that the address is on")
+            return f"chain-{self.network}|{self.crypto_address.lower()}"
+        found = next((method for method in methods if method.method_id == self.payment_method_id), None)
+        if found is None or not found.allow_withdraw:
+            return Refused(Code.PAYMENT_METHOD_NOT_FOUND, "payment_method_id: GET /payment-methods lists them")
+        return f"{found.rail}|{found.method_id}"

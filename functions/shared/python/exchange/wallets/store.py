@@ -11,10 +11,12 @@ from exchange.aws.dynamodb import cancellation_codes
 from exchange.kernel.errors import UnavailableError
 from exchange.ledger.model import Batch, Movements
 from exchange.ledger.store import BalanceStore, append_batch, move_balances
-from exchange.transfers.model import PaymentState, Transfer, TransferStatus
+from exchange.transfers.model import Clearance, PaymentState, Transfer, TransferStatus
 from exchange.transfers.store import TransferItem, transfer_item
 from exchange.wallets.model import Credit, movements_of
 from exchange.wallets.moving import Moved
+from exchange.wallets.safeguard_store import guard_hold
+from exchange.wallets.safeguards import Permit
 from exchange.wallets.withdrawing import Held
 
 _FAILED = "ConditionalCheckFailed"
@@ -56,16 +58,21 @@ class PostingStore:
             raise UnavailableError(f"posting {transfer.transfer_id}: {list(codes)}") from error
         return Credit.DONE
 
-    def hold_withdrawal(self, transfer: Transfer, movements: Movements) -> Held:
-        """Put a withdrawal and hold its money, or nothing. Raises UnavailableError, OutcomeUnknownError."""
+    def hold_withdrawal(self, permit: Permit, movements: Movements) -> Held:
+        """Put a permitted withdrawal and hold its money while all that it was judged by is still so, or nothing.
+
+        Raises:   UnavailableError, OutcomeUnknownError.
+        """
         transaction = TransactWrite(connection=self._connection)
+        item = transfer_item(permit.transfer)
         try:
             with transaction:
-                transaction.save(transfer_item(transfer), condition=TransferItem.transfer_id.does_not_exist())
+                transaction.save(item, condition=TransferItem.transfer_id.does_not_exist())
                 move_balances(transaction, movements)
+                guard_hold(transaction, permit)
         except TransactWriteError as error:
-            held = _unheld(transfer, cancellation_codes(error))
-            return Held.LOST if held is Held.POOR and _affords(transfer) else held
+            held = _unheld(permit, cancellation_codes(error))
+            return Held.LOST if held is Held.POOR and _affords(permit.transfer) else held
         return Held.DONE
 
     def post_withdrawal(self, transfer: Transfer, batch: Batch, movements: Movements) -> Credit:
@@ -85,8 +92,10 @@ class PostingStore:
             TransferItem.status.set(TransferStatus.CANCELED.value),
             TransferItem.cancel_reason.set(reason),
             TransferItem.canceled_at_ns.set(at_ns),
+            TransferItem.unstarted.remove(),
+            TransferItem.in_review.remove(),
         ]
-        return self._end_withdrawal(transfer, PaymentState.DECLINED, ended, movements)
+        return self._end_withdrawal(transfer, transfer.payment, ended, movements)
 
     def _end_withdrawal(
         self,
@@ -98,6 +107,8 @@ class PostingStore:
     ) -> Credit:
         transaction = TransactWrite(connection=self._connection)
         still = (TransferItem.status == TransferStatus.PENDING.value) & (TransferItem.payment == payment.value)
+        if payment is PaymentState.NONE:  # Nobody was asked to pay, and must not be asked meanwhile.
+            still &= TransferItem.clearance == transfer.clearance.value
         try:
             with transaction:
                 if batch is not None:
@@ -153,15 +164,28 @@ def _affords(transfer: Transfer) -> bool:
     return BalanceStore().balance(transfer.account_id, transfer.asset).available >= wanted
 
 
-def _unheld(transfer: Transfer, codes: Sequence[str]) -> Held:
-    # The put of the transfer is the first item, the balance the second.
-    if codes[0] == _FAILED:
+def decide_review(transaction: TransactWrite, transfer_id: str, clearance: Clearance) -> None:
+    """What operators decided of a withdrawal in review, in the write of their decision."""
+    pending = TransferItem.status == TransferStatus.PENDING.value
+    in_review = TransferItem.clearance == Clearance.REVIEW.value
+    transaction.update(
+        TransferItem(transfer_id),
+        actions=[TransferItem.clearance.set(clearance.value), TransferItem.in_review.remove()],
+        condition=pending & in_review,
+    )
+
+
+def _unheld(permit: Permit, codes: Sequence[str]) -> Held:
+    # PynamoDB sends the check of the owner first, then the put of the transfer, then the balances it is drawn from,
+    # then what the permit was judged by.
+    judged = len(codes) - (permit.use_after is not None) - bool(permit.totp_step)
+    if codes[1] == _FAILED:
         return Held.KNOWN
-    if "TransactionConflict" in codes:
+    if "TransactionConflict" in codes or _FAILED in (codes[0], *codes[judged:]):
         return Held.LOST
-    if _FAILED in codes:
+    if _FAILED in codes[2:judged]:
         return Held.POOR
-    raise UnavailableError(f"holding {transfer.transfer_id}: {list(codes)}")
+    raise UnavailableError(f"holding {permit.transfer.transfer_id}: {list(codes)}")
 
 
 def _unmoved(sent: Transfer, codes: Sequence[str]) -> Moved:

@@ -125,6 +125,8 @@ def transfer_view(transfer: Transfer) -> View:
         "sent_to_address": transfer.crypto_address if transfer.kind is TransferKind.WITHDRAW else "",
         "reversed_by": transfer.reversed_by,
     }
+    if transfer.kind is TransferKind.WITHDRAW:
+        details["stage"] = transfer.stage.value
     if transfer.locked_units:
         details["locked"] = format_units(transfer.locked_units, transfer.scale)
     if transfer.settled_units:

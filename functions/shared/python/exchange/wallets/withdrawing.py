@@ -23,8 +23,9 @@ from exchange.ledger.model import (
     fee_account,
     next_batch,
 )
-from exchange.transfers.model import PaymentState, Transfer, TransferKind, TransferStatus, transfer_id_for
+from exchange.transfers.model import Clearance, PaymentState, Transfer, TransferKind, TransferStatus, transfer_id_for
 from exchange.wallets.model import WITHDRAWAL_UNITS_MAX, Credit, PaymentMethod, journal_partition
+from exchange.wallets.safeguards import Permit
 
 ATTEMPTS_MAX = 32
 UNSTARTED_AGE_NS = 60 * 1_000_000_000
@@ -38,7 +39,7 @@ class Held(StrEnum):
     DONE = "done"
     KNOWN = "known"  # a transfer with this id is there
     POOR = "poor"  # not that much is available
-    LOST = "lost"  # somebody else held the balance at that moment: nothing happened, try again
+    LOST = "lost"  # the balance, or what it was judged by, changed at that moment: nothing happened, try again
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +75,8 @@ class Journal(Protocol):
 class Postings(Protocol):
     """The writes that hold, post and give back."""
 
-    def hold_withdrawal(self, transfer: Transfer, movements: Movements) -> Held:
-        """Put the transfer and hold its money, or nothing."""
+    def hold_withdrawal(self, permit: Permit, movements: Movements) -> Held:
+        """Put the permitted transfer and hold its money while all that it was judged by is still so, or nothing."""
         ...
 
     def post_withdrawal(self, transfer: Transfer, batch: Batch, movements: Movements) -> Credit:
@@ -139,6 +140,7 @@ def new_withdrawal(
 def request_withdrawal(
     wanted: Transfer,
     *,
+    permit: Callable[[Transfer], Permit | Refused],
     transfers: Transfers,
     postings: Postings,
     machine: WithdrawalMachine,
@@ -149,10 +151,10 @@ def request_withdrawal(
 
     Once the money is held the withdrawal is accepted: a machine that could not be started is started by the sweeper.
 
-    Refuses:  RISK_INSUFFICIENT_FUNDS, TRANSFER_KEY_REUSED.
+    Refuses:  TRANSFER_KEY_REUSED, what `permit` refuses, RISK_INSUFFICIENT_FUNDS (in this order).
     Raises:   UnavailableError; OutcomeUnknownError: a repeat under the same client id tells.
     """
-    known = _held(wanted, transfers=transfers, postings=postings, pause=pause)
+    known = _held(wanted, permit=permit, transfers=transfers, postings=postings, pause=pause)
     if isinstance(known, Transfer) and known.status is TransferStatus.PENDING:
         try:
             machine.start(known.transfer_id, known.rail)
@@ -162,23 +164,36 @@ def request_withdrawal(
 
 
 def _held(
-    wanted: Transfer, *, transfers: Transfers, postings: Postings, pause: Callable[[int], None]
+    wanted: Transfer,
+    *,
+    permit: Callable[[Transfer], Permit | Refused],
+    transfers: Transfers,
+    postings: Postings,
+    pause: Callable[[int], None],
 ) -> Transfer | Refused:
+    # A repeat is not judged again: what it asks for is done, and its code is spent.
+    known = transfers.transfer(wanted.transfer_id) if wanted.client_transfer_id else None
+    if known is not None:
+        return _repeated(known, wanted)
     for attempt in range(ATTEMPTS_MAX):
-        held = postings.hold_withdrawal(wanted, hold_movements(wanted))
+        permitted = permit(wanted)
+        if isinstance(permitted, Refused):
+            return permitted
+        held = postings.hold_withdrawal(permitted, hold_movements(wanted))
         if held is Held.DONE:
-            return wanted
+            return permitted.transfer
         if held is Held.POOR:
             return Refused(Code.RISK_INSUFFICIENT_FUNDS, "Insufficient funds")
         if held is Held.KNOWN:
-            known = _existing(transfers, wanted.transfer_id)
-            if known.same_request(wanted):
-                return known
-            return Refused(
-                Code.TRANSFER_KEY_REUSED, "client_transfer_id: already used for another transfer; take a new one"
-            )
+            return _repeated(_existing(transfers, wanted.transfer_id), wanted)
         pause(attempt)
     raise UnavailableError(f"the balance of {wanted.asset} was busy {ATTEMPTS_MAX} times")
+
+
+def _repeated(known: Transfer, wanted: Transfer) -> Transfer | Refused:
+    if known.same_request(wanted):
+        return known
+    return Refused(Code.TRANSFER_KEY_REUSED, "client_transfer_id: already used for another transfer; take a new one")
 
 
 def post_withdrawal(
@@ -224,8 +239,7 @@ def return_withdrawal(
         require(
             transfer.returnable, f"withdrawal {transfer_id} is {transfer.status} and its payment {transfer.payment}"
         )
-        payer = "chain" if transfer.crypto_address else "bank"
-        reason = f"declined by the {payer}: {transfer.decline_reason or 'no reason given'}"
+        reason = _return_reason(transfer)
         returned = postings.return_withdrawal(transfer, return_movements(transfer), reason=reason, at_ns=clock.now_ns())
         if returned is Credit.LOST:
             pause(attempt)
@@ -233,6 +247,13 @@ def return_withdrawal(
     if transfer.status is TransferStatus.CANCELED:
         return transfer
     raise UnavailableError(f"withdrawal {transfer_id}: its balance was busy {ATTEMPTS_MAX} times")
+
+
+def _return_reason(transfer: Transfer) -> str:
+    if transfer.clearance is Clearance.REFUSED:
+        return "refused in review"
+    payer = "chain" if transfer.crypto_address else "bank"
+    return f"declined by the {payer}: {transfer.decline_reason or 'no reason given'}"
 
 
 def hold_movements(transfer: Transfer) -> Movements:

@@ -1,0 +1,86 @@
+"""Operators and withdrawals: which wait for them, what they decide, and waking what waits for the decision."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pynamodb.transactions import TransactWrite
+
+from exchange.approvals.model import Proposal
+from exchange.approvals.store import Effect
+from exchange.kernel.errors import Code, OutageError, Refused
+from exchange.kernel.ids import to_uuid
+from exchange.transfers.model import Clearance
+from exchange.transfers.store import TransferStore
+from exchange.wallets.clearing import Waiters
+from exchange.wallets.safeguard_store import set_limits
+from exchange.wallets.store import decide_review
+from exchange.wallets.views import transfer_view
+
+LISTED_MAX = 100
+
+
+class Reviews:
+    """Withdrawals as operators see them."""
+
+    def __init__(self, transfers: TransferStore, waiters: Waiters, note: Callable[[str], None]) -> None:
+        self._transfers = transfers
+        self._waiters = waiters
+        self._note = note
+
+    def waiting(self) -> list[Any]:
+        """Those that operators are to decide, oldest first. Raises UnavailableError."""
+        found = self._transfers.in_review(limit=LISTED_MAX)
+        return [self._shown(transfer.transfer_id) for transfer in found if transfer.clearance is Clearance.REVIEW]
+
+    def show(self, transfer_id: str) -> Any:
+        """One withdrawal. Refuses TRANSFER_NOT_FOUND. Raises UnavailableError."""
+        return self._shown(transfer_id)
+
+    def woken(self, decided: Any) -> Any:
+        """The same decision; where it is about a withdrawal, its machine is woken to look at it.
+
+        It looks by itself too, half an hour later at most, so what fails here is noted and no more.
+        """
+        if not isinstance(decided, Refused) and "transfer_id" in decided["payload"]:
+            self._wake(decided["payload"]["transfer_id"])
+        return decided
+
+    def _wake(self, transfer_id: str) -> None:
+        try:
+            transfer = self._transfers.transfer(transfer_id)
+            if transfer is not None and transfer.review_token:
+                self._waiters.booked(transfer.review_token, transfer_id)
+        except OutageError as error:
+            self._note(f"withdrawal {transfer_id} looks by itself: {error}")
+
+    def _shown(self, transfer_id: str) -> Any:
+        transfer = self._transfers.transfer(transfer_id)
+        if transfer is None:
+            return Refused(Code.TRANSFER_NOT_FOUND, "transfer not found")
+        reason = {"review_reason": transfer.review_reason} if transfer.review_reason else {}
+        return {**transfer_view(transfer), "profile_id": to_uuid(transfer.account_id), **reason}
+
+
+def release(transaction: TransactWrite, proposal: Proposal) -> None:
+    """The effect of an approved withdrawal.release: it goes to whoever pays it."""
+    decide_review(transaction, proposal.payload["transfer_id"], Clearance.CLEARED)
+
+
+def refuse(transaction: TransactWrite, proposal: Proposal) -> None:
+    """The effect of an approved withdrawal.refuse: its machine gives the money back."""
+    decide_review(transaction, proposal.payload["transfer_id"], Clearance.REFUSED)
+
+
+def apply_limits(transaction: TransactWrite, proposal: Proposal) -> None:
+    """The effect of an approved limits.set."""
+    told = proposal.payload
+    row = (told["per_transfer"], told["per_day"], told["review_above"])
+    set_limits(transaction, int(told["level"]), told["asset"], row)
+
+
+# What each of these kinds does in the write of its approval.
+REVIEW_EFFECTS: Mapping[str, Effect] = {
+    "withdrawal.release": release,
+    "withdrawal.refuse": refuse,
+    "limits.set": apply_limits,
+}

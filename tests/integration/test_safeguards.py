@@ -1,0 +1,163 @@
+"""Safeguards on the laptop cloud: review by two operators, screening, calling off, codes, and one balance asked for
+200 times at once."""
+
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pyotp
+import pytest
+
+from infra.local.operators import OperatorSession
+from tests.integration.conftest import RunningLaptop, audited
+from tests.integration.test_deposits import Customer
+from tests.integration.test_operators import Login, login
+from tests.integration.test_profiles import dave
+from tests.integration.test_users import Visitor
+from tests.integration.test_withdrawals import METHOD, Eventually, account, ended, read
+
+pytestmark = pytest.mark.cloud
+__all__ = ["dave", "login"]
+AT_ONCE = 200
+
+
+def decided(login: Login, kind: str, **payload: str) -> Any:
+    """What olivia proposes and oscar approves."""
+    olivia, oscar = login("olivia"), login("oscar")
+    wanted = {"kind": kind, "payload": payload, "reason": "in a test", "key": uuid.uuid4().hex}
+    made = olivia.ask("POST", "/v1/proposals", wanted)
+    return oscar.ask("POST", f"/v1/proposals/{made['id']}/approvals", {"payload_hash": made["payload_hash"]})
+
+
+def withdraw(person: Visitor, amount: str, **more: str) -> tuple[int, Any]:
+    return person.send("POST", "/withdrawals/payment-method", {"amount": amount, **METHOD, **more})
+
+
+def in_stage(person: Visitor, transfer_id: str, stage: str) -> bool:
+    return bool(read(person, f"/transfers/{transfer_id}")["details"]["stage"] == stage)
+
+
+@pytest.fixture
+def doubtful(dave: Visitor, eventually: Eventually) -> Any:
+    """A withdrawal that screening stopped."""
+    status, made = withdraw(dave, "10.444")
+    assert status == 200, made
+    eventually(lambda: in_stage(dave, made["id"], "in_review"))
+    return made
+
+
+def waiting(session: OperatorSession, transfer_id: str) -> Any:
+    """The withdrawal as operators are shown it among those that wait."""
+    return next((row for row in session.ask("GET", "/v1/withdrawals") if row["id"] == transfer_id), None)
+
+
+def test_what_two_operators_release_is_paid(dave: Visitor, doubtful: Any, login: Login, eventually: Eventually) -> None:
+    shown = eventually(lambda: waiting(login("olivia"), doubtful["id"]))
+    assert shown["review_reason"] == "screening: the destination is on a sandbox's list"
+    assert account(dave)["hold"] == "10.444"
+    assert decided(login, "withdrawal.release", transfer_id=doubtful["id"])["state"] == "applied"
+    assert eventually(lambda: ended(dave, doubtful["id"]))["status"] == "completed"
+    assert account(dave)["balance"] == "89.556"
+    assert waiting(login("olivia"), doubtful["id"]) is None
+
+
+def test_what_two_operators_refuse_is_given_back(
+    dave: Visitor, doubtful: Any, login: Login, eventually: Eventually
+) -> None:
+    decided(login, "withdrawal.refuse", transfer_id=doubtful["id"])
+    closed = eventually(lambda: ended(dave, doubtful["id"]))
+    assert (closed["status"], closed["details"]["cancel_reason"]) == ("canceled", "refused in review")
+    row = account(dave)
+    assert (row["balance"], row["available"], row["hold"]) == ("100", "100", "0")
+
+
+def test_its_owner_calls_it_off_and_operators_can_release_it_no_more(
+    dave: Visitor, doubtful: Any, login: Login
+) -> None:
+    stranger = Visitor(dave.laptop)
+    stranger.register()
+    assert stranger.confirm(stranger.mailed_code())[0] == 200
+    stranger.log_in()
+    path = f"/v1/withdrawals/{doubtful['id']}/cancel"
+    status, said = stranger.send("POST", path)
+    assert (status, said["code"]) == (404, "TRANSFER_NOT_FOUND")
+    for _ in range(2):
+        status, said = dave.send("POST", path)
+        assert (status, said["details"]["cancel_reason"]) == (200, "canceled by the customer")
+    assert account(dave)["available"] == "100"
+    wanted = {"kind": "withdrawal.release", "payload": {"transfer_id": doubtful["id"]}, "reason": "too late"}
+    made = login("olivia").ask("POST", "/v1/proposals", {**wanted, "key": uuid.uuid4().hex})
+    approval = {"payload_hash": made["payload_hash"]}
+    status, said = login("oscar").send("POST", f"/v1/proposals/{made['id']}/approvals", approval)
+    assert (status, said["code"]) == (400, "PROPOSAL_OUTDATED")
+
+
+def test_what_is_paid_is_called_off_no_more(dave: Visitor, eventually: Eventually) -> None:
+    made = withdraw(dave, "10")[1]
+    eventually(lambda: ended(dave, made["id"]))
+    status, said = dave.send("POST", f"/v1/withdrawals/{made['id']}/cancel")
+    assert (status, said["code"], said["message"]) == (400, "WITHDRAWAL_NOT_CANCELABLE", "it is settled already")
+
+
+def test_limits_are_the_level_s_until_two_operators_raise_it(
+    dave: Visitor, login: Login, eventually: Eventually
+) -> None:
+    status, said = withdraw(dave, "1000.01")
+    assert (status, said["code"]) == (400, "WITHDRAWAL_LIMIT")
+    decided(login, "customer.set_kyc_level", user_id=dave.user_id, level="1")
+    assert dave.send("GET", "/v1/users/self")[1]["kyc_level"] == 1
+    status, said = withdraw(dave, "1000.01")
+    assert (status, said["code"]) == (400, "RISK_INSUFFICIENT_FUNDS")
+    told = {"level": "1", "asset": "USD", "per_transfer": "60", "per_day": "90", "review_above": "50"}
+    try:
+        decided(login, "limits.set", **told)
+        assert withdraw(dave, "60.01")[1]["code"] == "WITHDRAWAL_LIMIT"
+        made = withdraw(dave, "50.01")[1]
+        eventually(lambda: in_stage(dave, made["id"], "in_review"))
+        refused = withdraw(dave, "40")[1]
+        assert refused["message"] == "amount: 39.99 is left of what 24 hours allow"
+    finally:
+        decided(login, "limits.set", **{**told, "per_transfer": "25000", "per_day": "50000", "review_above": "10000"})
+
+
+def test_a_second_factor_is_asked_for_and_its_code_serves_once(dave: Visitor, login: Login) -> None:
+    totp = pyotp.TOTP(dave.send("POST", "/v1/withdrawals/totp", {})[1]["secret"])
+    status, said = dave.send("POST", "/v1/withdrawals/totp/confirm", {"two_factor_code": totp.now()})
+    assert (status, said["totp"]) == (200, True)
+    assert withdraw(dave, "1", two_factor_code=totp.now())[1]["code"] == "WITHDRAWAL_COOL_DOWN"
+    decided(login, "customer.set_kyc_level", user_id=dave.user_id, level="3")  # whom no cool-down binds
+    assert withdraw(dave, "1")[1]["code"] == "WITHDRAWAL_CODE_INVALID"
+    code = totp.at(time.time() + 30)
+    with ThreadPoolExecutor(4) as pool:
+        said = list(pool.map(lambda _: withdraw(dave, "1", two_factor_code=code), range(4)))
+    assert Counter(status for status, _ in said) == {200: 1, 400: 3}
+
+
+def test_a_withdrawal_by_a_new_key_rests_a_day(dave: Visitor) -> None:
+    key = dave.make_key("transfer")
+    status, said = dave.by_key(key, "POST", "/withdrawals/payment-method", {"amount": "1", **METHOD})
+    assert (status, said["code"]) == (400, "WITHDRAWAL_COOL_DOWN")
+
+
+def test_of_200_withdrawals_of_the_whole_balance_exactly_one_succeeds(
+    laptop: RunningLaptop, newcomer: Callable[[str], dict[str, str]], eventually: Eventually
+) -> None:
+    somebody = Customer(laptop.stack["rest_url"], newcomer("greedy"))
+    everything = next(row for row in somebody.ask("GET", "/accounts") if row["currency"] == "EUR")["balance"]
+    body = {"amount": everything, "currency": "EUR", "payment_method_id": "sandbox-bank-EUR"}
+
+    def once(_: int) -> tuple[int, Any]:
+        return somebody.try_to("POST", "/withdrawals/payment-method", body)
+
+    with ThreadPoolExecutor(40) as pool:
+        said = list(pool.map(once, range(AT_ONCE)))
+    codes = Counter("held" if status == 200 else answer["code"] for status, answer in said)
+    assert codes["held"] == 1, codes
+    assert set(codes) <= {"held", "RISK_INSUFFICIENT_FUNDS"}, codes
+    (made,) = [answer for status, answer in said if status == 200]
+    assert eventually(lambda: somebody.ended(made["id"]))["status"] == "completed"
+    assert somebody.micro_euros() == 0
+    audited(laptop)
