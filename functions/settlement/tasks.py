@@ -1,6 +1,5 @@
 """The settlement machine's one step: settle a batch of records of one product, part by part."""
 
-import base64
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,6 +13,7 @@ from exchange.kernel.errors import InvariantError, require, unreachable
 from exchange.ledger.store import BalanceItem, JournalItem
 from exchange.messages import MalformedRecordError, decode_events
 from exchange.orders.store import FillItem, OrderItem
+from exchange.settlement.delivery import unpacked
 from exchange.settlement.model import GapError, SplitBrainError
 from exchange.settlement.service import settle
 from exchange.settlement.store import CheckpointItem, DynamoSettlementStore
@@ -40,7 +40,7 @@ bind(FillItem, settings.fills_table)
 bind(JournalItem, settings.journal_table)
 bind(CheckpointItem, settings.checkpoints_table)
 catalogue = Catalogue(InstrumentStore(), clock)
-store = DynamoSettlementStore(connection(), ThreadPoolExecutor(1, thread_name_prefix="fills"))
+store = DynamoSettlementStore(connection(), ThreadPoolExecutor(4, thread_name_prefix="settlement"))
 ahead = ThreadPoolExecutor(1, thread_name_prefix="ahead")
 
 
@@ -52,7 +52,7 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """
     product_id = event["product_id"]
     try:
-        records = [decode_events(base64.b64decode(record)) for record in event["records"]]
+        records = [decode_events(unpacked(record)) for record in event["records"]]
         require(all(record.product_id == product_id for record in records), "a record of another product")
         product = catalogue.product(product_id)
         if product is None:

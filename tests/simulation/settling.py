@@ -11,7 +11,7 @@ from exchange.aws.state_machines import ExpressMachine
 from exchange.kernel.errors import InvariantError, OutageError, require
 from exchange.ledger.store import JournalStore
 from exchange.messages import MalformedRecordError, decode_events
-from exchange.settlement.delivery import StreamRecord, deliver
+from exchange.settlement.delivery import StreamRecord, deliver, unpacked
 from exchange.settlement.model import GapError, SplitBrainError
 from exchange.settlement.quarantine import Quarantine
 from exchange.settlement.service import settle
@@ -61,7 +61,7 @@ class Settlement:
         cloud = self.cloud
         product = cloud.plan.products[payload["product_id"]]
         try:
-            records = [decode_events(base64.b64decode(record)) for record in payload["records"]]
+            records = [decode_events(unpacked(record)) for record in payload["records"]]
             require(all(record.product_id == product.product_id for record in records), "a record of another product")
             done = settle(
                 product,

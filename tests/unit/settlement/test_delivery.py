@@ -1,6 +1,8 @@
 """From the stream to the settlement machine: order, poison, pause and release."""
 
 import base64
+import random
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,7 +10,17 @@ from typing import Any
 import boto3
 import pytest
 from exchange.kernel.errors import OutcomeUnknownError
-from exchange.settlement.delivery import INPUT_CHARACTERS_MAX, KeptRecords, StreamRecord, deliver, release
+from exchange.messages import MalformedRecordError
+from exchange.messages.event_records import EVENTS_MAGIC
+from exchange.settlement.delivery import (
+    INPUT_CHARACTERS_MAX,
+    KeptRecords,
+    StreamRecord,
+    deliver,
+    packed,
+    release,
+    unpacked,
+)
 from exchange.settlement.quarantine import Quarantine
 from moto import mock_aws
 
@@ -32,12 +44,18 @@ class Machine:
         """One execution: all of its records, or none."""
         if self.away:
             raise OutcomeUnknownError("the machine is away")
-        texts = [base64.b64decode(data).decode() for data in payload["records"]]
+        texts = [_text(data) for data in payload["records"]]
         self.inputs.append(sum(len(data) for data in payload["records"]))
         if self.poison & set(texts):
             return {"outcome": "poison", "reason": "InvariantError: broken"}
         self.settled += texts
         return {"outcome": "settled", "trades": len(texts)}
+
+
+def _text(data: str) -> str:
+    """A record's text; these have no magic, so what was not packed is told by its being text."""
+    raw = base64.b64decode(data)
+    return (raw if raw[:1].isascii() and raw[:1] != b"x" else zlib.decompress(raw)).decode()
 
 
 @pytest.fixture
@@ -58,9 +76,32 @@ def test_records_are_settled_in_order_product_by_product(quarantine: KeptRecords
 
 def test_an_execution_takes_whole_records_that_fit(quarantine: KeptRecords) -> None:
     machine = Machine()
-    deliver([record("A-B", n, "x" * 90_000) for n in range(5)], machine=machine, quarantine=quarantine)
-    assert len(machine.inputs) == 5
+    rng = random.Random(1)
+    # What has no pattern can't be deflated.
+    large = [rng.randbytes(INPUT_CHARACTERS_MAX // 4).hex() for _ in range(3)]
+    deliver([record("A-B", number, text) for number, text in enumerate(large)], machine=machine, quarantine=quarantine)
+    assert machine.settled == large
+    assert len(machine.inputs) == 2
     assert max(machine.inputs) <= INPUT_CHARACTERS_MAX
+
+
+def test_what_repeats_itself_travels_deflated_and_arrives_as_it_was(quarantine: KeptRecords) -> None:
+    machine = Machine()
+    text = "received open match done " * 10_000
+    deliver([record("A-B", 1, text)], machine=machine, quarantine=quarantine)
+    assert machine.settled == [text]
+    assert machine.inputs[0] < len(text) // 50
+
+
+@pytest.mark.parametrize("size", [10, 10_000])
+def test_a_record_is_unpacked_to_its_bytes(size: int) -> None:
+    data = EVENTS_MAGIC + bytes(size)
+    assert unpacked(packed(base64.b64encode(data).decode())) == data
+
+
+def test_what_is_neither_a_record_nor_a_packed_one_is_malformed() -> None:
+    with pytest.raises(MalformedRecordError):
+        unpacked(base64.b64encode(b"something else").decode())
 
 
 def test_a_poison_record_pauses_its_product_and_no_other(quarantine: KeptRecords) -> None:

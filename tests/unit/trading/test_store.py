@@ -8,7 +8,7 @@ from exchange.ledger.store import BalanceItem, balances_from
 from exchange.messages import OrderType, Side
 from exchange.orders.amends import Amend
 from exchange.orders.model import Order, OrderStatus, accepted, ask_amend
-from exchange.orders.store import order_from, order_item
+from exchange.orders.store import order_from, order_item, order_of
 from exchange.trading.model import Acceptance, Verdict
 from exchange.trading.store import SwitchStore
 from exchange.trading.switch import Switch
@@ -205,7 +205,7 @@ def test_an_order_survives_its_item(
         amends=amends,
         version=filled,
     )
-    assert order_from(order_item(order)) == order
+    assert order_from(order_item(order)) == order_of(order_item(order).serialize()) == order
 
 
 def test_switches_are_moved_and_replaced_only_as_they_were_read(dynamodb: Any) -> None:

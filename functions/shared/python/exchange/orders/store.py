@@ -4,7 +4,7 @@ An order's key is its id, which is a function of account and client order id: pu
 indexes hold only keys: `by_account` never changes, `open_by_account` and `pending` lose the order as it moves on.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -193,6 +193,17 @@ def order_from(item: OrderItem) -> Order:
         value = getattr(item, name)
         if value is not None:
             values[name] = _ENUMS[name](value) if name in _ENUMS else value
+    return Order(**values)
+
+
+def order_of(attributes: Mapping[str, Mapping[str, str]]) -> Order:
+    """The order that an item's attributes, as DynamoDB sends them, stand for."""
+    values: dict[str, Any] = {}
+    for name in _FIELDS:
+        typed = attributes.get(name)
+        if typed is not None:
+            plain: Any = int(typed["N"]) if "N" in typed else typed["S"]
+            values[name] = _ENUMS[name](plain) if name in _ENUMS else plain
     return Order(**values)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 
+from botocore.exceptions import BotoCoreError, ClientError
 from pynamodb.attributes import BinaryAttribute, UnicodeAttribute
 from pynamodb.connection import Connection
 from pynamodb.exceptions import TransactWriteError
@@ -11,13 +12,17 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.models import Model
 
 from exchange.aws.dynamodb import TRANSACTION_ITEMS_MAX, UnitsAttribute, cancellation_codes
-from exchange.aws.writes import Write
+from exchange.aws.writes import Write, item_of
+from exchange.kernel.clock import jittered_pause
 from exchange.kernel.errors import UnavailableError, require
 from exchange.ledger.model import Head
 from exchange.ledger.store import batch_write, movement_write
 from exchange.orders.model import Order
-from exchange.orders.store import OrderStore, fill_write, order_write
+from exchange.orders.store import OrderItem, fill_write, order_of, order_write
 from exchange.settlement.model import Commit, Cursor, Part
+
+_READ_KEYS_MAX = 100  # DynamoDB's own limit
+_READS_MAX = 8
 
 
 class CheckpointItem(Model):
@@ -63,10 +68,9 @@ class DynamoSettlementStore:
     """Cursor, orders and the one transaction that moves everything."""
 
     def __init__(self, connection: Connection, executor: Executor) -> None:
-        """The executor writes fills while other things are done."""
+        """The executor reads orders, many requests at once, and writes fills while other things are done."""
         self._connection = connection
         self._executor = executor
-        self._orders = OrderStore()
 
     def cursor(self, product_id: str) -> Cursor:
         """How far a product is settled, read consistently."""
@@ -74,7 +78,24 @@ class DynamoSettlementStore:
 
     def orders(self, order_ids: Iterable[int]) -> Sequence[Order]:
         """Orders by id, read consistently."""
-        return self._orders.orders(order_ids)
+        ids = list(order_ids)
+        chunks = [ids[first : first + _READ_KEYS_MAX] for first in range(0, len(ids), _READ_KEYS_MAX)]
+        return [order for found in self._executor.map(self._read_orders, chunks) for order in found]
+
+    def _read_orders(self, order_ids: Sequence[int]) -> list[Order]:
+        table_name, found = OrderItem.Meta.table_name, []
+        asked = {table_name: {"Keys": [item_of({"order_id": each}) for each in order_ids], "ConsistentRead": True}}
+        for attempt in range(_READS_MAX):
+            try:
+                answer = self._connection.dispatch("BatchGetItem", {"RequestItems": asked})
+            except (BotoCoreError, ClientError) as error:
+                raise UnavailableError(f"DynamoDB: {error}") from error
+            found += [order_of(attributes) for attributes in answer.get("Responses", {}).get(table_name, ())]
+            asked = answer.get("UnprocessedKeys") or {}
+            if not asked:
+                return found
+            jittered_pause(attempt)
+        raise UnavailableError(f"{table_name} told some orders only, {_READS_MAX} times")
 
     def prepare(self, part: Part) -> PreparedPart:
         """Begin to write the fills, and make the transaction ready."""
