@@ -23,6 +23,7 @@ from exchange.payments.files import (
     Payee,
     Posted,
     Posting,
+    Settled,
     Standing,
     asset_units,
     reference_of,
@@ -61,7 +62,7 @@ class FakeFiles:
     payees: dict[tuple[int, str], Payee] = field(default_factory=dict)
     orders: dict[str, Order] = field(default_factory=dict)
     line_of: dict[str, str] = field(default_factory=dict)
-    unlined: set[str] = field(default_factory=set)
+    unlined: dict[str, int] = field(default_factory=dict)
     batches: dict[str, list[OutgoingBatch]] = field(default_factory=lambda: defaultdict(list))
     found: dict[tuple[str, str], Case] = field(default_factory=dict)
 
@@ -95,7 +96,9 @@ class FakeFiles:
     def standing(self, account: Account) -> Standing:
         """What stands behind the balance."""
         lines = [line for line in self.lines.values() if not line.statement and line.currency == account.currency]
-        return Standing(account, tuple(lines), tuple(self.orders[name] for name in sorted(self.unlined)))
+        return Standing(
+            account, tuple(lines), tuple(Settled(self.orders[name], at) for name, at in self.unlined.items())
+        )
 
     def booked(self, currency: str, key: str) -> Booked | None:
         """A line."""
@@ -224,15 +227,15 @@ class FakeFiles:
         """Which line pays an order."""
 
         def write() -> bool:
-            self.unlined.discard(order.transfer_id)
+            self.unlined.pop(order.transfer_id, None)
             return self.line_of.setdefault(order.transfer_id, key) == key
 
         return self._reach(write)
 
-    def note_paid(self, order: Order) -> None:
+    def note_paid(self, order: Order, *, after: int) -> None:
         """Said to be settled."""
         if order.transfer_id not in self.line_of:
-            self._reach(lambda: self.unlined.add(order.transfer_id))
+            self._reach(lambda: self.unlined.setdefault(order.transfer_id, after))
 
     def case(self, currency: str, key: str) -> Case | None:
         """A case."""

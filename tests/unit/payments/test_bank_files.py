@@ -208,6 +208,26 @@ def test_between_a_status_and_its_line_the_ledger_is_ahead_of_the_bank_by_just_t
     close(world)
 
 
+def test_a_line_that_two_statements_lack_is_no_longer_believed_to_be_at_the_bank(world: FileWorld) -> None:
+    known(world)
+    close(world)
+    world.reader.take(notification(OURS, "USD", "forged", [paid("forged", 700_000)], at=AT))
+    gone = world.withdraw("40")
+    assert isinstance(gone, Transfer)
+    world.file()
+    world.inbox.clear()  # Of the real answer nothing comes; somebody else's says that it was paid.
+    told = Told(gone.transfer_id.replace("-", ""), "ACSC")
+    world.reader.take(status_report("S", "EXUSD0000000001", "EXUSD0000000001-1", [told], at=AT))
+    world.bank.accounts["USD"].bookings.clear()
+    world.agree()
+    for late in (True, False):
+        world.bank.close_day("USD")
+        world.take_all()
+        standing = world.files.standing(world.files.account("USD"))
+        assert (standing.expected_units == world.custody()) == late
+    assert (world.custody(), standing.expected_units) == (67_000_000, 100_000_000)
+
+
 def test_a_rejected_payment_gives_the_money_back_and_only_its_own_status_does(world: FileWorld) -> None:
     known(world, name="Dora rejected")
     gone = world.withdraw("40")

@@ -10,7 +10,7 @@ _ELSEWHERE = ("chain-", "bank-files", "profiles", "debts", "internal")
 
 
 def custody_is_what_the_bank_has(world: World) -> Finding:
-    """B1: custody at a bank is its last closing balance, with what is not on a statement yet."""
+    """B1: custody at a bank is its last closing balance, with what may not be on a statement yet."""
     custody = _custody(world)
     breaches: list[str] = []
     for view in world.banks:

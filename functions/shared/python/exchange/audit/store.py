@@ -201,6 +201,10 @@ def read_world(
     )
 
 
+def _lacks(overdue: bool) -> str:
+    return "and the statements that should have it do not" if overdue else "not stated yet"
+
+
 def read_banks() -> list[BankView]:
     """Our accounts at banks that send statements, and what stands behind each balance. Raises UnavailableError."""
     store = BankFileStore(connection())
@@ -208,8 +212,13 @@ def read_banks() -> list[BankView]:
     for account in store.accounts():
         standing = store.standing(account)
         lines = [f"closed at {format_units(account.closing, SCALE)} on statement {account.number}"]
-        lines += [f"line {line.key}: {format_units(line.units, SCALE)}, not stated yet" for line in standing.unstated]
-        lines += [f"payment {each.transfer_id}: {each.units} units, no line yet" for each in standing.paid]
+        lines += [
+            f"line {line.key}: {format_units(line.units, SCALE)}, {_lacks(standing.overdue(line))}"
+            for line in standing.unstated
+        ]
+        for each in standing.paid:
+            told = f"payment {each.order.transfer_id}: {format_units(each.order.units, each.order.scale)}"
+            lines.append(f"{told}, no line, {_lacks(standing.overdue(each))}")
         views.append(BankView(RAIL, account.currency, standing.expected_units, lines))
     return views
 

@@ -85,8 +85,8 @@ class Files(Protocol):
         """Note which line pays an order; False where it was another."""
         ...
 
-    def note_paid(self, order: Order) -> None:
-        """The bank said that it settled a payment; where its line was seen already, nothing is noted."""
+    def note_paid(self, order: Order, *, after: int) -> None:
+        """The bank said that it settled a payment, after a statement; where its line was seen, nothing is noted."""
         ...
 
     def reopen(self, case: Case, transfer: Transfer, *, reason: str, at_ns: int) -> None:
@@ -265,7 +265,8 @@ class Inbox:
         if done is None:
             return False
         outcome, transfer_id = done
-        self._files.note(Booked(account.currency, line.key, line.units, outcome, transfer_id, statement))
+        booked = Booked(account.currency, line.key, line.units, outcome, transfer_id, statement, account.number)
+        self._files.note(booked)
         return True
 
     def _paid(self, line: Line, account: Account) -> tuple[Outcome, str] | None:
@@ -391,7 +392,8 @@ class Inbox:
                 self._files.reopen(case, transfer, reason=reason, at_ns=self._clock.now_ns())
         elif verdict is Verdict.PAID:
             if self._settle(transfer):
-                self._files.note_paid(order)
+                account = self._files.account(order.currency)
+                self._files.note_paid(order, after=account.number if account else 0)
         elif verdict is Verdict.REFUSED:
             said = self._effects.notify(_answer(transfer, Answer.DECLINED, reason))
             if isinstance(said, Refused):

@@ -98,7 +98,9 @@ def deposit_posting(
         bank_reference=line.key,
     )
     return Posting(
-        Booked(account.currency, line.key, line.units, Outcome.DEPOSIT, transfer.transfer_id, statement),
+        Booked(
+            account.currency, line.key, line.units, Outcome.DEPOSIT, transfer.transfer_id, statement, account.number
+        ),
         batch_of(
             head,
             transfer,
@@ -131,7 +133,9 @@ def return_posting(
         cancel_reason=f"returned by the bank: {line.return_reason or 'reversed'}",
     )  # fmt: skip
     return Posting(
-        Booked(account.currency, line.key, line.units, Outcome.RETURNED, transfer.transfer_id, statement),
+        Booked(
+            account.currency, line.key, line.units, Outcome.RETURNED, transfer.transfer_id, statement, account.number
+        ),
         batch_of(
             head,
             transfer,
@@ -158,7 +162,9 @@ def suspense_posting(line: Line, account: Account, statement: int, head: Head, *
     )  # fmt: skip
     entry_kind = EntryKind.DEPOSIT if units > 0 else EntryKind.WITHDRAWAL
     return Posting(
-        Booked(account.currency, line.key, line.units, Outcome.SUSPENSE, transfer.transfer_id, statement),
+        Booked(
+            account.currency, line.key, line.units, Outcome.SUSPENSE, transfer.transfer_id, statement, account.number
+        ),
         batch_of(head, transfer, [(CUSTODY, -units), (SUSPENSE, units)], entry_kind, at_ns=at_ns),
         transfer,
         case=case,
@@ -189,7 +195,9 @@ def sent_back_posting(
         bank_reference=line.key,
     )
     return Posting(
-        Booked(account.currency, line.key, line.units, Outcome.SENT_BACK, transfer.transfer_id, statement),
+        Booked(
+            account.currency, line.key, line.units, Outcome.SENT_BACK, transfer.transfer_id, statement, account.number
+        ),
         batch_of(head, transfer, [(SUSPENSE, -units), (CUSTODY, units)], EntryKind.WITHDRAWAL, at_ns=at_ns),
         transfer,
         case=replace(case, state=CaseState.RETURNED),

@@ -29,6 +29,7 @@ from exchange.payments.files import (
     Payee,
     Posted,
     Posting,
+    Settled,
     Standing,
 )
 from exchange.payments.reversing import movements_of
@@ -173,8 +174,9 @@ class BankFileStore:
     def standing(self, account: Account) -> Standing:
         """What stands behind an account's balance in the ledger. Raises UnavailableError."""
         lines = [_booked(item) for item in self._rows(_kind("unstated", account.currency))]
-        paid = [self.order(item.key) for item in self._rows(_kind("unlined", account.currency))]
-        return Standing(account, tuple(filter(None, lines)), tuple(filter(None, paid)))
+        told = ((self.order(item.key), item.number or 0) for item in self._rows(_kind("unlined", account.currency)))
+        paid = (Settled(order, after) for order, after in told if order is not None)
+        return Standing(account, tuple(filter(None, lines)), tuple(paid))
 
     # Lines ------------------------------------------------------------------------------------------------------------
 
@@ -331,13 +333,17 @@ class BankFileStore:
             raise UnavailableError(f"order {order.transfer_id} is being noted by somebody else")
         return False
 
-    def note_paid(self, order: Order) -> None:
-        """The bank said that it settled a payment; where its line was seen, nothing is noted. Raises OutageError."""
+    def note_paid(self, order: Order, *, after: int) -> None:
+        """The bank said that it settled a payment, after a statement; where its line was seen, nothing is noted.
+
+        Raises:   OutageError.
+        """
 
         def write(transaction: TransactWrite) -> None:
             unseen = BankFileItem.line_key.does_not_exist()
             transaction.condition_check(BankFileItem, "order", order.transfer_id, condition=unseen)
-            transaction.save(BankFileItem(_kind("unlined", order.currency), order.transfer_id))
+            item = BankFileItem(_kind("unlined", order.currency), order.transfer_id, number=after)
+            transaction.save(item, condition=BankFileItem.kind.does_not_exist())
 
         self._write(write, f"order {order.transfer_id}")
 

@@ -16,6 +16,8 @@ from exchange.transfers.model import Transfer
 RAIL = BANK_FILES
 PARTITION = f"rail:{RAIL}"
 SUSPENSE = suspense_account(RAIL)
+# A line booked late in a day may miss its statement; it does not miss two.
+STATEMENTS_WITHOUT_MAX = 2
 HOUSE_ACCOUNT_ID = 0  # Transfers of nobody's money yet are the house's own.
 ORDERS_PER_FILE_MAX = 45  # DynamoDB claims them in one transaction: two items an order, and the batch.
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -57,7 +59,10 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Booked:
-    """A line that was booked, for ever. Units: `units` of 10^-5; `statement` is 0 until a statement has it."""
+    """A line that was booked, for ever. Units: `units` of 10^-5.
+
+    `statement` is 0 until a statement has it, `after` the last statement that was known when it was booked.
+    """
 
     currency: str
     key: str
@@ -65,6 +70,7 @@ class Booked:
     outcome: Outcome
     transfer_id: str
     statement: int = 0
+    after: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +100,14 @@ class Order:
     payee: Payee
     stage: OrderStage = OrderStage.WAITING
     batch: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A payment that the bank said was settled, of which no line was seen; `after` as with a line."""
+
+    order: Order
+    after: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,19 +204,25 @@ class Posted(StrEnum):
 class Standing:
     """What stands behind an account's balance in the ledger. Units: of 10^-5, and of the asset for `paid`.
 
-    `unstated` are lines of notifications that no statement has yet; `paid` are payments that the bank said were
-    settled and of which no line was seen.
+    `unstated` are lines of notifications that no statement has yet. One that two further statements lack is no longer
+    believed to be at the bank; nor is a payment that was said to be settled.
     """
 
     account: Account
     unstated: tuple[Booked, ...] = ()
-    paid: tuple[Order, ...] = ()
+    paid: tuple[Settled, ...] = ()
 
     @property
     def expected_units(self) -> int:
         """What custody must be, in units of the asset."""
-        told = self.account.closing + sum(line.units for line in self.unstated)
-        return asset_units(told, self.account.scale) - sum(order.units for order in self.paid)
+        told = self.account.closing + sum(line.units for line in self.unstated if not self.overdue(line))
+        return asset_units(told, self.account.scale) - sum(
+            settled.order.units for settled in self.paid if not self.overdue(settled)
+        )
+
+    def overdue(self, told: Booked | Settled) -> bool:
+        """Whether the statements that should have it have come without it."""
+        return self.account.number >= told.after + STATEMENTS_WITHOUT_MAX
 
 
 def message_id(currency: str, number: int) -> str:
