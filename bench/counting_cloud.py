@@ -46,7 +46,7 @@ class CountingApp:
             await _answer_counts(send)
             return
         name = request_name(scope)
-        body = await _whole(receive)
+        body = await whole(receive)
         if name.startswith("DynamoDB."):
             body = _ask_for_capacity(scope, body)
         answer = bytearray()
@@ -57,7 +57,7 @@ class CountingApp:
                 answer.extend(message.get("body", b""))
             await send(message)
 
-        await self._app(scope, _given(body, receive), keep)
+        await self._app(scope, given(body, receive), keep)
         count(f"request {name}")
         count(f"seconds {name}", time.monotonic() - started)
         count(f"bytes {name}", len(answer))
@@ -81,7 +81,8 @@ def request_name(scope: Message) -> str:
     return f"{service}.{scope['method']}"
 
 
-async def _whole(receive: Receive) -> bytes:
+async def whole(receive: Receive) -> bytes:
+    """The whole body of a request."""
     body = bytearray()
     while True:
         message = await receive()
@@ -90,7 +91,7 @@ async def _whole(receive: Receive) -> bytes:
             return bytes(body)
 
 
-def _given(body: bytes, receive: Receive) -> Receive:
+def given(body: bytes, receive: Receive) -> Receive:
     """A body that was read, to be read again; then whatever the connection has to say."""
     sent = False
 
@@ -177,18 +178,13 @@ async def _answer_counts(send: Send) -> None:
 
 def main() -> None:
     """Run the laptop cloud with the counter before it."""
-    import uvicorn
-
     from infra.local import cloud
 
-    run = uvicorn.run
-
-    def run_counted(app: Any, **options: Any) -> None:
+    def counted(app: App) -> App:
         count_invocations()
-        run(CountingApp(app), **options)
+        return CountingApp(app)
 
-    uvicorn.run = run_counted
-    cloud.main()
+    cloud.main(before=counted)
 
 
 if __name__ == "__main__":

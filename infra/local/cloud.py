@@ -7,15 +7,17 @@ import argparse
 import gc
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 GARBAGE_THRESHOLD = 100_000
 
 # Only standard library up here: the fork server's children import this module again as their main module.
 
 
-def main() -> None:
-    """Serve until told to end."""
+def main(before: Callable[[Any], Any] = lambda app: app) -> None:
+    """Serve until told to end. `before` puts an application before MiniStack's: one that counts, or disturbs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--home", type=Path, required=True, help="where code is unpacked and logs are written")
@@ -42,7 +44,7 @@ def main() -> None:
     gc.set_threshold(GARBAGE_THRESHOLD, 50, 100)
     try:
         uvicorn.run(
-            app,
+            before(app),
             host="127.0.0.1",
             port=arguments.port,
             loop="uvloop",

@@ -121,4 +121,6 @@ def _environment(config: dict[str, Any], code: Path) -> dict[str, str]:
         "TZ": ":UTC",
     }
     own = (config.get("Environment") or {}).get("Variables") or {}
-    return {**inherited, **runtime, **lambda_runtime.execution_credentials(config), **own}
+    # On AWS a function's session says whose a request is; here the name that botocore puts into its User-Agent does.
+    name = {"AWS_SDK_UA_APP_ID": config["FunctionName"]}
+    return {**inherited, **runtime, **lambda_runtime.execution_credentials(config), **name, **own}

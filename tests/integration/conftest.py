@@ -3,8 +3,9 @@
 import fcntl
 import os
 import secrets
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from infra.local.clients import clients, environment
 from infra.local.laptop import Laptop, read_stack
 from infra.local.settings import LaptopSettings
 from tests.fakes.ports import free_ports
+from tests.integration import permissions
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +50,34 @@ def laptop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningLaptop]:
         _join(home)
     yield RunningLaptop(settings, read_stack(settings), clients(settings))
     with _alone(home):
-        if _leave(home):
-            _laptop(settings).down()
+        # Another suite of the same process may have left before, and ended it.
+        if _leave(home) and read_stack(settings):
+            running = _laptop(settings)
+            try:
+                not_granted = permissions.judge(settings, running)
+            finally:
+                running.down()
+            assert not not_granted, "on AWS these calls would be denied: see template.yaml"
+
+
+class WatchedLaptop(Laptop):
+    """A laptop whose cloud writes down which function asked what, and can be told to disturb them."""
+
+    def _run(self, name: str, command: list[str], variables: Mapping[str, str] | None = None) -> None:
+        if name == "cloud":
+            command = [sys.executable, "-m", "tests.integration.watched_cloud", *command[3:]]
+        super()._run(name, command, variables)
+
+    def _keep(self, name: str, command: list[str], variables: Mapping[str, str]) -> None:
+        super()._keep(name, command, {**variables, "AWS_SDK_UA_APP_ID": f"exchange-local-{name}"})
 
 
 def _laptop(settings: LaptopSettings) -> Laptop:
-    return Laptop(settings, step=_step, seed=seed)
+    return WatchedLaptop(settings, step=step, seed=seed)
 
 
 @contextmanager
-def _step(_title: str) -> Iterator[None]:
+def step(_title: str) -> Iterator[None]:
     yield
 
 

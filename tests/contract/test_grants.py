@@ -1,0 +1,154 @@
+"""Granted is used: each grant of each function was seen in use, is for the platform, or names the test that needs it.
+
+What was seen is `tests/golden/permissions.txt`, kept by `make permissions` from the calls of every function while the
+integration tests run. A call that is not granted fails those tests themselves.
+"""
+
+import pytest
+
+from tests.contract.cloud_definition import ROOT, Function, functions
+from tests.contract.grants import Grant, all_granted, for_the_platform, granted
+
+SEEN = ROOT / "tests" / "golden" / "permissions.txt"
+# What only a rare thing needs, which no integration test brings about: the test that does, on fakes.
+RARELY: dict[Grant, str] = {
+    # An order whose command was not put.
+    ("trading-schedule", "kinesis:PutRecord", "OrdersStream"): (
+        "tests/unit/trading/test_service.py::test_a_failed_put_leaves_the_order_pending_and_the_sweeper_sends_it"
+    ),
+    # Budgets of addresses, which are off on a laptop, where everybody has one.
+    ("market-data-api", "dynamodb:UpdateItem", "UsageTable"): (
+        "tests/unit/usage/test_limiter.py::test_a_flood_gets_its_rate_and_no_less"
+    ),
+    ("charts-api", "dynamodb:UpdateItem", "UsageTable"): (
+        "tests/unit/usage/test_limiter.py::test_a_flood_gets_its_rate_and_no_less"
+    ),
+    # Charts of a market that has traded.
+    **dict.fromkeys(
+        [("charts-api", "dynamodb:GetItem", "MarketDataTable"), ("charts-api", "dynamodb:Query", "MarketDataTable")],
+        "tests/unit/market_data/test_charts_api.py::test_every_route_answers",
+    ),
+    ("feeds-websocket", "dynamodb:Query", "ConnectionsTable"): (
+        "tests/unit/feeds/test_sockets.py::test_an_address_has_only_so_many_connections"
+    ),
+    # A book larger than an item.
+    **dict.fromkeys(
+        [
+            ("market-data-stream", "dynamodb:BatchGetItem", "MarketDataTable"),
+            ("market-data-stream", "dynamodb:Query", "MarketDataTable"),
+        ],
+        "tests/unit/market_data/test_store.py::test_a_book_too_large_for_an_item_is_kept_in_pieces_and_old_pieces_go",
+    ),
+    ("feeds-schedule", "dynamodb:GetItem", "MarketDataTable"): (
+        "tests/unit/feeds/test_pulse.py::test_tickers_come_in_batches_when_they_moved_and_status_once_a_run"
+    ),
+    # Who was told of a balance and did not take it.
+    **dict.fromkeys(
+        [
+            ("feeds-stream", "dynamodb:BatchWriteItem", "ConnectionsTable"),
+            ("feeds-stream", "dynamodb:GetItem", "ConnectionsTable"),
+        ],
+        "tests/unit/feeds/test_private.py::test_who_did_not_take_a_private_message_is_ended",
+    ),
+    # The answer came before the question was noted, by whichever rail.
+    **dict.fromkeys(
+        [
+            ("payments-tasks", "states:SendTaskSuccess", "*"),
+            ("payments-tasks", "states:SendTaskFailure", "*"),
+            ("chains-tasks", "states:SendTaskSuccess", "*"),
+            ("chains-tasks", "states:SendTaskFailure", "*"),
+            ("payouts-schedule", "states:SendTaskFailure", "*"),
+        ],
+        "tests/unit/payments/test_service.py::test_a_repeat_wakes_the_newest_waiter",
+    ),
+    # Somebody listens to balances.
+    ("feeds-stream", "dynamodb:Query", "BalancesTable"): (
+        "tests/unit/feeds/test_private.py::test_the_last_state_of_a_batch_is_told_to_its_owner_alone"
+    ),
+    # A move or a withdrawal that is asked for again under its name.
+    ("profiles-api", "dynamodb:GetItem", "TransfersTable"): (
+        "tests/unit/wallets/test_moving.py::test_a_repeat_moves_nothing_again"
+    ),
+    ("withdrawals-api", "dynamodb:GetItem", "TransfersTable"): (
+        "tests/unit/withdrawals/test_api.py::test_money_is_held_at_once_and_a_repeat_holds_nothing"
+    ),
+    # Where the event names the version of the file, as S3 does and the laptop's does not.
+    ("bank-files-queued", "s3:GetObjectVersion", "BankFilesBucket"): (
+        "tests/integration/test_bank_files.py::test_money_comes_and_goes_by_files"
+    ),
+    # The link that it signs is followed by a browser, so the request is not the function's.
+    ("reports-api", "s3:GetObject", "ReportsBucket"): (
+        "tests/integration/test_reports.py::test_a_report_is_its_customers_alone_and_its_link_is_signed"
+    ),
+    # Transfers whose machine nobody started.
+    **dict.fromkeys(
+        [
+            ("wallets-schedule", "dynamodb:BatchGetItem", "TransfersTable"),
+            ("wallets-schedule", "states:StartExecution", "DepositMachine"),
+            ("wallets-schedule", "states:StartExecution", "WithdrawalMachine"),
+        ],
+        "tests/unit/wallets/test_withdrawing.py::test_held_money_waits_for_the_sweeper_where_no_machine_starts",
+    ),
+    # What a block that left had brought, and was spent.
+    ("chains-schedule", "dynamodb:Query", "BalancesTable"): (
+        "tests/unit/chains/test_watching.py::test_what_was_spent_before_its_block_left_is_owed_to_us"
+    ),
+}
+
+# Granted since the last `make permissions`, and neither seen nor explained yet. This list only gets shorter.
+NOT_SEEN_YET: frozenset[Grant] = frozenset(
+    {
+        ("chains-api", "dynamodb:GetItem", "BreaksTable"),
+        ("reconciliation-schedule", "dynamodb:GetItem", "BankFilesTable"),
+        ("reconciliation-schedule", "dynamodb:GetItem", "InstrumentsTable"),
+        ("reconciliation-schedule", "kinesis:GetRecords", "ExecutionsStream"),
+        ("sweeps-schedule", "dynamodb:DeleteItem", "ChainsTable"),
+        ("sweeps-schedule", "dynamodb:PutItem", "ChainsTable"),
+        ("sweeps-schedule", "dynamodb:PutItem", "JournalTable"),
+        ("sweeps-schedule", "dynamodb:Query", "ChainsTable"),
+        ("sweeps-schedule", "dynamodb:Query", "JournalTable"),
+        ("sweeps-schedule", "dynamodb:UpdateItem", "BalancesTable"),
+        ("sweeps-schedule", "dynamodb:UpdateItem", "ChainsTable"),
+        ("sweeps-schedule", "kms:Decrypt", "DepositSeedKey"),
+    }
+)
+
+
+def seen() -> set[Grant]:
+    lines = (line.split() for line in SEEN.read_text().splitlines() if line and not line.startswith("#"))
+    return {(function, action, resource) for function, action, resource in lines}
+
+
+@pytest.mark.parametrize("function", functions(), ids=lambda function: function.name)
+def test_nothing_is_granted_that_is_not_used(function: Function) -> None:
+    rare = {grant for grant in RARELY if grant[0] == function.name}
+    unused = granted(function) - seen() - set(for_the_platform(function)) - rare - NOT_SEEN_YET
+    assert not unused, (
+        "granted and never used: take it away, keep what a test of yours uses by RECORD_PERMISSIONS=1 pytest "
+        "tests/integration/THAT_TEST.py, or name in RARELY the test that brings it about"
+    )
+
+
+def test_what_was_seen_is_still_granted() -> None:
+    assert not seen() - all_granted(), "kept from before: run `make permissions`"
+
+
+@pytest.mark.parametrize("function", functions(), ids=lambda function: function.name)
+def test_the_platform_may_do_what_it_does_for_a_function(function: Function) -> None:
+    assert set(for_the_platform(function)) <= granted(function)
+
+
+def test_a_rare_grant_is_still_granted_and_rare() -> None:
+    assert set(RARELY) <= all_granted()
+    assert not set(RARELY) & seen(), "no longer rare: take its line away"
+
+
+def test_what_was_not_seen_yet_is_granted_and_still_not_seen() -> None:
+    assert not NOT_SEEN_YET & (seen() | set(RARELY)), "seen by now: take its line away"
+    assert all_granted() >= NOT_SEEN_YET
+
+
+@pytest.mark.parametrize(("grant", "shown_by"), RARELY.items(), ids=str)
+def test_the_test_of_a_rare_grant_is_there(grant: Grant, shown_by: str) -> None:
+    path, _, name = shown_by.partition("::")
+    assert f"def {name}(" in (ROOT / path).read_text(), grant
