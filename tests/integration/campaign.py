@@ -1,0 +1,127 @@
+"""A laptop cloud that is meant to suffer: orders flow while a campaign kills, stops or disturbs its parts."""
+
+import random
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import urllib3
+
+from infra.cli.seed import seed
+from infra.local.settings import LaptopSettings
+from tests.e2e.conftest import CommandLine, figure
+from tests.fakes.faults import Rule, dumped
+from tests.fakes.ports import free_ports
+from tests.integration.conftest import WatchedLaptop, step
+from tests.integration.watched_cloud import FAULTS_PATH
+
+AUDIT_HOLDS = "The audit holds"
+FLOW_ORDERS = 300
+FLOW_RATE = 40
+
+
+@dataclass
+class Suffering:
+    """A running laptop of a campaign's own."""
+
+    settings: LaptopSettings
+    rng: random.Random
+    hits: list[str] = field(default_factory=list)
+
+    @property
+    def command(self) -> CommandLine:
+        """The `exchange` command, for this laptop."""
+        ports = {
+            "EXCHANGE_PORT": self.settings.port,
+            "EXCHANGE_CLOUD_PORT": self.settings.cloud_port,
+            "EXCHANGE_MATCHER_PORT": self.settings.matcher_port,
+            "EXCHANGE_CHAIN_PORT": self.settings.chain_port,
+        }
+        variables = {"EXCHANGE_HOME": str(self.settings.home), **{name: str(port) for name, port in ports.items()}}
+        return CommandLine(variables, self.settings.home)
+
+    def workers(self, functions: Sequence[str]) -> list[psutil.Process]:
+        """The processes in which these functions run: each writes to its function's log, which tells whose it is."""
+        logs = {str(self.settings.logs / "functions" / f"exchange-local-{name}.log") for name in functions}
+        return [worker for worker in self.command.process("cloud").children(recursive=True) if _writes(worker, logs)]
+
+    def kill_one(self, functions: Sequence[str]) -> bool:
+        """kill -9 of one worker, whatever it is doing. False where none runs at the moment."""
+        found = self.workers(functions)
+        if found:
+            victim = self.rng.choice(found)
+            victim.kill()
+            self.hits.append(f"killed {victim.pid}")
+        return bool(found)
+
+    def stop_one(self, functions: Sequence[str], seconds: float) -> bool:
+        """SIGSTOP, a while, SIGCONT: what a frozen environment or a zombie looks like from outside."""
+        found = self.workers(functions)
+        if found:
+            self.freeze(self.rng.choice(found), seconds)
+        return bool(found)
+
+    def freeze(self, process: psutil.Process, seconds: float) -> None:
+        """The same of a process."""
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(seconds)
+        process.send_signal(signal.SIGCONT)
+        self.hits.append(f"stopped {process.pid}")
+
+    def disturb(self, seed_number: int, rules: Sequence[Rule]) -> None:
+        """Put faults before the cloud; none with no rules."""
+        urllib3.request("PUT", self._faults_url, body=dumped(seed_number, rules), timeout=30, retries=False)
+
+    def fired(self) -> Mapping[str, int]:
+        """How many faults of each kind there were since they were put in."""
+        return dict(urllib3.request("GET", self._faults_url, timeout=30, retries=False).json())
+
+    @property
+    def _faults_url(self) -> str:
+        return self.settings.endpoint_url + FAULTS_PATH
+
+    @contextmanager
+    def flow(
+        self, *, orders: int = FLOW_ORDERS, rate: int = FLOW_RATE, number: int = 1
+    ) -> Iterator[subprocess.Popen[str]]:
+        """Orders that flow while the block runs; at its end they must be accounted for and the audit must hold."""
+        arguments = ("demo", "--orders", str(orders), "--rate", str(rate), "--seed", str(number))
+        with tempfile.TemporaryFile("w+") as said:
+            demo = self.command.start(*arguments, output=said)
+            try:
+                yield demo
+                code = demo.wait(400)
+            finally:
+                demo.kill()
+            said.seek(0)
+            text = said.read()
+        assert code == 0, text
+        assert AUDIT_HOLDS in text
+        assert figure(text, "orders sent") == orders
+        assert figure(text, "trades") > 0
+
+
+def _writes(process: psutil.Process, logs: set[str]) -> bool:
+    try:
+        return any(file.path in logs for file in process.open_files())
+    except psutil.Error:
+        return False
+
+
+@contextmanager
+def suffering(home: Path, seed_number: int) -> Iterator[Suffering]:
+    """Start one, end it afterwards."""
+    edge, cloud, matcher, chain = free_ports(4)
+    settings = LaptopSettings(home=home, port=edge, cloud_port=cloud, matcher_port=matcher, chain_port=chain)
+    laptop = WatchedLaptop(settings, step=step, seed=seed)
+    try:
+        laptop.up()
+        yield Suffering(settings, random.Random(seed_number))
+    finally:
+        laptop.down()

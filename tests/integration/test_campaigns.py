@@ -1,0 +1,89 @@
+"""Campaigns against real processes while orders flow: workers killed and frozen, the cloud away, requests disturbed.
+
+Each ends with the customers' own books equal to the exchange's, and with the audit. `make campaign-...` runs them long;
+here is a slice. The matcher's own are in test_matcher.py.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.fakes.faults import Fault, Rule
+from tests.integration.campaign import Suffering, suffering
+
+pytestmark = pytest.mark.cloud
+SETTLEMENT_KILLS = int(os.environ.get("SETTLEMENT_KILLS", "6"))
+WORKER_STOPS = int(os.environ.get("WORKER_STOPS", "4"))
+FAULT_ORDERS = int(os.environ.get("FAULT_ORDERS", "150"))
+OUTAGES = int(os.environ.get("CLOUD_OUTAGES", "1"))
+SEED = int(os.environ.get("CAMPAIGN_SEED", "1"))
+SETTLEMENT = ("settlement-tasks", "settlement-stream")
+EVERYBODY = (*SETTLEMENT, "trading-api", "market-data-stream", "feeds-stream", "ledger-stream")
+# Longer than the matcher's lease, so that it must stop by itself and lead again.
+OUTAGE_SECONDS = 6.0
+# Of each request's chances; a LOST or BROKEN one was carried out, and nobody hears of it.
+PARTS = {Fault.THROTTLED: 0.05, Fault.FAILED: 0.04, Fault.LATE: 0.03, Fault.LOST: 0.05, Fault.BROKEN: 0.03}
+DISTURBED = (
+    Rule("trading-*", "DynamoDB.*", PARTS),
+    Rule("settlement-*", "DynamoDB.*", PARTS),
+    Rule("settlement-stream", "AWSStepFunctions.*", PARTS),
+    Rule("market-data-*", "DynamoDB.*", PARTS),
+    Rule("ledger-stream", "DynamoDB.*", PARTS),
+    Rule("trading-*", "Kinesis.*", PARTS),
+    Rule("matcher", "Kinesis.Put*", PARTS),
+    Rule("matcher", "DynamoDB.UpdateItem", {Fault.LOST: 0.05, Fault.THROTTLED: 0.05}),
+    Rule("matcher", "s3.PUT", {Fault.FAILED: 0.3, Fault.LOST: 0.2}),
+)
+
+
+@pytest.fixture(scope="module")
+def victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suffering]:
+    """A laptop of this file's own: what is killed here must not disturb others."""
+    with suffering(tmp_path_factory.mktemp("campaign"), SEED) as running:
+        yield running
+
+
+def test_settlement_workers_killed_in_the_middle_lose_and_double_nothing(victim: Suffering) -> None:
+    killed, number = 0, 0
+    while killed < SETTLEMENT_KILLS:
+        number += 1
+        with victim.flow(number=number) as demo:
+            while demo.poll() is None and killed < SETTLEMENT_KILLS:
+                time.sleep(victim.rng.uniform(0.05, 0.6))
+                killed += victim.kill_one(SETTLEMENT)
+    print(f"{killed} workers killed in {number} flows")  # noqa: T201 - a figure to read
+
+
+def test_workers_frozen_in_the_middle_go_on_as_if_nothing_had_been(victim: Suffering) -> None:
+    stopped, number = 0, 100
+    while stopped < WORKER_STOPS:
+        number += 1
+        with victim.flow(number=number) as demo:
+            while demo.poll() is None and stopped < WORKER_STOPS:
+                time.sleep(victim.rng.uniform(0.05, 0.4))
+                stopped += victim.stop_one(EVERYBODY, victim.rng.uniform(0.2, 2.0))
+    print(f"{stopped} workers stopped in {number - 100} flows")  # noqa: T201 - a figure to read
+
+
+def test_every_service_away_at_once_and_back_is_caught_up_with(victim: Suffering) -> None:
+    for number in range(OUTAGES):
+        with victim.flow(number=200 + number) as demo:
+            time.sleep(2)
+            assert demo.poll() is None
+            victim.freeze(victim.command.process("cloud"), OUTAGE_SECONDS)
+
+
+def test_throttled_failed_late_and_lost_requests_lose_and_double_nothing(victim: Suffering) -> None:
+    victim.disturb(SEED, DISTURBED)
+    try:
+        with victim.flow(orders=FAULT_ORDERS, rate=15, number=300 + SEED):
+            pass
+    finally:
+        fired = victim.fired()
+        victim.disturb(SEED, ())
+    print(f"faults: {dict(sorted(fired.items()))}")  # noqa: T201 - figures to read
+    kinds = {name.split()[0] for name in fired}
+    assert kinds == {str(fault) for fault in Fault}
+    assert fired.get("lost DynamoDB.TransactWriteItems", 0) + fired.get("broken DynamoDB.TransactWriteItems", 0) > 0
