@@ -6,6 +6,9 @@ SHELL := /bin/sh
 
 UV_VERSION := 0.13.9
 SAM_CLI_VERSION := 1.170.0
+PIP_AUDIT_VERSION := 2.10.1
+PIP_LICENSES_VERSION := 5.5.5
+DEPLOYED := --frozen --no-default-groups --group matcher --group chain --group payments
 # The uv in PATH where there is one; else one of our own, pinned, in .uv.
 UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 BIN := .venv/bin
@@ -17,7 +20,7 @@ ENGINE_SOURCES := $(wildcard setup.py matcher/json_*.py matcher/json_*.pxd match
 # Where it is set, every process compiles everything that it imports, each time: the quick tests take twice as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: candles help setup up down status demo audit lint test test-checked check format bench deploy clean test-engines test-day bench-engine cold-start openapi scaling
+.PHONY: candles help setup up down status demo audit lint test test-checked check format bench deploy clean test-engines test-day bench-engine cold-start openapi scaling permissions audit-dependencies campaign-matcher campaign-settlement campaign-freezes campaign-faults
 
 help: ## What there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[36mmake %-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +60,20 @@ SEED ?= 1
 openapi: $(STAMP) ## Ask every operation of the API's document at length: EXAMPLES=100 each, SEED=1
 	OPENAPI_EXAMPLES=$(EXAMPLES) OPENAPI_SEED=$(SEED) $(BIN)/pytest -q tests/conformance/test_openapi.py
 
+permissions: $(STAMP) ## Keep which permissions the functions use, seen while the integration tests run
+	rm -f tests/golden/permissions.txt
+	RECORD_PERMISSIONS=1 $(BIN)/pytest -q tests/integration tests/conformance
+
+# Strict: an audit that could not look a package up must not look like a clean one.
+audit-dependencies: $(STAMP) ## Bill of materials, licences and known vulnerabilities of what is deployed, into build/supply
+	mkdir -p build/supply
+	$(UV) export -q $(DEPLOYED) --format cyclonedx1.5 -o build/supply/sbom.json
+	$(UV) export -q $(DEPLOYED) --no-emit-project --format requirements-txt -o build/supply/requirements.txt
+	$(UV) tool run --from pip-licenses==$(PIP_LICENSES_VERSION) pip-licenses --python $(BIN)/python --format markdown \
+		--packages $$(sed -n 's/^\([A-Za-z0-9_.-]*\)==.*/\1/p' build/supply/requirements.txt) > build/supply/licences.md
+	$(UV) tool run --from pip-audit==$(PIP_AUDIT_VERSION) pip-audit --strict --disable-pip --require-hashes \
+		--progress-spinner off -r build/supply/requirements.txt
+
 candles: $(STAMP) ## The candles of a million random trades against a plain second implementation
 	CANDLE_TRADES=1000000 $(BIN)/pytest -q tests/properties/test_candles.py
 
@@ -73,6 +90,23 @@ COMMANDS ?= 10000000
 FIRST ?= 1
 test-engines: $(STAMP) ## Random commands through both engines: COMMANDS=10000000, from stripe FIRST=1 on
 	PYTHONPATH=.:functions/shared/python $(BIN)/python -m tests.campaigns.engines --commands $(COMMANDS) --first $(FIRST)
+
+KILLS ?= 500
+STOPS ?= 100
+OUTAGES ?= 10
+ORDERS ?= 2000
+campaign-matcher: $(STAMP) ## Kill and freeze matchers while orders flow: KILLS=500 STOPS=100
+	MATCHER_KILLS=$(KILLS) MATCHER_STOPS=$(STOPS) $(BIN)/pytest -q -s tests/integration/test_matcher.py -k "kill_9 or stopped"
+
+campaign-settlement: $(STAMP) ## Kill settlement's workers while orders flow: KILLS=200 SEED=1
+	SETTLEMENT_KILLS=$(KILLS) CAMPAIGN_SEED=$(SEED) $(BIN)/pytest -q -s tests/integration/test_campaigns.py -k killed
+
+campaign-freezes: $(STAMP) ## Freeze functions' workers, and all of the cloud, while orders flow: STOPS=100 OUTAGES=10
+	WORKER_STOPS=$(STOPS) CLOUD_OUTAGES=$(OUTAGES) CAMPAIGN_SEED=$(SEED) \
+		$(BIN)/pytest -q -s tests/integration/test_campaigns.py -k "frozen or away"
+
+campaign-faults: $(STAMP) ## Throttle, fail, delay and lose requests while orders flow: ORDERS=2000 SEED=1
+	FAULT_ORDERS=$(ORDERS) CAMPAIGN_SEED=$(SEED) $(BIN)/pytest -q -s tests/integration/test_campaigns.py -k throttled
 
 test-day: $(STAMP) ## A whole NASDAQ day through both engines: DAY=file, LOBSTER's format
 	$(if $(DAY),EXCHANGE_LOBSTER_DAY=$(abspath $(DAY))) $(BIN)/pytest tests/campaigns/test_nasdaq_day.py

@@ -28,6 +28,7 @@ class Visitor:
     laptop: RunningLaptop
     email: str = field(default_factory=lambda: f"{uuid.uuid4().hex[:12]}@example.com")
     bearer: dict[str, str] = field(default_factory=dict)
+    key: dict[str, str] = field(default_factory=dict)
     user_id: str = ""
 
     def __post_init__(self) -> None:
