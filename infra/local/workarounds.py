@@ -43,6 +43,7 @@ def apply_all(pools: FunctionPools) -> None:
     expire_stream_records_only_when_some_are_old()
     read_each_expression_once()
     check_the_codes_that_are_mailed()
+    keep_what_a_nested_stack_knows_of_unchanged_resources()
 
 
 def run_functions_in_forked_workers(pools: FunctionPools) -> None:
@@ -451,3 +452,22 @@ def check_the_codes_that_are_mailed() -> None:
 
     cognito._run_idp_handler = run
     cognito._send_verification_email = mail
+
+
+def keep_what_a_nested_stack_knows_of_unchanged_resources() -> None:
+    """Upstream's update of a nested stack forgets the attributes of every resource that did not change."""
+    from ministack.services import cloudformation
+    from ministack.services.cloudformation import provisioners
+
+    upstream = provisioners._update_resource
+
+    def update(kind: str, physical_id: str, *rest: Any, old_attrs: dict[str, Any] | None = None) -> Any:
+        """`rest` as upstream calls it: the old and the new properties, the stack, the resource, and what it knows."""
+        known = rest[4:] or (old_attrs,)
+        if known[0] is None and len(rest) > 3:
+            stack, logical_id = rest[2:4]
+            resources = cloudformation._stacks.get(stack, {}).get("_resources", {})
+            known = (resources.get(logical_id, {}).get("Attributes"),)
+        return upstream(kind, physical_id, *rest[:4], old_attrs=known[0])
+
+    provisioners._update_resource = update

@@ -160,6 +160,44 @@ def test_new_code_is_what_runs_next(laptop: RunningLaptop) -> None:
     assert _invoke(laptop, name, {}) == ("", "new")
 
 
+def test_a_nested_stack_that_is_updated_still_knows_what_did_not_change(
+    laptop: RunningLaptop, eventually: Callable[[Callable[[], Any]], Any]
+) -> None:
+    name, stacks = f"nested-{uuid.uuid4().hex[:8]}", laptop.client("cloudformation")
+    laptop.client("s3").create_bucket(Bucket=name)
+    table = {
+        "Type": "AWS::DynamoDB::Table",
+        "Properties": {
+            "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+            "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+        },
+    }
+    arns = {kind: {"Value": {"Fn::GetAtt": [kind, "Arn"]}} for kind in ("Bucket", "Table")}
+    child = {"Resources": {"Bucket": {"Type": "AWS::S3::Bucket"}, "Table": table}, "Outputs": arns}
+
+    def deployed(verb: Any, revision: str) -> dict[str, str]:
+        key = f"{revision}.json"
+        laptop.client("s3").put_object(Bucket=name, Key=key, Body=json.dumps({**child, "Description": revision}))
+        url = f"{laptop.stack['aws_endpoint_url']}/{name}/{key}"
+        outputs = {kind: {"Value": {"Fn::GetAtt": ["Child", f"Outputs.{kind}"]}} for kind in arns}
+        nested = {"Type": "AWS::CloudFormation::Stack", "Properties": {"TemplateURL": url}}
+        body = json.dumps({"Resources": {"Child": nested}, "Outputs": outputs})
+        verb(StackName=name, TemplateBody=body)
+        stack = eventually(ended)
+        assert stack["StackStatus"] in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}
+        return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+    def ended() -> Any:
+        (stack,) = stacks.describe_stacks(StackName=name)["Stacks"]
+        return None if stack["StackStatus"].endswith("IN_PROGRESS") else stack
+
+    first = deployed(stacks.create_stack, "one")
+    assert first["Bucket"].startswith("arn:aws:s3:::")
+    assert deployed(stacks.update_stack, "two") == first
+    stacks.delete_stack(StackName=name)
+
+
 def test_a_state_machine_catches_an_error_by_its_name(
     laptop: RunningLaptop, eventually: Callable[[Callable[[], Any]], Any]
 ) -> None:

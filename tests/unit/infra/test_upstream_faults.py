@@ -113,3 +113,9 @@ def test_read_each_expression_once() -> None:
 def test_check_the_codes_that_are_mailed() -> None:
     assert '"_confirmation_code": "123456"' in inspect.getsource(_upstream("services.cognito"))
     assert "if AUTH else None" in _source("services.cognito", "_run_idp_handler")
+
+
+def test_keep_what_a_nested_stack_knows_of_unchanged_resources() -> None:
+    assert "old_attrs" not in _source("services.cloudformation.provisioners", "_cfn_nested_stack_deploy")
+    update = _upstream("services.cloudformation.provisioners")._update_resource
+    assert update("AWS::S3::Bucket", "b", {}, {}, "stack", "B") == ("b", {})
