@@ -1,12 +1,17 @@
 """Sweeping on the laptop cloud: a token's address is given gas first, and all of it ends at the hot wallet."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infra.cli.chains import TOKEN_DECIMALS, UNLOCK_CONFIRMATIONS
 from infra.local import chain_node
+from infra.local.settings import ROOT
 from tests.integration.conftest import RunningLaptop
 from tests.integration.test_chains import ETHER, Chain, Make, address_of, assert_all_holds, chain
 from tests.integration.test_deposits import Customer
@@ -74,3 +79,34 @@ def test_what_is_too_much_goes_to_the_cold_address(laptop: RunningLaptop, chain:
     chain.watch()
     assert token_balance(chain, laptop.stack["chain"]["hot_address"]) == 50 * BITCOIN
     assert_all_holds(laptop)
+
+
+def told(laptop: RunningLaptop, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """What `exchange chains` says."""
+    command = [sys.executable, "-m", "infra.cli.main", "chains", *arguments]
+    home = {"EXCHANGE_HOME": str(laptop.settings.home), "COLUMNS": "200"}
+    return subprocess.run(command, cwd=ROOT, env={**os.environ, **home}, capture_output=True, text=True, check=False)
+
+
+def test_the_command_shows_each_place_and_lists_another_chain(laptop: RunningLaptop, tmp_path: Path) -> None:
+    shown = told(laptop, "--mine", "1")
+    assert shown.returncode == 0, shown.stderr
+    rows = [line.split() for line in shown.stdout.splitlines()]
+    assert {(row[0], row[1]) for row in rows if len(row) > 3} >= {
+        (place, asset) for place in ("addresses", "hot", "cold") for asset in ("ETH", "BTC")
+    }
+    assert laptop.stack["chain"]["hot_address"] in shown.stdout
+
+    terms = tmp_path / "second.toml"
+    terms.write_text(
+        'chain = "second"\nchain_id = 31337\nconfirmations = 2\nunlock_confirmations = 4\nfee_max_gwei = 300\n'
+        '[[tokens]]\nasset = "ETH"\ndecimals = 18\n'
+    )
+    assert "is not listed" in told(laptop, "--chain", "second").stdout
+    listed = told(laptop, "--list", str(terms))
+    assert listed.returncode == 0, listed.stdout + listed.stderr
+    assert laptop.stack["chain"]["hot_address"] in listed.stdout
+    assert "second, read to block" in told(laptop, "--chain", "second").stdout
+    terms.write_text("chain = 5\n")
+    wrong = told(laptop, "--list", str(terms))
+    assert (wrong.returncode, "chain: " in wrong.stdout) == (1, True)
