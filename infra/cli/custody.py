@@ -93,7 +93,8 @@ def _show(found: Deployment) -> None:
         raise ChainTermsError(f"{found.chain} is not listed; list it with --list FILE")
     node = EvmNode(found.node_url) if found.node_url else None
     store, tip = ChainStore(), ChainStore().cursor(listing.chain).tip
-    table = Table("place", "asset", "ledger", "node", "limits", title=f"{listing.chain}, read to block {tip.number}")
+    console.print(f"{listing.chain}, read to block {tip.number}")
+    table = Table("place", "asset", "ledger", "node", "limits", box=None, header_style="bold", pad_edge=False)
     addresses = store.addresses(listing.chain)
     for place in Place:
         own = [address for address in addresses if listing.place_of(address) is place]
