@@ -5,7 +5,7 @@ from typing import Any
 
 from exchange.admin.access import operators
 from exchange.admin.desk import Desk, customer_shown
-from exchange.admin.model import Action, Operator
+from exchange.admin.model import BUST, Action, Operator
 from exchange.admin.request import FreezeBody
 from exchange.admin.service import find_customer, freeze_customer
 from exchange.admin.store import STATUS_EFFECTS, StatusStore
@@ -20,6 +20,7 @@ from exchange.breaks.store import BreakItem, explain
 from exchange.kernel.clock import SystemClock
 from exchange.payments.waiters import TaskTokens
 from exchange.rest import Api, ApiRequest
+from exchange.settlement.bust_store import Busts, BustSettings
 from exchange.transfers.store import TransferItem, TransferStore
 from exchange.usage.gate import guard
 from exchange.users.store import CustomerItem, CustomerStore
@@ -27,7 +28,7 @@ from exchange.wallets.reviewing import REVIEW_EFFECTS, Reviews
 from exchange.wallets.safeguard_store import SafeguardItem
 
 
-class Settings(ApiSettings):
+class Settings(BustSettings, ApiSettings):
     """This function's environment."""
 
     users_table: str
@@ -41,17 +42,17 @@ class Settings(ApiSettings):
 
 
 settings = Settings.load()
-app = Api("admin", guard=partial(guard, settings))
-handler = app
+app = handler = Api("admin", guard=partial(guard, settings))
 bind(CustomerItem, settings.users_table)
 bind(ProposalItem, settings.proposals_table)
 bind(AuditRowItem, settings.audit_rows_table)
 bind(BreakItem, settings.breaks_table)
 bind(TransferItem, settings.transfers_table)
 bind(SafeguardItem, settings.safeguards_table)
+settings.bind_busts()
 clock, customers, statuses, audit_rows = SystemClock(), CustomerStore(), StatusStore(connection()), AuditRowStore()
 # What each kind of proposal does in the very write of its approval; kinds that are not here are acted on elsewhere.
-EFFECTS = {**STATUS_EFFECTS, **REVIEW_EFFECTS, EXPLAIN: explain}
+EFFECTS = {**STATUS_EFFECTS, **REVIEW_EFFECTS, EXPLAIN: explain, BUST: Busts(clock).apply}
 desk = Desk(ProposalStore(connection(), EFFECTS), clock, immediate=EFFECTS)
 reviews = Reviews(TransferStore(connection()), TaskTokens(client("stepfunctions")), app.logger.warning)
 access = operators(settings.operator_pool_id, settings.operator_pool_client_id)

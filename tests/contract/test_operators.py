@@ -40,6 +40,7 @@ PROPOSALS = {
     "break.explain": ({S, F}, {S, F}),
     "customer.unfreeze": ({S, U, C}, {S, C}),
     "customer.set_kyc_level": ({S, C}, {S, C}),
+    "trade.bust": ({S, C, F}, {S, C, F}),
     "withdrawal.release": ({S, C, F}, {S, C, F}),
     "withdrawal.refuse": ({S, C, F}, {S, C, F}),
     "limits.set": ({S, F}, {S, C}),

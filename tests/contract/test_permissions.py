@@ -193,6 +193,10 @@ def test_only_these_functions_write_the_journal_and_only_in_transactions() -> No
             "ForAnyValue:StringEquals": in_transaction,
             "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["rail:stripe"]},
         },
+        "admin-api": {
+            "ForAnyValue:StringEquals": in_transaction,
+            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["busts:*"]},
+        },
     }
 
 

@@ -56,6 +56,7 @@ class Kind:
 
 
 UNFREEZE = "customer.unfreeze"
+BUST = "trade.bust"
 SET_KYC_LEVEL = "customer.set_kyc_level"
 RELEASE, REFUSE = "withdrawal.release", "withdrawal.refuse"
 SET_LIMITS = "limits.set"
@@ -75,6 +76,7 @@ KINDS: Mapping[str, Kind] = {
         propose=frozenset({Role.SUPERADMIN, Role.COMPLIANCE}),
         decide=frozenset({Role.SUPERADMIN, Role.COMPLIANCE}),
     ),
+    BUST: Kind(frozenset({"product_id", "trade_id"}), propose=_MONEY, decide=_MONEY),
     RELEASE: Kind(frozenset({"transfer_id"}), propose=_MONEY, decide=_MONEY),
     REFUSE: Kind(frozenset({"transfer_id"}), propose=_MONEY, decide=_MONEY),
     SET_LIMITS: Kind(

@@ -76,6 +76,10 @@ class AuditRowItem(Model):
     reason = UnicodeAttribute(null=True)
 
 
+class UnfitError(Exception):
+    """What was approved can't be done, because what it would change is not as it takes it to be."""
+
+
 class ProposalStore:
     """Proposals by id, read consistently. `effects` says what each kind does at its approval."""
 
@@ -169,11 +173,13 @@ def spend_approval(transaction: TransactWrite, approved: Proposal, spent: Propos
 
 
 def committed(connection: Connection, fill: Callable[[TransactWrite], None]) -> bool:
-    """Write what `fill` puts into a transaction; False where a condition in it did not hold. Raises OutageError."""
+    """Write what `fill` puts into a transaction; False where it can't or a condition fails. Raises OutageError."""
     transaction = TransactWrite(connection=connection)
     try:
         with transaction:
             fill(transaction)
+    except UnfitError:
+        return False
     except TransactWriteError as error:
         codes = cancellation_codes(error)
         if _FAILED.intersection(codes):

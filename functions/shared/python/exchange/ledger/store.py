@@ -14,6 +14,7 @@ from exchange.aws.dynamodb import UnitsAttribute, reading
 from exchange.aws.writes import Is, Write, update_write
 from exchange.kernel.errors import UnavailableError
 from exchange.ledger.model import (
+    DEBIT_PLACES_MAX,
     HOUSE_PREFIX,
     Balance,
     Batch,
@@ -113,11 +114,16 @@ def move_balances(transaction: TransactWrite, movements: Movements) -> None:
 
 
 def _drawn(movements: Movements) -> Movements:
-    drawn = Movements()
-    for account, place, movement in movements.moving():
-        leaves = movement.available < 0 and not account.startswith(HOUSE_PREFIX) and not asset_and_product(place)[1]
-        if leaves:
-            target = drawn.debit(account, place, -movement.available, BalanceStore().split(account, place))
+    drawn, moving = Movements(), movements.moving()
+    leaving = {
+        (account, place)
+        for account, place, movement in moving
+        if movement.available < 0 and not account.startswith(HOUSE_PREFIX) and not asset_and_product(place)[1]
+    }
+    for account, place, movement in moving:
+        if (account, place) in leaving:
+            split, room = BalanceStore().split(account, place), DEBIT_PLACES_MAX // len(leaving)
+            target = drawn.debit(account, place, -movement.available, split, places_max=room)
         else:
             target = drawn.of(account, place)
             target.available += movement.available
@@ -177,6 +183,14 @@ class JournalStore:
             for item in JournalItem.query(partition, consistent_read=True, scan_index_forward=False, limit=1):
                 return Head(item.batch, item.hash)
         return Head()
+
+    def batch(self, partition: str, number: int) -> Batch | None:
+        """One batch, read consistently; None where there is none. Raises UnavailableError."""
+        with reading():
+            for item in JournalItem.query(partition, JournalItem.batch == number, consistent_read=True):
+                entries = parse_entries(item.entries)
+                return Batch(item.partition, item.batch, item.previous_hash, item.posted_at_ns, item.reference, entries)
+        return None
 
     def batches(self, partition: str, *, after: int = 0) -> Iterable[tuple[Batch, bytes]]:
         """Every batch of a partition with the hash it was stored with, oldest first."""

@@ -146,6 +146,7 @@ class Fill:
     value_units: int
     fee_units: int
     created_at_ns: int
+    busted_at_ns: int = 0  # when the trade was undone
 
 
 def fill_order(

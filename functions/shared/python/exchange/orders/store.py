@@ -13,6 +13,7 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
+from pynamodb.transactions import TransactWrite
 
 from exchange.aws.dynamodb import UnitsAttribute, reading
 from exchange.aws.writes import Is, Value, Write, item_of, update_write
@@ -131,6 +132,7 @@ class FillItem(Model):
     fee_units = UnitsAttribute()
     created_at_ns = UnitsAttribute()
     order_version = UnitsAttribute(null=True)
+    busted_at_ns = UnitsAttribute(null=True)
 
 
 _ENUMS: dict[str, Any] = {
@@ -272,6 +274,7 @@ def fill_from(item: FillItem) -> Fill:
         value_units=item.value_units,
         fee_units=item.fee_units,
         created_at_ns=item.created_at_ns,
+        busted_at_ns=item.busted_at_ns or 0,
     )
 
 
@@ -280,17 +283,28 @@ def fill_write(fill: Fill, order_version: int) -> Write:
     return {
         "TableName": FillItem.Meta.table_name,
         "Item": fill_attributes(fill) | item_of({"order_version": order_version}),
-        "ConditionExpression": "attribute_not_exists(#version) OR #version <= :version",
-        "ExpressionAttributeNames": {"#version": "order_version"},
+        "ConditionExpression": (
+            "attribute_not_exists(#version) OR (#version <= :version AND attribute_not_exists(#busted))"
+        ),
+        "ExpressionAttributeNames": {"#version": "order_version", "#busted": "busted_at_ns"},
         "ExpressionAttributeValues": item_of({":version": order_version}),
     }
 
 
 def fill_attributes(fill: Fill) -> dict[str, Any]:
     """The attributes of a fill's item as DynamoDB takes them."""
-    values = {name: getattr(fill, name) for name in _FILL_FIELDS}
+    values = {name: getattr(fill, name) for name in _FILL_FIELDS if name != "busted_at_ns"}
     values["fill_key"] = f"{fill_key(fill.product_id, fill.trade_id)}#{int(fill.side)}"
     return item_of(values)
+
+
+def mark_busted(
+    transaction: TransactWrite, account_id: int, product_id: str, trade_id: int, side: Side, *, at_ns: int
+) -> None:
+    """Add to a transaction that one side's fill is undone; it fails whole where it is already."""
+    fill = FillItem(account_id, f"{fill_key(product_id, trade_id)}#{int(side)}")
+    once = FillItem.order_id.exists() & FillItem.busted_at_ns.does_not_exist()
+    transaction.update(fill, actions=[FillItem.busted_at_ns.set(at_ns)], condition=once)
 
 
 class OrderStore:

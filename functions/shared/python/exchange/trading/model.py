@@ -242,6 +242,7 @@ def fill_json(fill: Fill, product: Product) -> dict[str, Any]:
         "settled": True,
         "usd_volume": product.quote.format(fill.value_units) if product.quote.asset_id == "USD" else "",
         "created_at": iso_utc(fill.created_at_ns),
+        **({"busted_at": iso_utc(fill.busted_at_ns)} if fill.busted_at_ns else {}),
     }
 
 

@@ -19,6 +19,8 @@ LINES_SEEN_MAX = 10_000
 # Product, trade id, and whether the account bought.
 TradeSide = tuple[str, int, bool]
 _TRADES = frozenset({EntryKind.MATCH, EntryKind.FEE})
+# The chain of a product's busts.
+_BUSTS = "busts:"
 
 
 class StatementPages(Protocol):
@@ -137,6 +139,9 @@ def _details(account_id: int, line: Line, orders: Mapping[TradeSide, int]) -> di
         ends = [to_uuid(account_id), to_uuid(int(line.counterparty))]
         source, target = ends if line.units < 0 else reversed(ends)
         return {"profile_transfer_id": line.reference, "from": source, "to": target}
+    if line.partition.startswith(_BUSTS):
+        product_id = line.partition.removeprefix(_BUSTS)
+        return {"trade_id": line.reference, "product_id": product_id, "transfer_type": "bust"}
     if line.kind not in _TRADES:
         kind = "withdraw" if line.kind is EntryKind.WITHDRAWAL else line.kind.value
         return {"transfer_id": line.reference, "transfer_type": kind}
