@@ -97,7 +97,7 @@ RARELY: dict[Grant, str] = {
 
 # Grants that came since the last `make permissions` wait to be seen; there are never more of them than this, and
 # whoever runs it lowers the number.
-WAITING_MAX = 60
+WAITING_MAX = 40
 
 
 def seen() -> set[Grant]:
