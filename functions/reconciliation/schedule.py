@@ -4,13 +4,12 @@ import time
 from typing import Any
 
 from aws_lambda_powertools import Logger
-from exchange.audit.model import World
+from exchange.audit.model import ChainView, World
 from exchange.audit.store import bind_tables, read_chain
 from exchange.aws.clients import client
 from exchange.aws.dynamodb import bind, connection
 from exchange.aws.settings import EnvironmentSettings
 from exchange.breaks.store import BreakItem, BreakStore
-from exchange.chains.evm import EvmNode
 from exchange.kernel.clock import SystemClock
 from exchange.reconciliation.service import reconcile
 from exchange.reconciliation.store import read_sides
@@ -57,6 +56,9 @@ def handler(_event: dict[str, Any], _context: Any) -> dict[str, Any]:
 
 def _look() -> World:
     time.sleep(PAUSE_SECONDS)
-    node = EvmNode(settings.chain_node_url) if settings.chain_node_url else None
-    chains = read_chain(settings.chain, node) if node else []
+    chains: list[ChainView] = []
+    if settings.chain_node_url:
+        from exchange.chains.evm import EvmNode  # As large as all else together, and needed once a night.
+
+        chains = read_chain(settings.chain, EvmNode(settings.chain_node_url))
     return read_sides(kinesis=client("kinesis"), executions_stream=settings.executions_stream, chains=chains)
