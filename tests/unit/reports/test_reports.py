@@ -213,3 +213,20 @@ def test_a_month_is_from_its_first_moment_to_the_next_months() -> None:
     found = read_request(read, account_id=7, now_ns=NOW, products={}, assets={})
     assert isinstance(found, ReportRequest)
     assert (found.start_ns, found.end_ns) == (1_669_852_800 * 10**9, 1_672_531_200 * 10**9)
+
+
+def test_a_contract_note_says_what_was_dealt_and_what_moved_and_whether_it_was_undone() -> None:
+    bought, sold = fill(1, Side.BUY, "100", "2", fee="0.2"), fill(2, Side.SELL, "101", "1", fee="0.1")
+    notes = table(request(ReportKind.CONTRACT_NOTES), sources(bought, replace(sold, busted_at_ns=NOW - 1)))
+    assert [(row["note"], row["consideration"], row["fee"], row["net"], row["settlement"]) for row in notes] == [
+        ("ACME-USD/1/BUY", "200", "0.2", "-200.2", "settled"),
+        ("ACME-USD/2/SELL", "101", "0.1", "100.9", "undone"),
+    ]
+    assert [row["undone at"] != "" for row in notes] == [False, True]
+
+
+def test_what_was_undone_makes_no_profit_and_no_lot() -> None:
+    bought, sold = fill(1, Side.BUY, "100", "2"), fill(2, Side.SELL, "150", "2")
+    undone = sources(bought, replace(sold, busted_at_ns=NOW - 1))
+    assert table(request(ReportKind.PROFIT), undone) == table(request(ReportKind.PROFIT), sources(bought))
+    assert table(request(ReportKind.TAX_LOTS), undone) == table(request(ReportKind.TAX_LOTS), sources(bought))

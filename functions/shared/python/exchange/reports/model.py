@@ -22,6 +22,7 @@ class ReportKind(StrEnum):
     ACCOUNT = "account"
     PROFIT = "pnl"
     TAX_LOTS = "tax-lots"
+    CONTRACT_NOTES = "contract-notes"
 
 
 class LotMethod(StrEnum):

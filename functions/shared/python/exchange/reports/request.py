@@ -33,7 +33,7 @@ class AccountBody(Body):
 class ReportBody(Body):
     """POST /reports."""
 
-    type: Literal["fills", "account", "pnl", "tax-lots"]
+    type: Literal["fills", "account", "pnl", "tax-lots", "contract-notes"]
     format: Literal["csv"] = "csv"
     start_date: Text = None
     end_date: Text = None

@@ -33,11 +33,16 @@ _LOT_HEAD = (
     "portfolio,product,method,acquired at,disposed at,size,size unit,proceeds,cost,gain,term,buy trade id,"
     "sell trade id,unit"
 )
+_NOTE_HEAD = (
+    "note,traded at,portfolio,order id,product,side,liquidity,size,size unit,price,consideration,fee,net,currency,"
+    "settlement,undone at"
+)
 _HEADS = {
     ReportKind.FILLS: _FILL_HEAD,
     ReportKind.ACCOUNT: _ACCOUNT_HEAD,
     ReportKind.PROFIT: _PROFIT_HEAD,
     ReportKind.TAX_LOTS: _LOT_HEAD,
+    ReportKind.CONTRACT_NOTES: _NOTE_HEAD,
 }
 
 
@@ -93,6 +98,7 @@ def rows_of(request: ReportRequest, sources: Sources) -> Iterator[Row]:
         ReportKind.ACCOUNT: _account_rows,
         ReportKind.PROFIT: _profit_rows,
         ReportKind.TAX_LOTS: _lot_rows,
+        ReportKind.CONTRACT_NOTES: _note_rows,
     }
     for row in makers[request.kind](request, sources):
         yield [cell(value) for value in row]
@@ -129,6 +135,11 @@ def _fills(request: ReportRequest, product: Product, sources: Sources) -> Iterat
         seen = {(fill.trade_id, fill.side) for fill in page if fill.trade_id == first}
 
 
+def _standing(fills: Iterable[Fill]) -> Iterator[Fill]:
+    """Those that were not undone: only they made a profit or a lot."""
+    return (fill for fill in fills if not fill.busted_at_ns)
+
+
 def _fill_rows(request: ReportRequest, sources: Sources) -> Iterator[Row]:
     for product in _products(request, sources):
         quote = product.quote
@@ -151,6 +162,36 @@ def _fill_rows(request: ReportRequest, sources: Sources) -> Iterator[Row]:
                 quote.asset_id,
                 to_uuid(fill.order_id),
                 fill.liquidity.value,
+            )
+
+
+def _note_rows(request: ReportRequest, sources: Sources) -> Iterator[Row]:
+    """A contract note of each fill: what was dealt, at what price, what it cost, and what moved because of it."""
+    for product in _products(request, sources):
+        quote = product.quote
+        for fill in _fills(request, product, sources):
+            if fill.created_at_ns < request.start_ns:
+                continue
+            sold = fill.side is Side.SELL
+            net = fill.value_units - fill.fee_units if sold else -(fill.value_units + fill.fee_units)
+            side = "SELL" if sold else "BUY"
+            yield (
+                f"{fill.product_id}/{fill.trade_id}/{side}",
+                iso_utc(fill.created_at_ns),
+                to_uuid(request.account_id),
+                to_uuid(fill.order_id),
+                fill.product_id,
+                side,
+                fill.liquidity.value,
+                product.format_size(fill.size_lots),
+                product.base.asset_id,
+                product.format_price(fill.price_ticks),
+                quote.format(fill.value_units),
+                quote.format(fill.fee_units),
+                quote.format(net),
+                quote.asset_id,
+                "undone" if fill.busted_at_ns else "settled",
+                iso_utc(fill.busted_at_ns) if fill.busted_at_ns else "",
             )
 
 
@@ -200,7 +241,7 @@ def _entry(own: str, line: Line, number: int, asset: Asset, balance: int) -> Row
 def _profit_rows(request: ReportRequest, sources: Sources) -> Iterator[Row]:
     for product in _products(request, sources):
         before, lots = Lots(request.method), Lots(request.method)
-        for fill in _fills(request, product, sources):
+        for fill in _standing(_fills(request, product, sources)):
             lots.take(fill)
             if fill.created_at_ns < request.start_ns:
                 before.take(fill)
@@ -237,7 +278,7 @@ def _lot_rows(request: ReportRequest, sources: Sources) -> Iterator[Row]:
     for product in _products(request, sources):
         lots, base, quote = Lots(request.method), product.base.asset_id, product.quote
         start = to_uuid(request.account_id), product.product_id, request.method.value
-        for fill in _fills(request, product, sources):
+        for fill in _standing(_fills(request, product, sources)):
             for part in lots.take(fill):
                 if part.disposed_at_ns < request.start_ns:
                     continue
