@@ -37,7 +37,7 @@ from exchange.kernel.money import divide_up
 from exchange.ledger.model import Batch, Head, Movements
 
 ATTEMPTS_MAX = 32
-DEPARTURES_PER_RUN = 50
+DEPARTURES_PER_RUN = 200
 
 
 class Carrier(Protocol):
@@ -159,6 +159,7 @@ class Payer:
         self._pause = pause
         self._note = note
         self._answers = answers
+        self._balances: dict[str, int] = {}  # of the hot wallet, as this run found them
 
     def run(self) -> int:
         """Follow what is sent, then pay what is due, oldest first; return how many are still open.
@@ -166,12 +167,14 @@ class Payer:
         Raises:   OutageError; whatever was begun, the next run finishes.
         """
         fees = self._carrier.fees()
+        final = self._carrier.height() - self._listing.unlock_confirmations + 1
+        self._balances.clear()
         # Before the list is read: what this nonce names can't be asked for twice.
         nonce = self._departures.next_nonce(self._listing.chain, self._listing.hot_address)
         waiting = self._departures.open(self._listing.chain, self._place, limit=DEPARTURES_PER_RUN)
         for decided in (each for each in waiting if each.progress in FINAL):
             self._finish(decided)
-        unmined = [each for each in waiting if each.progress is Progress.SIGNED and self._follow(each, fees)]
+        unmined = [each for each in waiting if each.progress is Progress.SIGNED and self._follow(each, fees, final)]
         reserved = _reserved(unmined)
         for due in (each for each in waiting if each.progress is Progress.DUE):
             self._pay(due, fees, reserved)
@@ -207,11 +210,17 @@ class Payer:
         """Whether the hot wallet has too little to pay this and all before it; a sweep's was set aside already."""
         if self._place is not Place.HOT:
             return False
-        short = self._carrier.balance(due.sender, contract, None) < reserved[contract]
+        short = self._has(contract) < reserved[contract]
         if short:
             token = self._listing.token(contract)
             self._note(f"{due.departure_id} waits: the hot wallet has too little {token.asset if token else contract}")
         return short
+
+    def _has(self, contract: str) -> int:
+        """What the hot wallet had when this run first asked: what the run itself sends is in what is reserved."""
+        if contract not in self._balances:
+            self._balances[contract] = self._carrier.balance(self._listing.hot_address, contract, None)
+        return self._balances[contract]
 
     def _refused(self, due: Departure) -> None:
         """Whom it is for would refuse it. It was never signed, so nothing can ever pay it: that is proof enough."""
@@ -225,13 +234,12 @@ class Payer:
             self._answers.sent(signed)
         self._carrier.broadcast(signed.newest)
 
-    def _follow(self, sent: Departure, fees: Fees) -> bool:
+    def _follow(self, sent: Departure, fees: Fees, final: int) -> bool:
         """See what became of it; whether it is still to be mined."""
         mined = self._carrier.mined(sent.versions)
-        final = self._carrier.height() - self._listing.unlock_confirmations + 1
         if mined is not None:
-            at = self._carrier.block(mined.block.number)
-            if mined.block.number <= final and at is not None and at.hash == mined.block.hash:
+            at = self._carrier.block(mined.block.number) if mined.block.number <= final else None
+            if at is not None and at.hash == mined.block.hash:
                 reason = "" if mined.paid else "the chain refused the payment"
                 self._end(sent, Progress.PAID if mined.paid else Progress.FAILED, mined, reason)
             return False
@@ -290,8 +298,7 @@ class Payer:
         """Send what is too much to the cold address, and tell of what is too little."""
         moving = {each.asset for each in waiting if each.purpose is Purpose.COLD}
         for token in self._listing.tokens:
-            has = self._carrier.balance(self._listing.hot_address, token.contract, None)
-            units = token.units(max(0, has - reserved[token.contract]))
+            units = token.units(max(0, self._has(token.contract) - reserved[token.contract]))
             if units < token.hot_min_units:
                 self._note(f"the hot wallet of {self._listing.chain} has less {token.asset} than its minimum")
             too_much = (units - token.hot_max_units) // token.step_units * token.step_units
