@@ -95,9 +95,9 @@ def methods(_: ApiRequest, _who: Principal) -> Any:
 
 
 @app.endpoint("GET", "/users/self/exchange-limits", caller=viewer)
-def limits(_: ApiRequest, _who: Principal) -> Any:
-    """What one deposit or withdrawal may be."""
-    return limits_view(_ways())
+def limits(_: ApiRequest, who: Principal) -> Any:
+    """What one deposit or withdrawal of the customer may be now."""
+    return limits_view(_ways(), gate.allowances(who.user_id, clock.now_ns()))
 
 
 @app.endpoint("GET", "/withdrawals/fee-estimate", caller=viewer)

@@ -21,6 +21,7 @@ from exchange.wallets.safeguards import (
     destination_text,
 )
 from exchange.wallets.totp import STEP_SECONDS, TotpCodes
+from exchange.wallets.views import limits_view
 from exchange.wallets.withdrawing import request_withdrawal
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,7 +29,7 @@ from pynamodb.connection import Connection
 
 from tests.fakes.safeguards import FakeOwner, FakeSafeguards
 from tests.fakes.users import USER_ID, a_customer
-from tests.fakes.wallets import ASSETS, NOON_NS, FakeBooks, FakeTransfers, a_withdrawal
+from tests.fakes.wallets import ASSETS, NOON_NS, FakeBooks, FakeTransfers, a_withdrawal, sandbox_methods
 from tests.unit.wallets.conftest import Stores
 from tests.unit.wallets.test_withdrawing import Machine, fund
 
@@ -135,6 +136,22 @@ def test_a_withdrawal_and_24_hours_have_a_limit_by_level(world: World) -> None:
     assert code_of(world.ask("25000")) is None
     world.customer = replace(ANN, kyc_level=KycLevel.INSTITUTIONAL)
     assert code_of(world.ask("900000")) is None
+
+
+def test_what_is_told_is_what_is_allowed(world: World) -> None:
+    gatekeeper = Gatekeeper(lambda: ASSETS, FakeOwner(ANN), world.table, CODES.step)
+
+    def told() -> Any:
+        view = limits_view(sandbox_methods(), gatekeeper.allowances(USER_ID, world.now_ns))
+        return view["transfer_limits"]["sandbox-bank"]["USD"]  # type: ignore[index]
+
+    assert (told()["withdraw_max"], told()["withdraw_left"]) == ("25000", "50000")
+    for amount in ("25000", "24000"):
+        assert code_of(world.ask(amount)) is None
+    assert (told()["withdraw_max"], told()["withdraw_left"]) == ("1000", "1000")
+    assert code_of(world.ask("1000.000001")) is Code.WITHDRAWAL_LIMIT
+    assert code_of(world.ask(told()["withdraw_max"])) is None
+    assert told()["withdraw_left"] == "0"
 
 
 def test_what_is_refused_for_lack_of_money_uses_no_limit(world: World) -> None:

@@ -41,6 +41,21 @@ class Use:
         return Use((*kept, (now_ns, units)), self.version + 1)
 
 
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What a customer may take out of an asset now: their limits, and what is left of 24 hours (None: no limit)."""
+
+    limits: Limits
+    left_units: int | None
+
+
+def allowance(limits: Limits, use: Use, now_ns: int) -> Allowance:
+    """What is left after what was used."""
+    if limits.per_day_units is None:
+        return Allowance(limits, None)
+    return Allowance(limits, max(0, limits.per_day_units - use.used_units(now_ns)))
+
+
 # A transfer, a day, and from where on operators look at it; decimal text. Operators set others by asset.
 _DEFAULTS: Mapping[KycLevel, Mapping[str, tuple[str, str, str]]] = {
     KycLevel.UNVERIFIED: {

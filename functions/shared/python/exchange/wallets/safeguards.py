@@ -12,8 +12,8 @@ from exchange.instruments.model import Asset
 from exchange.kernel.clock import iso_utc
 from exchange.kernel.errors import Code, Refused
 from exchange.transfers.model import Clearance, Transfer
-from exchange.users.model import Customer, CustomerStatus
-from exchange.wallets.limits import COOL_DOWN_NS, USES_MAX, Limits, Use
+from exchange.users.model import Customer, CustomerStatus, KycLevel
+from exchange.wallets.limits import COOL_DOWN_NS, USES_MAX, Allowance, Limits, Use, allowance
 
 DESTINATION_DELAY_NS = 24 * 3600 * 1_000_000_000
 DESTINATIONS_MAX = 50
@@ -138,6 +138,19 @@ class Gatekeeper:
         return permit
 
 
+    def allowances(self, user_id: str, now_ns: int) -> Callable[[Asset], Allowance]:
+        """What one customer may take out now, by asset. Raises UnavailableError, also when it is asked."""
+        customer = self.customers.find(user_id)
+        level = customer.kyc_level if customer is not None else KycLevel.UNVERIFIED
+
+        def of(asset: Asset) -> Allowance:
+            limits = self.store.limits(level, asset)
+            use = self.store.use(user_id, asset.asset_id) if limits.per_day_units is not None else Use()
+            return allowance(limits, use, now_ns)
+
+        return of
+
+
 def permit_withdrawal(
     wanted: Transfer,
     *,
@@ -210,9 +223,9 @@ def _refuse_amount(wanted: Transfer, limits: Limits, use: Use | None, asset: Ass
     most = limits.per_transfer_units
     if most is not None and wanted.units > most:
         return Refused(Code.WITHDRAWAL_LIMIT, f"amount: at most {asset.format(most)} at your level")
-    if use is None or limits.per_day_units is None:
+    left = allowance(limits, use, wanted.created_at_ns).left_units if use is not None else None
+    if use is None or left is None:
         return None
-    left = max(0, limits.per_day_units - use.used_units(wanted.created_at_ns))
     if wanted.units > left:
         return Refused(Code.WITHDRAWAL_LIMIT, f"amount: {asset.format(left)} is left of what 24 hours allow")
     if len(use.with_entry(wanted.created_at_ns, 0).entries) > USES_MAX:

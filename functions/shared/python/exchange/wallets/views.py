@@ -1,7 +1,7 @@
 """What a customer sees of wallets and transfers, in the trading API's words; money leaves as text."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from exchange.instruments.model import Asset
 from exchange.kernel.clock import iso_utc
@@ -10,6 +10,7 @@ from exchange.kernel.money import format_units
 from exchange.ledger.model import Balance
 from exchange.orders.model import Order
 from exchange.transfers.model import Transfer, TransferKind, TransferStatus
+from exchange.wallets.limits import Allowance
 from exchange.wallets.model import WITHDRAWAL_UNITS_MAX, PaymentMethod
 
 View = dict[str, object]
@@ -54,17 +55,30 @@ def wallet_views(account_id: int, assets: Mapping[str, Asset], balances: Sequenc
     ]
 
 
-def limits_view(methods: Sequence[PaymentMethod]) -> View:
-    """What one transfer may be, by way and currency. There are no limits of a day or a month, so none are told."""
+def limits_view(methods: Sequence[PaymentMethod], allowances: Callable[[Asset], Allowance]) -> View:
+    """What one transfer may be, by way and currency, and what is left of 24 hours; a limit that there is not is absent."""
     limits: dict[str, dict[str, View]] = {}
     for method in methods:
         asset = method.asset
         told: View = {"deposit_max": asset.format(method.deposit_units_max)}
         if method.allow_withdraw:
             told["withdraw_min"] = asset.format(max(asset.withdrawal_min_units, 1))
-            told["withdraw_max"] = asset.format(WITHDRAWAL_UNITS_MAX)
+            told |= _withdrawal_limits(asset, allowances(asset))
         limits.setdefault(method.rail, {})[asset.asset_id] = told
     return {"limit_currency": LIMIT_CURRENCY, "transfer_limits": limits}
+
+
+def _withdrawal_limits(asset: Asset, allowed: Allowance) -> View:
+    limits = allowed.limits
+    caps = (WITHDRAWAL_UNITS_MAX, limits.per_transfer_units, allowed.left_units)
+    told: View = {"withdraw_max": asset.format(min(cap for cap in caps if cap is not None))}
+    named = (
+        ("withdraw_per_transfer", limits.per_transfer_units),
+        ("withdraw_per_24_hours", limits.per_day_units),
+        ("withdraw_left", allowed.left_units),
+        ("withdraw_review_above", limits.review_above_units),
+    )
+    return told | {name: asset.format(units) for name, units in named if units is not None}
 
 
 def asset_of_account(account_id: int, wire_id: str, assets: Mapping[str, Asset]) -> Asset | None:
