@@ -115,6 +115,9 @@ def test_money_and_its_moves(caller: Caller, laptop: RunningLaptop, eventually: 
         "bank_reference": told["details"]["bank_reference"],
     }
     assert ask("notifyBankPayment", repeated)["status"]
+    given = {"to": "alice@example.com", "currency": "USD", "amount": "1", "client_transfer_id": secrets.token_hex(8)}
+    gift = ask("sendToCustomer", given)
+    assert (gift["type"], ask("sendToCustomer", given)) == ("internal_withdraw", gift)
     listed = ask("addDestination", {"payment_method_id": method["id"], "label": "mine"})
     assert ask("listDestinations") == [listed]
     assert ask("removeDestination", id=listed["id"]) == listed["id"]

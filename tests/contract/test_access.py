@@ -72,6 +72,7 @@ ACCESS = {
     "POST /v1/api-keys": PERSON,
     "DELETE /v1/api-keys/{key_id}": PERSON,
     "POST /v1/api-keys/{key_id}/rotations": PERSON,
+    "POST /v1/transfers": TRANSFER,
     "GET /v1/withdrawals/safeguards": VIEW,
     "PUT /v1/withdrawals/safeguards": PERSON,
     "POST /v1/withdrawals/totp": PERSON,

@@ -323,11 +323,11 @@ class FakeBooks:
             self.held[account, asset] += move.held
         return True
 
-    def post_move(self, sent: Transfer, received: Transfer, batch: Batch) -> Moved:
+    def post_move(self, sent: Transfer, received: Transfer, batch: Batch, permit: Permit | None = None) -> Moved:
         """Both transfers, the batch and the balances, all or nothing."""
-        return self.cuts.reach(lambda: self._post_move(sent, received, batch))
+        return self.cuts.reach(lambda: self._post_move(sent, received, batch, permit))
 
-    def _post_move(self, sent: Transfer, received: Transfer, batch: Batch) -> Moved:
+    def _post_move(self, sent: Transfer, received: Transfer, batch: Batch, permit: Permit | None) -> Moved:
         if self.overtaken:
             self.overtaken -= 1
             return Moved.LOST
@@ -338,6 +338,8 @@ class FakeBooks:
         moves = movements_of(batch).moving()
         if any(self.balances[account, asset] + move.available < 0 for account, asset, move in moves):
             return Moved.POOR
+        if permit is not None and not self.holds(permit):
+            return Moved.LOST
         self.chains[batch.partition].append(batch)
         for account, asset, move in moves:
             self.balances[account, asset] += move.available

@@ -161,3 +161,31 @@ def test_of_200_withdrawals_of_the_whole_balance_exactly_one_succeeds(
     assert eventually(lambda: somebody.ended(made["id"]))["status"] == "completed"
     assert somebody.micro_euros() == 0
     audited(laptop)
+
+
+def newest(ask: Callable[[str, str], tuple[int, Any]]) -> str:
+    """The amount of the last line of somebody's statement of dollars."""
+    row = next(row for row in ask("GET", "/accounts")[1] if row["currency"] == "USD")
+    return str(ask("GET", f"/accounts/{row['id']}/ledger")[1][0]["amount"])
+
+
+def test_money_sent_to_another_customer_is_in_both_statements_once(
+    dave: Visitor, laptop: RunningLaptop, newcomer: Callable[[str], dict[str, str]], eventually: Eventually
+) -> None:
+    friend = newcomer("friend")
+    receiver = Customer(laptop.stack["rest_url"], friend)
+    before = receiver.micro_euros()
+    body = {"to": friend["email"], "currency": "USD", "amount": "12.5", "client_transfer_id": uuid.uuid4().hex}
+    with ThreadPoolExecutor(8) as pool:
+        said = list(pool.map(lambda _: dave.send("POST", "/v1/transfers", body), range(8)))
+    assert {status for status, _ in said} == {200}
+    assert len({answer["id"] for _, answer in said}) == 1
+    assert account(dave)["balance"] == "87.5"
+    eventually(lambda: newest(dave.send) == "-12.5")
+    eventually(lambda: newest(receiver.try_to) == "12.5")
+    assert receiver.micro_euros() == before
+    for wrong in ({"to": "nobody@example.com"}, {"to": dave.email}):
+        status, answer = dave.send("POST", "/v1/transfers", {**body, **wrong, "client_transfer_id": "x"})
+        assert (status, answer["code"]) in {(404, "ACCOUNT_NOT_FOUND"), (400, "REQUEST_FIELD_INVALID")}
+    status, answer = dave.send("POST", "/v1/transfers", {**body, "amount": "1000.01", "client_transfer_id": "y"})
+    assert (status, answer["code"]) == (400, "WITHDRAWAL_LIMIT")

@@ -22,6 +22,26 @@ _REFUSED = "ConditionalCheckFailedException"
 _CREDENTIAL = ("sealed_secret", "passphrase_hash", "public_key")
 
 
+class CustomersByEmail(GlobalSecondaryIndex["CustomerItem"]):
+    """Customers by their address, so that others can send them money."""
+
+    class Meta:
+        index_name = "by_email"
+        projection = KeysOnlyProjection()
+
+    email = UnicodeAttribute(hash_key=True)
+
+
+class CustomersByAccount(GlobalSecondaryIndex["CustomerItem"]):
+    """Customers by their default profile."""
+
+    class Meta:
+        index_name = "by_account"
+        projection = KeysOnlyProjection()
+
+    account_id = UnitsAttribute(hash_key=True)
+
+
 class CustomerItem(Model):
     """A customer. `status` is what other people's transactions check; `api_keys` counts the active ones."""
 
@@ -39,6 +59,8 @@ class CustomerItem(Model):
     profiles = UnitsAttribute(default=0)
     kyc_level = UnitsAttribute(null=True)
     credentials_changed_at_ns = UnitsAttribute(null=True)
+    by_email = CustomersByEmail()
+    by_account = CustomersByAccount()
 
 
 class KeysByUser(GlobalSecondaryIndex["ApiKeyItem"]):
@@ -102,6 +124,18 @@ class CustomerStore:
                 return _customer(CustomerItem.get(user_id, consistent_read=True))
             except DoesNotExist:
                 return None
+
+    def by_email(self, email: str) -> Customer | None:
+        """A customer by their address in lower case. Raises UnavailableError."""
+        with _reading():
+            found = [item.user_id for item in CustomerItem.by_email.query(email, limit=1)]
+        return self.find(found[0]) if found else None
+
+    def by_account(self, account_id: int) -> Customer | None:
+        """A customer by their default profile. Raises UnavailableError."""
+        with _reading():
+            found = [item.user_id for item in CustomerItem.by_account.query(account_id, limit=1)]
+        return self.find(found[0]) if found else None
 
     def create_once(self, customer: Customer) -> Customer:
         """Store a new customer, or return the one that is there: whoever comes first decides the account id.

@@ -81,7 +81,7 @@ def move_money(
     Raises:   UnavailableError where others were faster at every attempt; OutcomeUnknownError: a repeat under the same
               client id tells.
     """
-    wanted = _new_move(request, assets=assets, created_at_ns=clock.now_ns())
+    wanted = new_move(request, assets=assets, created_at_ns=clock.now_ns())
     if isinstance(wanted, Refused):
         return wanted
     partition = journal_partition(wanted.account_id)
@@ -93,12 +93,13 @@ def move_money(
         if moved is Moved.POOR:
             return Refused(Code.RISK_INSUFFICIENT_FUNDS, "Insufficient funds")
         if moved is Moved.KNOWN:
-            return _known(transfers, wanted)
+            return known_move(transfers, wanted)
         pause(attempt)
     raise UnavailableError(f"the chain {partition} was busy {ATTEMPTS_MAX} times")
 
 
-def _known(transfers: Transfers, wanted: Transfer) -> Transfer | Refused:
+def known_move(transfers: Transfers, wanted: Transfer) -> Transfer | Refused:
+    """The move that is there under this id, where it is the same. Refuses TRANSFER_KEY_REUSED."""
     known = transfers.transfer(wanted.transfer_id)
     require(known is not None, f"transfer {wanted.transfer_id} was there and is not")
     if known is None or not known.same_request(wanted):
@@ -108,7 +109,11 @@ def _known(transfers: Transfers, wanted: Transfer) -> Transfer | Refused:
     return known
 
 
-def _new_move(request: MoveRequest, *, assets: Mapping[str, Asset], created_at_ns: int) -> Transfer | Refused:
+def new_move(request: MoveRequest, *, assets: Mapping[str, Asset], created_at_ns: int) -> Transfer | Refused:
+    """A completed move as it is to be written.
+
+    Refuses:  REQUEST_FIELD_INVALID, CURRENCY_NOT_FOUND, TRANSFER_AMOUNT_INVALID (in this order).
+    """
     if request.source == request.target:
         return Refused(Code.REQUEST_FIELD_INVALID, "to: name another profile than from")
     asset = assets.get(request.currency)

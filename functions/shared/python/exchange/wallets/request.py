@@ -105,6 +105,16 @@ def read_kind(request: ApiRequest) -> TransferKind | Refused | None:
 TwoFactorCode = Annotated[str, Field(max_length=8)]
 
 
+class SendBody(Body):
+    """POST /v1/transfers. `to` is an e-mail address or the id of a default profile; the amount is decimal text."""
+
+    to: Annotated[str, Field(min_length=3, max_length=254)]
+    currency: Annotated[str, Field(min_length=1, max_length=12)]
+    amount: Annotated[str, Field(min_length=1, max_length=40)]
+    client_transfer_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")] | None = None
+    two_factor_code: TwoFactorCode | None = None
+
+
 class SafeguardsBody(Body):
     """PUT /v1/withdrawals/safeguards. The code is needed to turn the list off where a second factor is set."""
 

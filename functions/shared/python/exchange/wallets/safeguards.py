@@ -137,7 +137,6 @@ class Gatekeeper:
 
         return permit
 
-
     def allowances(self, user_id: str, now_ns: int) -> Callable[[Asset], Allowance]:
         """What one customer may take out now, by asset. Raises UnavailableError, also when it is asked."""
         customer = self.customers.find(user_id)

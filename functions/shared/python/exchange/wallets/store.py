@@ -140,8 +140,9 @@ class PostingStore:
             raise UnavailableError(f"settling {transfer.transfer_id}: {list(codes)}") from error
         return Credit.DONE
 
-    def post_move(self, sent: Transfer, received: Transfer, batch: Batch) -> Moved:
-        """Put both sides of a move, append its batch and move the balances, all or nothing.
+    def post_move(self, sent: Transfer, received: Transfer, batch: Batch, permit: Permit | None = None) -> Moved:
+        """Put both sides of a move, append its batch and move the balances, all or nothing; where it needed a permit,
+        while what that was judged by is still so.
 
         Raises:   UnavailableError, OutcomeUnknownError.
         """
@@ -152,8 +153,10 @@ class PostingStore:
                     transaction.save(transfer_item(side), condition=TransferItem.transfer_id.does_not_exist())
                 append_batch(transaction, batch)
                 move_balances(transaction, movements_of(batch))
+                if permit is not None:
+                    guard_hold(transaction, permit)
         except TransactWriteError as error:
-            moved = _unmoved(sent, cancellation_codes(error))
+            moved = _unmoved(sent, cancellation_codes(error), permit)
             return Moved.LOST if moved is Moved.POOR and _affords(sent) else moved
         return Moved.DONE
 
@@ -188,7 +191,13 @@ def _unheld(permit: Permit, codes: Sequence[str]) -> Held:
     raise UnavailableError(f"holding {permit.transfer.transfer_id}: {list(codes)}")
 
 
-def _unmoved(sent: Transfer, codes: Sequence[str]) -> Moved:
+def _unmoved(sent: Transfer, codes: Sequence[str], permit: Permit | None) -> Moved:
+    if permit is not None:  # The check of the owner comes first, what it was judged by last.
+        judged = len(codes) - (permit.use_after is not None) - bool(permit.totp_step)
+        changed = _FAILED in (codes[0], *codes[judged:])
+        codes = codes[1:judged]
+        if changed and _FAILED not in codes[:2]:
+            return Moved.LOST
     # PynamoDB sends puts first, in the order they were saved: the two transfers, the batch; then the balances.
     if codes[0] == _FAILED or codes[1] == _FAILED:
         return Moved.KNOWN

@@ -56,7 +56,7 @@ def wallet_views(account_id: int, assets: Mapping[str, Asset], balances: Sequenc
 
 
 def limits_view(methods: Sequence[PaymentMethod], allowances: Callable[[Asset], Allowance]) -> View:
-    """What one transfer may be, by way and currency, and what is left of 24 hours; a limit that there is not is absent."""
+    """What one transfer may be, by way and currency, and what is left of 24 hours; what there is not is absent."""
     limits: dict[str, dict[str, View]] = {}
     for method in methods:
         asset = method.asset
