@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from exchange.audit.store import bind_tables
 from exchange.aws.clients import client
 from exchange.books.files import books_of
 from exchange.books.model import Books, Closing, profit
+from exchange.books.service import balances_at
 from exchange.books.store import Chains, ClosingStore, S3Vault
 from exchange.instruments.store import InstrumentStore
 from exchange.kernel.errors import OutageError
@@ -31,9 +33,12 @@ console = Console(highlight=False)
 
 def books(
     number: Annotated[int, typer.Argument(help="A closing; without one the last.")] = 0,
+    *,
     close: Annotated[bool, typer.Option("--close", help="First close all that is posted by now.")] = False,
     export: Annotated[Path | None, typer.Option(help="Write tables and journal of the period to this folder.")] = None,
     parquet: Annotated[bool, typer.Option("--parquet", help="As Parquet, not CSV.")] = False,
+    at: Annotated[datetime | None, typer.Option(help="Not a closing: every balance at this moment, in UTC.")] = None,
+    account: Annotated[str, typer.Option(help="With --at: of this account alone.")] = "",
 ) -> None:
     """The venue's books at a closing. The period's journal and every table can be had as CSV or Parquet."""
     settings = LaptopSettings.load()
@@ -46,7 +51,11 @@ def books(
     try:
         if close:
             close_now(stack)
-        _tell(number, S3Vault(client("s3"), stack["buckets"]["archive"]), export, parquet=parquet)
+        vault = S3Vault(client("s3"), stack["buckets"]["archive"])
+        if at is not None:
+            _show_moment(at, account, vault)
+        else:
+            _tell(number, vault, export, parquet=parquet)
     except (BotoCoreError, ClientError, OutageError, CloseError, OSError) as error:
         console.print(f"{type(error).__name__}: {error}", style="red", markup=False)
         raise typer.Exit(1) from error
@@ -72,6 +81,18 @@ def _invoke(name: str, payload: Mapping[str, Any]) -> Any:
     if answer.get("FunctionError"):
         raise CloseError(told.get("errorMessage", told))
     return told
+
+
+def _show_moment(at: datetime, account: str, vault: S3Vault) -> None:
+    moment = at if at.tzinfo else at.replace(tzinfo=UTC)
+    at_ns = int((moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)) * 1_000
+    found = balances_at(at_ns, journal=Chains(), closings=ClosingStore(), vault=vault)
+    scales = {asset.asset_id: asset.scale for asset in InstrumentStore().assets().values()}
+    shown = Table("account", "asset", "balance", title=f"Balances at {moment.isoformat()}")
+    for (name, asset), units in sorted(found.items()):
+        if account in {"", name}:
+            shown.add_row(name, asset, format_units(units, scales[asset]))
+    console.print(shown)
 
 
 def _tell(number: int, vault: S3Vault, export: Path | None, *, parquet: bool) -> None:

@@ -12,7 +12,7 @@ import pytest
 from exchange.books.files import books_of, own_proofs, read_balances
 from exchange.books.liabilities import Leaf, Node, find_way, grow, make_leaf, root_of, write_tree
 from exchange.books.model import Closing, profit
-from exchange.books.service import close_books
+from exchange.books.service import balances_at, close_books
 from exchange.books.views import proof_view
 from exchange.kernel.errors import InvariantError
 from exchange.ledger.chart import CUSTOMERS, heading_of
@@ -236,3 +236,22 @@ def test_a_lone_node_goes_up_as_it_is() -> None:
     assert [len(level) for level in grow(nodes)] == [5, 3, 2, 1]
     assert grow(nodes)[1][2] == nodes[4]
     assert sorted([Leaf(b"b", nodes[0]), Leaf(b"a", nodes[1])])[0].nonce == b"a"
+
+
+def test_balances_at_any_moment_are_what_was_posted_before_it(venue: Venue) -> None:
+    def posted_before(at_ns: int) -> dict[tuple[str, str], int]:
+        sums: Counter[tuple[str, str]] = Counter()
+        for partition in venue.journal.partitions():
+            for batch, _ in venue.journal.batches(partition, after=0):
+                for entry in batch.entries if batch.posted_at_ns < at_ns else ():
+                    sums[entry.account, entry.asset] += entry.units
+        return {key: units for key, units in sums.items() if units}
+
+    moments = {batch.posted_at_ns for p in venue.journal.partitions() for batch, _ in venue.journal.batches(p, after=0)}
+    for closed in (False, True):
+        if closed:
+            venue.close(sorted(moments)[len(moments) // 2] + 1)
+        for at_ns in sorted({0, *moments, *(moment + 1 for moment in moments)}):
+            found = balances_at(at_ns, journal=venue.journal, closings=venue.closings, vault=venue.vault)
+            assert found == posted_before(at_ns), (closed, at_ns)
+    assert len(moments) > 1

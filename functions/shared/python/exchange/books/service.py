@@ -71,9 +71,7 @@ def close_books(
     if last is not None and until_ns <= last.until_ns:
         return last
     period = _carried_over(last, vault)
-    for partition in journal.partitions():
-        after = period.cuts[partition].number if partition in period.cuts else 0
-        period.take(partition, journal.batches(partition, after=after), until_ns=until_ns)
+    _take_all(period, journal, until_ns)
     books, number = period.books(), last.number + 1 if last else 1
     folder = f"closings/{number:06d}-{salt[:8].hex()}"  # of this attempt: another's files are never written over
     liabilities = _prove(number, period.balances, folder, salt=salt, scales=scales, vault=vault)
@@ -87,6 +85,24 @@ def close_books(
     won = closings.last()
     require(won is not None and won.number >= number, f"closing {number} is taken and nobody has it")
     return won or closing
+
+
+def balances_at(at_ns: int, *, journal: Journal, closings: Closings, vault: Vault) -> Balances:
+    """Every balance as the journal had it at a moment: what was posted before it, by account and asset.
+
+    It begins at the last closing where that is not after the moment, else where the journal does.
+    Raises:   InvariantError where a chain is broken; OutageError.
+    """
+    last = closings.last()
+    period = _carried_over(last if last is not None and last.until_ns <= at_ns else None, vault)
+    _take_all(period, journal, at_ns)
+    return period.balances
+
+
+def _take_all(period: Period, journal: Journal, until_ns: int) -> None:
+    for partition in journal.partitions():
+        after = period.cuts[partition].number if partition in period.cuts else 0
+        period.take(partition, journal.batches(partition, after=after), until_ns=until_ns)
 
 
 def _carried_over(last: Closing | None, vault: Vault) -> Period:
