@@ -61,7 +61,8 @@ def notify(request: ApiRequest) -> Any:
     body = read_body(NotificationBody, request.body)
     if isinstance(body, Refused):
         return body
-    return _take(body.notification())
+    said = body.said()
+    return _take_back(said) if isinstance(said, TakenBack) else _take(said)
 
 
 @app.endpoint("POST", "/v1/payments/stripe/events")

@@ -3,6 +3,7 @@
 A separate party: it has the shared secret and the address to call, and no table, stream or machine of ours.
 """
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -13,10 +14,12 @@ from exchange.aws.settings import EnvironmentSettings
 from exchange.kernel.clock import SystemClock
 from exchange.kernel.errors import UnavailableError
 from exchange.payments.bank import SharedSecret
-from exchange.payments.sandbox import SandboxBankError, answer, read_instruction
+from exchange.payments.sandbox import SandboxBankError, afterwards, answer, read_instruction
 from exchange.payments.signature import signed_headers
 
 BATCH_MAX = 10
+RETURN_TRIES_MAX = 8
+RETURN_PAUSE_SECONDS = 1.0
 
 
 class Settings(EnvironmentSettings):
@@ -44,21 +47,31 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, list[dict[str, st
 
 def _answer(text: str) -> bool:
     try:
-        body = answer(read_instruction(text))
-        headers = signed_headers(secret.value(), now_seconds=clock.now_ns() // 1_000_000_000, body=body)
-        reply = http.request(
-            "POST",
-            settings.bank_webhook_url,
-            body=body,
-            headers={**headers, "Content-Type": "application/json"},
-            redirect=False,
-        )
+        instruction = read_instruction(text)
+        taken, later = _deliver(answer(instruction)), afterwards(instruction)
+        # What comes back was credited before, or soon is.
+        for _ in range(RETURN_TRIES_MAX if taken and later else 0):
+            time.sleep(RETURN_PAUSE_SECONDS)
+            taken = _deliver(later or b"")
+            if taken:
+                break
     except (SandboxBankError, UnavailableError, urllib3.exceptions.HTTPError) as error:
         logger.warning("a notification was not delivered", reason=f"{type(error).__name__}: {error}")
         return False
+    return taken
+
+
+def _deliver(body: bytes) -> bool:
+    headers = signed_headers(secret.value(), now_seconds=clock.now_ns() // 1_000_000_000, body=body)
+    reply = http.request(
+        "POST",
+        settings.bank_webhook_url,
+        body=body,
+        headers={**headers, "Content-Type": "application/json"},
+        redirect=False,
+    )
     if reply.status != 200:
         logger.warning(
             "a notification was not taken", status=reply.status, reply=reply.data[:500].decode(errors="replace")
         )
-        return False
-    return True
+    return reply.status == 200

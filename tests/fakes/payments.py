@@ -17,8 +17,9 @@ from exchange.ledger.model import (
     sum_by_asset,
 )
 from exchange.payments.bank import message
-from exchange.payments.model import Asked, Instruction
+from exchange.payments.model import Asked, Instruction, Notification, TakenBack
 from exchange.payments.notification import NotificationBody
+from exchange.payments.reversing import take_back
 from exchange.payments.sandbox import answer, read_instruction
 from exchange.payments.service import PaymentProvider, ask_bank, take_notification
 from exchange.payments.signature import signed_headers, verify
@@ -195,9 +196,21 @@ class TransferWorld:
         read = read_body(NotificationBody, body)
         if isinstance(read, Refused):
             return read
-        return take_notification(
-            read.notification(), transfers=self.transfers, waiters=self.machine, note=self.notes.append
-        )
+        return self.hear_said(read.said())
+
+    def hear_said(self, said: Notification | TakenBack) -> str | Refused:
+        """What a provider said, once it is known to be genuine."""
+        if isinstance(said, TakenBack):
+            return take_back(
+                said,
+                transfers=self.transfers,
+                journal=self.books,
+                balances=self.books,
+                reversals=self.books,
+                clock=self.clock,
+                pause=_no_pause,
+            )
+        return take_notification(said, transfers=self.transfers, waiters=self.machine, note=self.notes.append)
 
     def now_seconds(self) -> int:
         """The world's time."""

@@ -8,9 +8,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import stripe
 from exchange.kernel.errors import Refused
-from exchange.payments.model import STRIPE, TakenBack
-from exchange.payments.reversing import take_back
-from exchange.payments.service import ByRail, take_notification
+from exchange.payments.model import STRIPE
+from exchange.payments.service import ByRail
 from exchange.payments.stripe_events import read_event
 from exchange.payments.stripe_provider import StripeProvider, stripe_client
 from exchange.transfers.model import Transfer, TransferStatus
@@ -95,19 +94,7 @@ class StripeWorld(TransferWorld):
         if isinstance(event, Refused):
             return event
         said = self.stripe.said(event) if event.kind else None
-        if said is None:
-            return "ignored"
-        if isinstance(said, TakenBack):
-            return take_back(
-                said,
-                transfers=self.transfers,
-                journal=self.books,
-                balances=self.books,
-                reversals=self.books,
-                clock=self.clock,
-                pause=lambda _attempt: None,
-            )
-        return take_notification(said, transfers=self.transfers, waiters=self.machine, note=self.notes.append)
+        return "ignored" if said is None else self.hear_said(said)
 
     def through(self, transfer: Transfer) -> None:
         """Try everything again until the transfer has ended; a lost event is made good for by asking again."""

@@ -139,6 +139,20 @@ def test_a_declined_deposit_is_canceled_and_moves_nothing(carol: Customer, event
     assert carol.micro_euros() == before
 
 
+def test_a_deposit_that_the_customers_bank_takes_back_is_taken_back(carol: Customer, eventually: Ask) -> None:
+    before = carol.micro_euros()
+    made = carol.deposit("40.777")
+    eventually(lambda: carol.ended(made["id"]))
+
+    def returned() -> Any:
+        rows = carol.ask("GET", "/transfers?limit=20")
+        return next((row for row in rows if row["details"].get("reverses") == made["id"]), None)
+
+    back = eventually(returned)
+    assert (back["amount"], back["status"]) == ("40.777", "completed")
+    assert carol.micro_euros() == before
+
+
 def test_deposits_at_the_same_time_take_turns_and_all_arrive(
     laptop: RunningLaptop, carol: Customer, eventually: Ask
 ) -> None:

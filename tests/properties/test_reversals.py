@@ -4,7 +4,7 @@ from contextlib import suppress
 from typing import Any
 
 from exchange.kernel.errors import UnavailableError
-from exchange.transfers.model import Transfer, TransferStatus
+from exchange.transfers.model import Transfer, TransferKind, TransferStatus
 from exchange.wallets.owing import Way, settle_debt
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -52,6 +52,21 @@ class Reversals(RuleBasedStateMachine):
         wanted = a_deposit(f"{cents // 100}.{cents % 100:02d}", account_id=account_id, key=f"b{self.count}")
         self.world.request(wanted)
         self.world.finish(wanted)
+
+    @rule(which=st.integers(0, 50), crash=st.integers(0, 8), after=st.booleans())
+    def return_at_the_bank(self, which: int, crash: int, after: bool) -> None:
+        """The customer's bank takes back what it paid; told again, it is the same return."""
+        rows = [row for row in self.world.transfers.rows.values() if row.rail == "sandbox-bank"]
+        booked = [row for row in rows if row.kind is TransferKind.DEPOSIT and not row.reverses]
+        if not booked:
+            return
+        back = booked[which % len(booked)]
+        cuts = self.world.cuts
+        cuts.at, cuts.after, cuts.count = crash, after, 0
+        with suppress(CrashError, UnavailableError):
+            changed = {"status": "returned", "bank_reference": f"SB-{back.transfer_id}"}
+            self.world.receive(*self.world.answered(back, **changed))
+        cuts.at = 0
 
     @rule(cents=CENTS, account_id=st.sampled_from([7, 8]), way=st.sampled_from(Way))
     def settle(self, cents: int, account_id: int, way: Way) -> None:

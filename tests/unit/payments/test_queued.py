@@ -110,3 +110,10 @@ def test_what_the_exchange_does_not_take_goes_back_to_the_queue(bank: SandboxBan
 def test_one_bad_message_does_not_hold_up_the_others(bank: SandboxBank) -> None:
     assert bank.take(instruction(), "nonsense", instruction(instruction_id="t-2")) == ["m-1"]
     assert {json.loads(body)["transfer_id"] for _, body in bank.exchange.calls} == {"t-1", "t-2"}
+
+
+def test_what_ends_in_777_comes_back_once_it_was_booked(bank: SandboxBank) -> None:
+    assert bank.take(instruction(amount="10.777"), instruction(amount="10.777", direction="pay")) == []
+    told = [json.loads(body) for _, body in bank.exchange.calls]
+    assert sorted(each["status"] for each in told) == ["booked", "booked", "returned"]
+    assert len({each["bank_reference"] for each in told}) == 2

@@ -184,3 +184,33 @@ def test_the_sandbox_tells_its_refusals_as_stripe_does() -> None:
     world.outside(name, "dispute")
     assert len(world.events) == 1
     assert json.loads(world.events[0])["data"]["object"]["payment_intent"] == name
+
+
+def test_a_deposit_that_the_bank_took_back_is_owed_as_far_as_it_was_spent_and_told_twice_is_once() -> None:
+    world, made = StripeWorld(), a_deposit("25.50")
+    world.request(made)
+    said = world.answered(made, status="returned", bank_reference="SB-back", event_id="evt-back", reason="no funds")
+    with pytest.raises(UnavailableError):  # Not credited yet: the bank repeats.
+        world.receive(*said)
+    world.finish(made)
+    spend(world, "10")
+    assert [world.receive(*said) for _ in range(3)] == ["recorded", "repeated", "repeated"]
+    world.check()
+    assert (world.books.balances[CUSTOMER], world.books.balances[OWES]) == (0, -10_250_000)
+    assert world.books.balances["house:custody:sandbox-bank", "USD"] == 0
+    row = next(row for row in world.transfers.rows.values() if row.reverses)
+    assert (row.reverses, row.cancel_reason) == (made.transfer_id, "no funds")
+
+
+@pytest.mark.parametrize(
+    "changed", [{"amount": "25.51"}, {"amount": "0"}, {"currency": "EUR"}, {"amount": "25.5000001"}]
+)
+def test_a_return_that_does_not_fit_its_deposit_moves_nothing(changed: dict[str, str]) -> None:
+    world, made = StripeWorld(), a_deposit("25.50")
+    world.request(made)
+    world.finish(made)
+    before = stands(world)
+    said = world.receive(*world.answered(made, status="returned", bank_reference="SB-back", **changed))
+    assert isinstance(said, Refused)
+    assert said.code is Code.PAYMENT_NOTIFICATION_INVALID
+    assert stands(world) == before

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from exchange.kernel.errors import Code, InvariantError, Refused, UnavailableError
+from exchange.payments.model import Notification
 from exchange.payments.notification import NotificationBody
 from exchange.payments.sandbox import SandboxBankError, answer, read_instruction
 from exchange.payments.service import ask_bank, take_notification
@@ -171,10 +172,11 @@ class RestlessTransfers(FakeTransfers):
 def test_a_race_lost_again_and_again_is_an_outage_and_the_bank_repeats() -> None:
     world, made = asked()
     restless = RestlessTransfers(rows=world.transfers.rows)
-    notification = json.loads(world.answered(made)[1])
+    notification = NotificationBody(**json.loads(world.answered(made)[1])).said()
+    assert isinstance(notification, Notification)
     with pytest.raises(UnavailableError):
         take_notification(
-            NotificationBody(**notification).notification(),
+            notification,
             transfers=restless,
             waiters=world.machine,
             note=world.notes.append,

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from exchange.payments.model import Notification, Outcome
+from exchange.payments.model import BANK, Notification, Outcome, TakenBack
 from exchange.rest.reading import Body
 
 _Id = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+$")]
@@ -16,14 +16,24 @@ class NotificationBody(Body):
 
     event_id: _Id
     transfer_id: _Id
-    status: Literal["booked", "declined"]
+    status: Literal["booked", "declined", "returned"]
     amount: _Amount
     currency: Annotated[str, Field(min_length=1, max_length=12)]
     bank_reference: _Id
     reason: Annotated[str, Field(max_length=200)] = ""
 
-    def notification(self) -> Notification:
-        """The same, in our words."""
+    def said(self) -> Notification | TakenBack:
+        """The same, in our words. What is returned was booked before, and goes back whole."""
+        if self.status == "returned":
+            return TakenBack(
+                reversal_id=self.bank_reference,
+                transfer_id=self.transfer_id,
+                amount=self.amount,
+                currency=self.currency,
+                gone=True,
+                reason=self.reason,
+                provider=BANK,
+            )
         return Notification(
             event_id=self.event_id,
             transfer_id=self.transfer_id,

@@ -1,9 +1,9 @@
 """The sandbox bank: somebody else's house that happens to stand in ours.
 
 It knows instructions and notifications and nothing of our tables. It books whatever it is asked to collect or to pay,
-but for amounts that end in the digits 666, which it declines, so that a failure can be tried. It keeps no records: its
-reference and its event id are functions of the instruction, so an instruction that comes twice is answered twice in the
-same words.
+but for amounts that end in the digits 666, which it declines, so that a failure can be tried; and what it collects of
+amounts that end in .777 the customer's bank has back afterwards. It keeps no records: its references and its event ids
+are functions of the instruction, so an instruction that comes twice is answered twice in the same words.
 """
 
 import hashlib
@@ -13,6 +13,8 @@ from typing import Any
 
 DECLINED_ENDING = "666"
 DECLINED_REASON = "insufficient funds"
+RETURNED_ENDING = ".777"
+RETURNED_REASON = "returned by the customer's bank"
 
 
 class SandboxBankError(ValueError):
@@ -35,8 +37,20 @@ def read_instruction(text: str) -> dict[str, str]:
 
 def answer(instruction: Mapping[str, str]) -> bytes:
     """The body of the notification that answers an instruction: the same bytes at every time of asking."""
-    status = "declined" if instruction["amount"].endswith(DECLINED_ENDING) else "booked"
-    reference = "SB-" + _name("reference", instruction["instruction_id"])
+    if instruction["amount"].endswith(DECLINED_ENDING):
+        return _notification(instruction, "declined", "reference", DECLINED_REASON)
+    return _notification(instruction, "booked", "reference")
+
+
+def afterwards(instruction: Mapping[str, str]) -> bytes | None:
+    """The body of the notification that follows once the first is credited; None where none does."""
+    if instruction["direction"] == "collect" and instruction["amount"].endswith(RETURNED_ENDING):
+        return _notification(instruction, "returned", "return", RETURNED_REASON)
+    return None
+
+
+def _notification(instruction: Mapping[str, str], status: str, named: str, reason: str = "") -> bytes:
+    reference = "SB-" + _name(named, instruction["instruction_id"])
     notification: dict[str, Any] = {
         "event_id": "evt-" + _name("event", reference, status),
         "transfer_id": instruction["instruction_id"],
@@ -45,8 +59,8 @@ def answer(instruction: Mapping[str, str]) -> bytes:
         "currency": instruction["currency"],
         "bank_reference": reference,
     }
-    if status == "declined":
-        notification["reason"] = DECLINED_REASON
+    if reason:
+        notification["reason"] = reason
     return json.dumps(notification, separators=(",", ":")).encode()
 
 
