@@ -6,23 +6,28 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
+from infra.cli.chains import CONFIRMATIONS, UNLOCK_CONFIRMATIONS
+from infra.cli.reconcile import reconcile
 from infra.demo import accounting, replay, report
 from infra.demo.client import ExchangeAwayError, RequestRefusedError, Trader
 from infra.demo.desk import Desk, Ending, await_ending
 from infra.demo.flow import Flow
 from infra.demo.lobster import LobsterError
 from infra.demo.market import Market
+from infra.demo.money import Chain, MoneyError, Teller
 from infra.demo.nasdaq import Role
 from infra.demo.progress import progress_of
 from infra.demo.session import Session
-from infra.local.clients import environment
+from infra.local.clients import clients, environment
 from infra.local.laptop import read_stack
+from infra.local.operators import OperatorError, log_in
 from infra.local.settings import LaptopSettings
 
 ORDERS = 2_400
@@ -30,6 +35,16 @@ RATE = 50.0
 CONCURRENCY = 16
 AUDIT_WAIT_SECONDS = 120
 LOG_WIDTH = 120
+# What ends a run in a sentence.
+_TOLD = (
+    ExchangeAwayError,
+    RequestRefusedError,
+    MoneyError,
+    OperatorError,
+    replay.ReplayError,
+    LobsterError,
+    FileNotFoundError,
+)
 
 # Where nobody looks, in a log, lines may be as long as the tables need.
 console = Console(highlight=False, width=None if sys.stdout.isatty() else LOG_WIDTH)
@@ -62,9 +77,10 @@ def demo(
             sound = asyncio.run(_generated(session, wanted))
         else:
             sound = asyncio.run(_replayed(session, lobster, speed, limit or None, leave=leave))
-    except (ExchangeAwayError, RequestRefusedError, replay.ReplayError, LobsterError, FileNotFoundError) as error:
+    except _TOLD as error:
         _stop(str(error))
-    raise typer.Exit(0 if _audited(stack, variables) and sound else 1)
+    audited = _audited(stack, variables)
+    raise typer.Exit(0 if _reconciled() and audited and sound else 1)
 
 
 def _stop(message: str) -> None:
@@ -107,7 +123,23 @@ async def _generated(session: Session, wanted: Wanted) -> bool:
             console.print(f"Cancelling the {canceled:,} orders that are open still, and waiting for settlement ...")
         ending = await await_ending(desk, leave=wanted.leave)
         report.show_orders(console, desk.tally, session.traffic, ending)
-        return await _accounted(session, markets, ending)
+        accounted = await _accounted(session, markets, ending)
+        return await _paid(session) and accounted
+
+
+async def _paid(session: Session) -> bool:
+    """Money in and out, over a bank and a chain; whether all of it is explained."""
+    client = clients(LaptopSettings.load())
+    log_in_as = partial(
+        log_in, client("cognito-idp"), session.stack["outputs"]["OperatorPoolClientId"], session.stack["operators_url"]
+    )
+    operators = [await asyncio.to_thread(log_in_as, operator) for operator in session.stack["operators"]]
+    depths = CONFIRMATIONS, UNLOCK_CONFIRMATIONS
+    teller = Teller(session.customers[0], Chain(session.stack, client), operators, depths=depths)
+    console.print("Money in and out: from a bank and a chain, taken back, approved by two operators ...")
+    shown = await teller.show()
+    report.show_money(console, shown)
+    return not any(each.unexplained for each in shown)
 
 
 def _poorest(session: Session, makers: Sequence[Trader]) -> Mapping[str, str]:
@@ -170,6 +202,15 @@ async def _accounted(session: Session, markets: Sequence[Market], ending: Ending
     report.show_assets(console, assets)
     report.show_faults(console, ending.faults)
     return not (ending.faults or any(line.unexplained for line in accounts) or any(line.missing for line in assets))
+
+
+def _reconciled() -> bool:
+    """Have log, ledger, chain and bank compared, and print what differs."""
+    try:
+        reconcile()
+    except typer.Exit as ended:
+        return not ended.exit_code
+    return True
 
 
 def _audited(stack: Mapping[str, Any], variables: Mapping[str, str]) -> bool:

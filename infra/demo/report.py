@@ -8,6 +8,7 @@ from rich.table import Table
 from infra.demo.accounting import AccountLine, AssetLine, amount
 from infra.demo.client import Traffic
 from infra.demo.desk import Ending, Tally
+from infra.demo.money import Shown
 from infra.demo.replay import Comparison
 
 FAULTS_SHOWN_MAX = 10
@@ -68,6 +69,16 @@ def show_assets(console: Console, lines: Sequence[AssetLine]) -> None:
         table.add_column(title, justify="right")
     for line in lines:
         table.add_row(line.asset, amount(line.before), amount(line.after), amount(line.fees), _verdict(line.missing))
+    console.print(table)
+
+
+def show_money(console: Console, shown: Sequence[Shown]) -> None:
+    """Each payment, what became of it, and whether its transfer explains what it moved."""
+    table = Table("payment", "asset", "what became of it", box=None, header_style="bold", pad_edge=False)
+    for title in ("moved", "unexplained"):
+        table.add_column(title, justify="right")
+    for each in shown:
+        table.add_row(each.title, each.asset, each.story, amount(each.moved), _verdict(each.unexplained))
     console.print(table)
 
 

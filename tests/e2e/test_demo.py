@@ -9,6 +9,15 @@ from tests.e2e.conftest import CommandLine, figure
 
 pytestmark = pytest.mark.cloud
 AUDIT_HOLDS = "The audit holds"
+ALL_AGREE = "Log, ledger, chain and banks agree"
+PAYMENTS = (
+    "deposit from the bank",
+    "deposit that the bank took back",
+    "withdrawal to the bank, approved",
+    "deposit from the chain, reorganised",
+    "the same deposit, in another block",
+    "withdrawal to the chain, approved",
+)
 
 
 def test_a_flow_is_traded_settled_and_accounted_for(exchange: CommandLine) -> None:
@@ -17,7 +26,9 @@ def test_a_flow_is_traded_settled_and_accounted_for(exchange: CommandLine) -> No
     assert figure(demo.stdout, "orders sent") == 250
     assert figure(demo.stdout, "accepted") > 230
     assert figure(demo.stdout, "trades") > 10
+    assert [title for title in PAYMENTS if title not in demo.stdout] == []
     assert AUDIT_HOLDS in demo.stdout
+    assert ALL_AGREE in demo.stdout
 
 
 def test_the_same_seed_may_be_sent_again_and_one_market_be_chosen(exchange: CommandLine) -> None:
