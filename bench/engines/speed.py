@@ -16,7 +16,7 @@ from exchange.messages import Command, Op
 from exchange.messages.commands import pack_command
 
 from bench.engines.flow import PRODUCT, Mix, mix, records_of
-from matcher.engine.fast.core import Core
+from matcher.engine.fast.classes import Core
 from matcher.engine.fast.engine import Engine
 from matcher.engine.fast.layout import ORDER_WORDS
 

@@ -16,9 +16,7 @@ from exchange.messages.commands import COMMAND_HEADER, PARAMETERS_STRUCT, check_
 
 from matcher.engine import snapshot
 from matcher.engine.batch import Batch
-from matcher.engine.fast.core import IS_COMPILED, Core
-from matcher.engine.fast.records import has_strange_bits
-from matcher.engine.fast.saving import OrderPages
+from matcher.engine.fast.classes import IS_COMPILED, Core, OrderPages, has_strange_bits
 from matcher.engine.product import ProductSpec
 
 __all__ = ["IS_COMPILED", "Engine"]

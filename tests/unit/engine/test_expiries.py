@@ -2,7 +2,7 @@
 
 from random import Random
 
-from matcher.engine.fast.expiries import Expiries
+from matcher.engine.fast.classes import Expiries
 
 
 def test_orders_come_due_by_time_then_by_rank_whoever_left_before() -> None:

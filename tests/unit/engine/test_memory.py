@@ -6,11 +6,9 @@ import pytest
 from exchange.messages import Command, EventType, Op, RejectReason, Side
 
 from matcher.engine import memory
-from matcher.engine.fast.command_ids import CommandIds as FastCommandIds
-from matcher.engine.fast.hash_cells import HashCells
-from matcher.engine.fast.order_ids import OrderIds as FastOrderIds
-from matcher.engine.fast.order_pool import OrderPool
-from matcher.engine.fast.recent_ids import RecentIds
+from matcher.engine.fast.classes import CommandIds as FastCommandIds
+from matcher.engine.fast.classes import HashCells, OrderPool, RecentIds
+from matcher.engine.fast.classes import OrderIds as FastOrderIds
 from tests.unit.engine.engines import ENGINES, EngineClass
 from tests.unit.engine.tables import ACME
 

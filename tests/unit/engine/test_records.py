@@ -5,7 +5,7 @@ from exchange.messages.commands import COMMAND_HEADER, COMMAND_STRUCT, check_rec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matcher.engine.fast.records import has_strange_bits
+from matcher.engine.fast.classes import has_strange_bits
 from tests.unit.messages.samples import COMMANDS, PRODUCT_ID
 
 PLAIN = encode_commands(PRODUCT_ID, COMMANDS[:9])
