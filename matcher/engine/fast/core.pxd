@@ -26,7 +26,7 @@ cdef class Core:
     @cython.locals(at=cython.longlong, ahead=cython.longlong, end=cython.longlong)
     cpdef Py_ssize_t run_batch(self, bytes data, long long start, long long count, long long time_ns) except -1
     cdef int warm(self, long long at, long long end) noexcept
-    cdef int _add_end(self, long long end) except -1
+    cdef int _make_room(self, long long results) except -1
     cdef int execute(self, long long at, long long time_ns) except -1
     cdef int do_rarer(self, long long at, long long op) except -1
     cdef int reject(self, long long at, long long op, long long reason) except -1

@@ -156,6 +156,7 @@ class Core:
             self.commands = memoryview(data).cast("q")  # type: ignore[assignment]
         out = self.market.out
         out.clear()
+        self._make_room(count)
         self.results = 0
         self.events = 0
         at = start
@@ -168,7 +169,8 @@ class Core:
             self.execute(at, time_ns if time_ns >= 0 else self.commands[at + COMMAND_TIME])
             events = out.end(self.commands, at, self.market.now_ns)
             if events:
-                self._add_end(8 * out.length)
+                self.ends[self.results] = 8 * out.length
+                self.results += 1
                 self.events += events
             if (self.commands[at] >> 48) & EXTENDED:
                 at += COMMAND_WORDS + EXTENSION_WORDS
@@ -196,13 +198,12 @@ class Core:
             ids.warm_order(commands[coming + COMMAND_ORDER_ID])
         return 0
 
-    def _add_end(self, end: int) -> int:
-        if self.results == self._end_capacity:
+    def _make_room(self, results: int) -> int:
+        """Have room for where so many results end."""
+        while results > self._end_capacity:
             self._end_store.extend(array("q", bytes(8 * self._end_capacity)))
             self._end_capacity = 2 * self._end_capacity
             self._attach()
-        self.ends[self.results] = end
-        self.results += 1
         return 0
 
     def execute(self, at: int, time_ns: int) -> int:
@@ -217,7 +218,8 @@ class Core:
             while order:
                 market.cancel(order, CANCEL_EXPIRED)
                 order = market.expiries.due(market.now_ns)
-        market.set_edges()
+        if market.last_price != market.edges_price:
+            market.set_edges()
         op = commands[at] & 255
         if op == OP_PLACE:
             self.place(at)

@@ -17,6 +17,7 @@ cdef class EventBuffer:
     cdef int begin(self) except -1
     cdef long long end(self, long long* commands, long long at, long long time_ns) noexcept
     cdef int _reserve(self) except -1
+    cdef int _grow(self) except -1
     cdef long long _head(self, long long event_type, long long flags) noexcept
     @cython.locals(by_funds=cython.longlong)
     cdef int received(self, long long order) except -1

@@ -106,11 +106,12 @@ class EventBuffer:
         return count
 
     def _reserve(self) -> int:
-        if self.length + EVENT_WORDS_MAX > self._capacity:
-            self._store.extend(array("q", bytes(8 * self._capacity)))
-            self._capacity = 2 * self._capacity
-            self._attach()
-        return 0
+        return self._grow() if self.length + EVENT_WORDS_MAX > self._capacity else 0
+
+    def _grow(self) -> int:
+        self._store.extend(array("q", bytes(8 * self._capacity)))
+        self._capacity = 2 * self._capacity
+        return self._attach()
 
     def _head(self, event_type: int, flags: int) -> int:
         """A head with the order's side and type; the rest is shifted in by the caller."""

@@ -13,3 +13,8 @@ def mix(key: int, seed: int) -> int:
     """31 bits that depend on every bit of a word in a way that nobody foresees who does not know the odd `seed`."""
     key &= _WORD
     return (((key ^ (key >> 32)) * seed) & _WORD) >> 33
+
+
+def has_tag(cells: "array[int]", shift: int, tag: int) -> bool:
+    """Whether one of the first sixteen cells is `tag` above its lowest `shift` bits."""
+    return any(cell >> shift == tag for cell in cells[:16])

@@ -1,6 +1,6 @@
 cimport cython
 from matcher.engine.fast.layout cimport *
-from matcher.engine.fast.machine cimport mix, prefetch
+from matcher.engine.fast.machine cimport has_tag, mix, prefetch
 
 @cython.final
 cdef class RecentIds:
@@ -29,7 +29,7 @@ cdef class RecentIds:
     cdef long long place_of(self, long long rank) noexcept
     cdef long long low_of(self, long long rank) noexcept
     cpdef long long find(self, long long low, long long high) noexcept
-    @cython.locals(cell=cython.longlong, hits=cython.uint, tag=cython.uint, rank_bits=cython.uint)
+    @cython.locals(tag=cython.uint, rank_bits=cython.uint)
     cdef long long _find_in(self, unsigned int* cells, long long bits, long long hashed, long long low, long long high) noexcept
     @cython.locals(cell=cython.longlong, word=cython.longlong)
     cdef long long _compare(self, unsigned int* cells, long long start, long long rank_bits, long long low, long long high) noexcept
@@ -38,7 +38,7 @@ cdef class RecentIds:
     cdef int warm(self, long long low, long long high) noexcept
     cpdef Py_ssize_t append(self, long long low, long long high) except -1
     cpdef int forget(self) except -1
-    @cython.locals(cell=cython.longlong, mark=cython.longlong)
+    @cython.locals(cell=cython.longlong, turn=cython.longlong, mark=cython.longlong)
     cdef int _enter(self, long long hashed, long long rank) noexcept
     cdef int _grow(self) except -1
     @cython.locals(rank=cython.longlong, end=cython.longlong)

@@ -31,7 +31,7 @@ if not cython.compiled:
         LINE_IDS_MAX,
         RANKS_ENTERED,
     )
-    from matcher.engine.fast.machine import mix, prefetch
+    from matcher.engine.fast.machine import has_tag, mix, prefetch
 
 
 class RecentIds:
@@ -80,7 +80,7 @@ class RecentIds:
 
     def hash(self, low: int, high: int) -> int:
         """The hash of an id; an id of one word is `low`."""
-        return mix(low ^ (mix(high, self.seed) << 31), self.seed)
+        return mix(low ^ (mix(high, self.seed) << 31) if high else low, self.seed)
 
     def place_of(self, rank: int) -> int:
         """Which of the ids on all the pages has this rank."""
@@ -106,11 +106,7 @@ class RecentIds:
         line = hashed >> (31 - bits)
         while True:
             start = LINE_CELLS * line
-            # Counted, not searched: this way it is done in four steps for the whole line.
-            hits = 0
-            for cell in range(start, start + LINE_CELLS):
-                hits += 1 if cells[cell] >> rank_bits == tag else 0
-            if hits:
+            if has_tag(cells + start if cython.compiled else cells[start:], rank_bits, tag):
                 rank = self._compare(cells, start, rank_bits, low, high)
                 if rank >= 0:
                     return rank
@@ -178,8 +174,10 @@ class RecentIds:
         line = hashed >> (31 - bits)
         while True:
             start = LINE_CELLS * line
-            for cell in range(start + 1, start + LINE_CELLS):
-                if not self._is_remembered(cells[cell], rank_bits):
+            # Any cell will do but the mark. Begun where the hash says, the search is soon over.
+            for turn in range(hashed, hashed + LINE_CELLS):
+                cell = start + (turn & (LINE_CELLS - 1))
+                if cell != start and not self._is_remembered(cells[cell], rank_bits):
                     cells[cell] = (self._tag(hashed, rank_bits) << rank_bits) | low_rank
                     return 0
             mark = cells[start]
