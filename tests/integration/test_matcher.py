@@ -121,7 +121,7 @@ def assert_nothing_lost_or_doubled(cloud: Cloud) -> Consumer:
 def test_kill_9_at_random_moments_loses_and_doubles_nothing(cloud: Cloud, matchers: list[Matcher]) -> None:
     rng = random.Random(20260101)
     matcher = matchers[0]
-    matcher.settings = {"LEASE_SECONDS": "0.6", "SNAPSHOT_SECONDS": "0.2", "SNAPSHOT_COMMANDS": "100"}
+    matcher.settings = {"LEASE_SECONDS": "1", "SNAPSHOT_SECONDS": "0.2", "SNAPSHOT_COMMANDS": "100"}
     with Flow(cloud):
         for _ in range(KILLS):
             matcher.start()
@@ -156,7 +156,7 @@ def test_a_standby_takes_over_after_a_kill(cloud: Cloud, matchers: list[Matcher]
 def test_a_leader_that_was_stopped_stands_by_when_it_wakes(cloud: Cloud, matchers: list[Matcher]) -> None:
     sleeper, heir = matchers
     for matcher in matchers:
-        matcher.settings = {"LEASE_SECONDS": "0.6"}
+        matcher.settings = {"LEASE_SECONDS": "1"}
     sleeper.start()
     wait_for(sleeper.leads, "nobody leads")
     heir.start()
@@ -256,7 +256,7 @@ def test_a_subscription_reads_what_polling_would(cloud: Cloud, matchers: list[Ma
     arn = kinesis.describe_stream(StreamName=f"{PREFIX}-orders")["StreamDescription"]["StreamARN"]
     consumer = kinesis.register_stream_consumer(StreamARN=arn, ConsumerName="matcher")["Consumer"]["ConsumerARN"]
     matcher = matchers[0]
-    matcher.settings = {"ENHANCED_FAN_OUT_CONSUMER_ARN": consumer, "LEASE_SECONDS": "0.6"}
+    matcher.settings = {"ENHANCED_FAN_OUT_CONSUMER_ARN": consumer, "LEASE_SECONDS": "1"}
     matcher.start()
     wait_for(matcher.leads, "nobody leads")
     with Flow(cloud):
