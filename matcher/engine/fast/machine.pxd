@@ -13,7 +13,8 @@ cdef extern from *:
     }
 
     /* Sixteen comparisons in four steps: left to itself the compiler makes a hundred and ten instructions of them. */
-    static inline int has_tag(const unsigned int *line, unsigned int shift, unsigned int tag) {
+    static inline int has_tag(const unsigned int *table, long long start, unsigned int shift, unsigned int tag) {
+        const unsigned int *line = table + start;
     #if defined(__GNUC__)
         typedef unsigned int four __attribute__((vector_size(16), may_alias));
         typedef long long two __attribute__((vector_size(16)));
@@ -31,4 +32,4 @@ cdef extern from *:
     """
     void prefetch(const void* buffer, long long bytes) noexcept nogil
     long long mix(long long key, long long seed) noexcept nogil
-    bint has_tag(const unsigned int* line, unsigned int shift, unsigned int tag) noexcept nogil
+    bint has_tag(const unsigned int* table, long long start, unsigned int shift, unsigned int tag) noexcept nogil

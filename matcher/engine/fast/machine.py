@@ -15,6 +15,6 @@ def mix(key: int, seed: int) -> int:
     return (((key ^ (key >> 32)) * seed) & _WORD) >> 33
 
 
-def has_tag(cells: "array[int]", shift: int, tag: int) -> bool:
-    """Whether one of the first sixteen cells is `tag` above its lowest `shift` bits."""
-    return any(cell >> shift == tag for cell in cells[:16])
+def has_tag(cells: "array[int]", start: int, shift: int, tag: int) -> bool:
+    """Whether one of the sixteen cells from `start` on is `tag` above its lowest `shift` bits."""
+    return any(cell >> shift == tag for cell in cells[start : start + 16])

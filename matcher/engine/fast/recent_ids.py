@@ -106,7 +106,7 @@ class RecentIds:
         line = hashed >> (31 - bits)
         while True:
             start = LINE_CELLS * line
-            if has_tag(cells + start if cython.compiled else cells[start:], rank_bits, tag):
+            if has_tag(cells, start, rank_bits, tag):
                 rank = self._compare(cells, start, rank_bits, low, high)
                 if rank >= 0:
                     return rank
