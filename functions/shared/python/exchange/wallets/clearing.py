@@ -17,6 +17,7 @@ from exchange.wallets.withdrawing import ATTEMPTS_MAX, return_movements
 
 CANCELED_BY_OWNER = "canceled by the customer"
 CLOSED = "closed"
+TRANSFER_ID_CHARACTERS_MAX = 64
 
 
 class Verdict(StrEnum):
@@ -121,7 +122,8 @@ def cancel_withdrawal(
     Raises:   UnavailableError, OutcomeUnknownError: calling it off again tells.
     """
     for attempt in range(ATTEMPTS_MAX):
-        transfer = transfers.transfer(transfer_id)
+        # An id that is none is no key of the table either, which may be too long to be asked for.
+        transfer = transfers.transfer(transfer_id) if len(transfer_id) <= TRANSFER_ID_CHARACTERS_MAX else None
         if transfer is None or transfer.account_id != account_id:
             return Refused(Code.TRANSFER_NOT_FOUND, "transfer not found")
         if transfer.cancel_reason == CANCELED_BY_OWNER:
