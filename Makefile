@@ -20,7 +20,7 @@ ENGINE_SOURCES := $(wildcard setup.py matcher/json_*.py matcher/json_*.pxd match
 # Where it is set, every process compiles everything that it imports, each time: the quick tests take twice as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: candles help setup up down status demo audit lint test test-checked check format bench deploy clean test-engines test-day bench-engine cold-start openapi scaling permissions audit-dependencies campaign-matcher campaign-settlement campaign-freezes campaign-faults
+.PHONY: candles help setup up down status demo audit lint test test-checked check format bench deploy clean test-engines test-day bench-engine cold-start simulate mutants openapi scaling permissions audit-dependencies campaign-matcher campaign-settlement campaign-freezes campaign-faults
 
 help: ## What there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[36mmake %-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,7 +52,7 @@ audit: $(STAMP) ## Check every invariant of the running exchange
 	@$(BIN)/exchange audit
 
 test: $(STAMP) ## Every test: rules, properties, contracts, the laptop cloud
-	$(BIN)/pytest -n 2 tests/unit tests/properties tests/campaigns tests/contract tests/tidy
+	$(BIN)/pytest -n 2 tests/unit tests/properties tests/simulation tests/campaigns tests/contract tests/tidy
 	$(BIN)/pytest -n 2 --dist loadfile tests/integration tests/conformance tests/e2e
 
 EXAMPLES ?= 100
@@ -110,6 +110,13 @@ campaign-faults: $(STAMP) ## Throttle, fail, delay and lose requests while order
 
 test-day: $(STAMP) ## A whole NASDAQ day through both engines: DAY=file, LOBSTER's format
 	$(if $(DAY),EXCHANGE_LOBSTER_DAY=$(abspath $(DAY))) $(BIN)/pytest tests/campaigns/test_nasdaq_day.py
+
+SEEDS ?= 10000
+simulate: $(STAMP) ## The whole exchange on virtual time while everything fails: SEEDS=10000, from FIRST=1 on
+	PYTHONPATH=.:functions/shared/python $(BIN)/python -m tests.simulation --seeds $(SEEDS) --first $(FIRST)
+
+mutants: $(STAMP) ## Planted bugs, each to be killed by an invariant; writes the table of docs/reliability.md
+	PYTHONPATH=.:functions/shared/python $(BIN)/python -m tests.simulation.mutate --write
 
 lint: $(STAMP) ## Every check that is no test: format, style, types, imports, templates
 	$(BIN)/ruff format --check

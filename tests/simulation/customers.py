@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 from exchange.audit.model import Said, Told
@@ -17,7 +18,7 @@ from exchange.trading.model import Intent as OrderIntent
 from exchange.trading.placing import place_orders
 from exchange.trading.service import Desk, cancel_order, cancel_orders, find_order, sweep
 from exchange.trading.store import DynamoOrderEntry, KinesisCommandStream
-from exchange.transfers.model import Transfer
+from exchange.transfers.model import Transfer, transfer_id_for
 from exchange.transfers.store import TransferStore
 from exchange.users.store import CustomerStore
 from exchange.wallets.machine import StepFunctionsMachine
@@ -36,6 +37,7 @@ from tests.simulation.plan import ASSETS, METHODS, Intent, Wish
 from tests.simulation.scheduler import Process
 
 TRIES_MAX: Final = 5
+IMPATIENT_SHARE: Final = 0.3
 SWEEP_SECONDS: Final = 5.0
 
 
@@ -85,22 +87,21 @@ class Customers:
         transfers = TransferStore(self.cloud.connection)
         seen = {(told.account_id, told.name, told.is_transfer): told for told in self.history}
         for account_id, name, is_transfer in seen:
-            found: Any
-            if is_transfer:
-                transfer_id = next(
-                    (
-                        t.transfer_id
-                        for t in self.history
-                        if (t.account_id, t.name) == (account_id, name) and t.transfer_id
-                    ),
-                    "",
-                )
-                found = transfers.transfer(transfer_id) if transfer_id else None
-                if not transfer_id:
-                    continue
-            else:
-                found = find_order(desk, account_id, CLIENT_OID_PREFIX + name)
-            self._tell(account_id, name, found, asked_at=self.cloud.scheduler.now_ns, looked=True, last_word=True)
+            # A transfer's id is a function of its name, as an order's is.
+            found = (
+                transfers.transfer(transfer_id_for(account_id, name))
+                if is_transfer
+                else find_order(desk, account_id, CLIENT_OID_PREFIX + name)
+            )
+            self._tell(
+                account_id,
+                name,
+                found,
+                asked_at=self.cloud.scheduler.now_ns,
+                said=Said.SEEN,
+                is_transfer=is_transfer,
+                last_word=True,
+            )
 
     def _live(self, intents: list[Intent]) -> None:
         for intent in intents:
@@ -112,7 +113,7 @@ class Customers:
         if intent.wish in {Wish.PLACE, Wish.BATCH}:
             self._place(intent)
         elif intent.wish in {Wish.WITHDRAW, Wish.DEPOSIT, Wish.MOVE}:
-            self._until_certain(intent.account_id, intent.name, lambda p: self._transfer(intent, p), is_transfer=True)
+            self._until_certain(intent, lambda p: self._transfer(intent, p))
         elif intent.wish is Wish.CANCEL_ALL:
             self._ask(lambda p: cancel_orders(self.desk(p), intent.account_id, None))
         elif self._named[intent.account_id]:
@@ -123,7 +124,9 @@ class Customers:
         account_id, path = intent.account_id, CLIENT_OID_PREFIX + name
         asked_at = self.cloud.scheduler.now_ns
         if intent.wish is Wish.CANCEL:
-            self._ask(lambda p: cancel_order(self.desk(p), account_id, path))
+            _, answer = self._ask(lambda p: cancel_order(self.desk(p), account_id, path))
+            if isinstance(answer, Order):
+                self._tell(account_id, name, answer, asked_at=asked_at, said=Said.CANCELING)
         elif intent.wish is Wish.AMEND:
             trader = Trader(f"user-{account_id}", account_id, None)
             terms = AmendTerms(intent.size, intent.price, intent.name)
@@ -131,7 +134,7 @@ class Customers:
         else:
             kind, answer = self._ask(lambda p: find_order(self.desk(p), account_id, path))
             if kind == "answer":
-                self._tell(account_id, name, answer, asked_at=asked_at, looked=True)
+                self._tell(account_id, name, answer, asked_at=asked_at, said=Said.SEEN)
 
     def _place(self, intent: Intent) -> None:
         account_id = intent.account_id
@@ -145,7 +148,7 @@ class Customers:
 
         if self.cloud.faults.hits(Fault.CLIENT_REPEATS):
             self.cloud.scheduler.spawn(self._process, lambda: self._once(account_id, names, work))
-        for _ in range(TRIES_MAX):
+        for _ in range(_patience(intent)):
             if self._once(account_id, names, work):
                 return
             self.cloud.scheduler.sleep(0.5)
@@ -162,16 +165,14 @@ class Customers:
                 self._tell(account_id, name, answer, asked_at=asked_at)
         return kind == "answer"
 
-    def _until_certain(
-        self, account_id: int, name: str, work: Callable[[Process], object], *, is_transfer: bool
-    ) -> None:
-        for _ in range(TRIES_MAX):
+    def _until_certain(self, intent: Intent, work: Callable[[Process], object]) -> None:
+        for _ in range(_patience(intent)):
             asked_at = self.cloud.scheduler.now_ns
             kind, answer = self._ask(work)
             if kind == "answer":
-                self._tell(account_id, name, answer, asked_at=asked_at)
+                self._tell(intent.account_id, intent.name, answer, asked_at=asked_at, is_transfer=True)
                 return
-            self._note(account_id, name, Said(kind), asked_at, is_transfer=is_transfer)
+            self._note(intent.account_id, intent.name, Said(kind), asked_at, is_transfer=True)
             self.cloud.scheduler.sleep(0.5)
 
     def _transfer(self, intent: Intent, process: Process) -> Transfer | Refused:
@@ -238,25 +239,18 @@ class Customers:
         answer: object,
         *,
         asked_at: int,
-        looked: bool = False,
+        said: Said = Said.ACCEPTED,
+        is_transfer: bool = False,
         last_word: bool = False,
     ) -> None:
-        said = Said.SEEN if looked else Said.ACCEPTED
         told_at = self.cloud.scheduler.now_ns
+        told = Told(account_id, name, said, asked_at, told_at, is_transfer=is_transfer, last_word=last_word)
         if isinstance(answer, Order):
-            told = Told(
-                account_id, name, said, asked_at, told_at, order_id=answer.order_id, status=answer.status.value,
-                filled_lots=answer.filled_lots, last_word=last_word,
-            )  # fmt: skip
+            told = replace(told, order_id=answer.order_id, status=answer.status.value, filled_lots=answer.filled_lots)
         elif isinstance(answer, Transfer):
-            told = Told(
-                account_id, name, said, asked_at, told_at, transfer_id=answer.transfer_id, is_transfer=True,
-                last_word=last_word,
-            )  # fmt: skip
+            told = replace(told, transfer_id=answer.transfer_id)
         else:
-            told = Told(
-                account_id, name, Said.ABSENT if looked else Said.REFUSED, asked_at, told_at, last_word=last_word
-            )
+            told = replace(told, said=Said.ABSENT if said is Said.SEEN else Said.REFUSED)
         self.history.append(told)
 
     def _note(self, account_id: int, name: str, said: Said, asked_at: int, *, is_transfer: bool = False) -> None:
@@ -286,3 +280,8 @@ class Customers:
             clock=ProcessClock(process),
             note=lambda _: None,
         )
+
+
+def _patience(intent: Intent) -> int:
+    """How often a customer asks: some take the first answer, whatever it is, and go."""
+    return 1 if intent.earlier < IMPATIENT_SHARE else TRIES_MAX

@@ -55,15 +55,15 @@ class Network:
         if self._crashes(strand, Fault.CRASH_BEFORE):
             self._scheduler.die()
         stubborn = faults.hits(Fault.ANSWER_LOST_FOR_GOOD)
-        for last in (False,) * (TRIES_MAX - 1) + (True,):
+        for tries in range(TRIES_MAX):
             error = self._try(service, operation, effect, lock, strand, is_answer_lost=stubborn)
             if isinstance(error, _Answer):
                 if error.error is not None:
-                    raise error.error
+                    raise _tried(error.error, tries)
                 return error.value
-            if last:
+            if tries == TRIES_MAX - 1:
                 self._scheduler.note("failed", strand.process.name, service, operation)
-                raise _tried(error)
+                raise _tried(error, tries)
             self._scheduler.sleep(self._rng.uniform(0.02, 0.2))
             if strand.process.is_function and faults.hits(Fault.FROZEN):
                 strand.process.pause(660.0)
@@ -115,10 +115,10 @@ class Network:
         self._scheduler.at(travel, arrive)
 
 
-def _tried(error: Exception) -> Exception:
-    """The last error of all, with what botocore says of the tries before it."""
+def _tried(error: Exception, before: int) -> Exception:
+    """An error with what botocore says of the tries before it."""
     if isinstance(error, ClientError):
-        error.response.setdefault("ResponseMetadata", {})["RetryAttempts"] = TRIES_MAX - 1
+        error.response.setdefault("ResponseMetadata", {})["RetryAttempts"] = before
     return error
 
 

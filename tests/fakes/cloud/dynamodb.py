@@ -5,9 +5,9 @@ conflict with another transaction under way, for plain writes too; request token
 indexes that lag behind. Not modelled: capacity, sizes, streams.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from copy import deepcopy
 from functools import cache
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from tests.fakes.cloud.carrier import AtOnce, Carrier, refusal
 
 TRANSACTION_ITEMS_MAX: Final = 100
 TOKEN_SECONDS: Final = 600.0
+COMMITS_KEPT: Final = 8
 KEY_VALUE_NAMES: Final = ("S", "N", "B")
 
 Wire = dict[str, Any]
@@ -79,6 +80,7 @@ class DynamoDb:
         self._locked: dict[Place, int] = {}
         self._tokens: dict[str, tuple[float, Any]] = {}
         self._transactions = 0
+        self.last_commits: deque[dict[Place, Wire | None]] = deque(maxlen=COMMITS_KEPT)  # what each wrote over
         self.handlers: dict[str, Callable[[Wire], Wire]] = {
             "GetItem": self._get,
             "BatchGetItem": self._batch_get,
@@ -212,6 +214,8 @@ class DynamoDb:
                 )
         if any(reason != "None" for reason in reasons):
             raise canceled(reasons)
+        written = [place for (kind, _), place in zip(writes, places, strict=True) if kind != "ConditionCheck"]
+        self.last_commits.append({(name, key): self.tables[name].items.get(key) for name, key in written})
         for (kind, asked), place in zip(writes, places, strict=True):
             if kind != "ConditionCheck":
                 self._apply(kind, place, asked)
@@ -254,14 +258,19 @@ class DynamoDb:
 
     # Backups
 
-    def backup(self) -> dict[str, dict[Key, Wire]]:
-        """Every table as it is."""
-        return {name: deepcopy(table.items) for name, table in self.tables.items()}
-
     def restore(self, saved: Mapping[str, Mapping[Key, Wire]]) -> None:
-        """Put every table back. A backup of several tables may hold half a transaction: the caller makes it so."""
+        """Put tables back as they were."""
         for name, items in saved.items():
             self.tables[name].items = dict(items)
+
+    def tear(self, places: Iterable[Place], before: Mapping[Place, Wire | None]) -> None:
+        """Restore tables to points in time that differ: a transaction's items at these places are not written yet."""
+        for name, key in places:
+            item = before[name, key]
+            if item is None:
+                del self.tables[name].items[key]
+            else:
+                self.tables[name].items[key] = item
 
 
 def canceled(reasons: Sequence[str]) -> ClientError:

@@ -45,6 +45,18 @@ def unknown_is_unknown(world: World) -> Finding:
     return finding("C2", "whoever asks by name hears the truth", f"{len(last_words)} questions", breaches)
 
 
+def cancels_end_orders(world: World) -> Finding:
+    """C6: an order whose cancel was taken is not live once all is quiet, wherever the cancel overtook it."""
+    orders = {order.order_id: order for order in world.orders}
+    taken = [told for told in world.history if told.said is Said.CANCELING]
+    breaches = [
+        f"account {told.account_id}: {told.name!r} was canceled, and is {orders[told.order_id].status.value}"
+        for told in taken
+        if told.order_id in orders and orders[told.order_id].live
+    ]
+    return finding("C6", "a cancel that was taken ends its order", f"{len(taken)} cancels", breaches)
+
+
 def one_intent_one_effect(world: World) -> Finding:
     """C3: however often a client sends it, an intent makes one order or one transfer, the one that it was told of."""
     made: dict[Intent, set[int | str]] = defaultdict(set)
@@ -77,8 +89,8 @@ def _backwards(answers: Sequence[Told]) -> Iterator[str]:
     newest: Told | None = None
     for told in sorted(answers, key=lambda told: told.asked_at):
         if newest is not None and told.asked_at >= newest.told_at:
-            if told.said is Said.ABSENT:
-                yield f"was {newest.said}, and then absent"
+            if told.said in {Said.ABSENT, Said.REFUSED}:
+                yield f"was {newest.said}, and then {told.said}"
             elif told.status and newest.status and _is_older(told, newest):
                 yield f"was {newest.status} with {newest.filled_lots}, then {told.status} with {told.filled_lots}"
         if told.said in {Said.ACCEPTED, Said.SEEN} and (newest is None or told.told_at > newest.told_at):
@@ -121,6 +133,7 @@ def _existing(world: World) -> set[Intent]:
 
 
 __all__ = [
+    "cancels_end_orders",
     "one_intent_one_effect",
     "reads_move_forward",
     "rejected_means_never",

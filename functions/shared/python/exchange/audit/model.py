@@ -63,6 +63,7 @@ class Said(StrEnum):
     REFUSED = "refused"  # it has not happened and will not
     UNAVAILABLE = "unavailable"  # it has not happened; ask again
     UNKNOWN = "unknown"  # it may have happened; ask for it
+    CANCELING = "canceling"  # its cancel was sent to its market
     SEEN = "seen"
     ABSENT = "absent"
 

@@ -37,7 +37,6 @@ ALWAYS: Final[tuple[Check, ...]] = (
     log_checks.snapshots_are_published,
     log_checks.log_is_gapless,
     log_checks.commands_apply_once,
-    client_checks.rejected_means_never,
     client_checks.one_intent_one_effect,
     client_checks.reads_move_forward,
 )
@@ -50,12 +49,15 @@ QUIET: Final[tuple[Check, ...]] = (
     bank_checks.custody_is_what_the_bank_has,
     bank_checks.custody_is_what_was_confirmed,
     ledger_checks.custody_is_outside,
+    trade_checks.orders_follow_the_log,
     trade_checks.trades_settled_once,
     log_checks.epochs_rise,
     log_checks.replay_agrees,
     log_checks.accepted_is_published,
     log_checks.everybody_has_caught_up,
+    client_checks.rejected_means_never,
     client_checks.unknown_is_unknown,
+    client_checks.cancels_end_orders,
 )
 CHECKS: Final = ALWAYS + QUIET
 

@@ -7,20 +7,16 @@ from exchange.audit.model import Finding, World, finding
 from exchange.instruments.model import PPM
 from exchange.kernel.money import divide_up
 from exchange.ledger.model import EntryKind
-from exchange.messages import Event, EventType, OrderType, Side
+from exchange.messages import Event, EventType, Op, OrderType, RejectReason, Side
 from exchange.orders.model import Fill, Liquidity, Order
 from exchange.settlement.model import journal_partition
+
+_PLACING = frozenset({Op.PLACE, Op.CANCEL_IF_UNSEEN})
 
 
 def events_of(world: World, product_id: str) -> Iterator[Event]:
     """A product's events, each sequence once, in order."""
-    seen = 0
-    for record in world.executions.get(product_id, ()):
-        for result in record.results:
-            for event in result.events:
-                if event.sequence > seen:
-                    seen = event.sequence
-                    yield event
+    return (event for event, _ in _with_commands(world, product_id))
 
 
 def trades_settled_once(world: World) -> Finding:
@@ -151,6 +147,45 @@ def _is_worse(price_ticks: int, order: Order, limit_ticks: int) -> bool:
     if not limit:
         return False
     return price_ticks > limit if order.side is Side.BUY else price_ticks < limit
+
+
+def orders_follow_the_log(world: World) -> Finding:
+    """H4: an order has ended if and only if the log ended it, and has traded what the log says, no more and no less."""
+    breaches: list[str] = []
+    ended: set[int] = set()
+    filled: Counter[int] = Counter()
+    whole = {
+        product_id for product_id, records in world.executions.items() if records and records[0].first_sequence == 1
+    }
+    for product_id in world.products:
+        for event, op in _with_commands(world, product_id):
+            refused = event.type == EventType.REJECTED and op in _PLACING
+            if event.type == EventType.DONE or (refused and event.reason != RejectReason.DUPLICATE_ORDER_ID):
+                ended.add(event.order_id)
+            if event.type == EventType.MATCH:
+                filled[event.order_id] += event.size
+                filled[event.maker_order_id] += event.size
+    for order in world.orders:
+        if order.live and order.order_id in ended:
+            breaches.append(f"order {order.order_id} is {order.status.value}, and the log has ended it")
+        elif order.product_id in whole and not order.live and order.order_id not in ended:
+            breaches.append(f"order {order.order_id} is {order.status.value}, and the log never ended it")
+        elif order.product_id in whole and order.filled_lots != filled[order.order_id]:
+            breaches.append(
+                f"order {order.order_id}: {order.filled_lots} filled, the log says {filled[order.order_id]}"
+            )
+    return finding("H4", "orders are what the log made of them", f"{len(ended)} orders ended", breaches)
+
+
+def _with_commands(world: World, product_id: str) -> Iterator[tuple[Event, int]]:
+    """A product's events, each sequence once, with what the command was that caused it."""
+    seen = 0
+    for record in world.executions.get(product_id, ()):
+        for result in record.results:
+            for event in result.events:
+                if event.sequence > seen:
+                    seen = event.sequence
+                    yield event, result.op
 
 
 def done_is_final(world: World) -> Finding:

@@ -4,6 +4,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from exchange.aws.tries import was_retried
 from exchange.kernel.errors import OutcomeUnknownError, UnavailableError
 
 _NOTHING_HAPPENED = frozenset(
@@ -32,7 +33,8 @@ class StreamWriter:
             answer = self._client.put_record(StreamName=self._stream_name, PartitionKey=product_id, Data=data)
         except ClientError as error:
             code = error.response.get("Error", {}).get("Code", "")
-            kind = UnavailableError if code in _NOTHING_HAPPENED else OutcomeUnknownError
+            certain = code in _NOTHING_HAPPENED and not was_retried(error)
+            kind = UnavailableError if certain else OutcomeUnknownError
             raise kind(f"Kinesis {self._stream_name}: {code}") from error
         except BotoCoreError as error:
             raise OutcomeUnknownError(f"Kinesis {self._stream_name}: {type(error).__name__}") from error

@@ -5,6 +5,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from exchange.aws.tries import was_retried
 from exchange.kernel.errors import OutcomeUnknownError, UnavailableError
 
 _NOTHING_STARTED = frozenset(
@@ -31,7 +32,8 @@ class StepFunctionsMachine:
             code = error.response.get("Error", {}).get("Code", "")
             if code == "ExecutionAlreadyExists":
                 return
-            kind = UnavailableError if code in _NOTHING_STARTED else OutcomeUnknownError
+            certain = code in _NOTHING_STARTED and not was_retried(error)
+            kind = UnavailableError if certain else OutcomeUnknownError
             raise kind(f"Step Functions: {code}") from error
         except BotoCoreError as error:
             raise OutcomeUnknownError(f"Step Functions: {type(error).__name__}") from error
