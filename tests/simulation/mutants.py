@@ -75,11 +75,15 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "",
     ),
     _one(
-        "failed-put-fails-order",
-        "an order that is held but not yet sent is told as not placed",
+        "failed-put-is-refused",
+        "an order that is held but could not be sent is told as refused",
         _PLACING,
-        "        with suppress(OutageError):\n            desk.stream.send(",
-        "        if True:\n            desk.stream.send(",
+        "        with suppress(OutageError):\n"
+        "            desk.stream.send(product_id, [place_command(order) for order in basket.accepted])",
+        "        try:\n"
+        "            desk.stream.send(product_id, [place_command(order) for order in basket.accepted])\n"
+        "        except OutageError:\n"
+        '            return Refused(Code.SERVICE_UNAVAILABLE, "try again")',
     ),
     _one(
         "repeat-is-refused",
@@ -279,13 +283,6 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "            head = Head(batch.number, head.hash)",
     ),
     _one(
-        "held-unchecked",
-        "no write looks at what is held",
-        _LEDGER,
-        'if units < 0 and number != "shifted" and not may_be_negative(account):',
-        'if units < 0 and number == "available" and not may_be_negative(account):',
-    ),
-    _one(
         "part-without-orders",
         "a part moves balances and leaves its orders as they were",
         _SETTLED,
@@ -325,17 +322,10 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     ),
     _one(
         "unstarted-is-refused",
-        "a withdrawal that is held but not started is told as not made",
+        "a withdrawal that is held but could not be started is told as refused",
         _WITHDRAWING,
         '            note(f"withdrawal {known.transfer_id} waits for the sweeper: {error}")',
-        "            raise UnavailableError(str(error)) from error",
-    ),
-    _one(
-        "returned-and-paid",
-        "a withdrawal is given back at the first error, whatever the bank does",
-        _WITHDRAWING,
-        "            transfer.returnable, f",
-        "            transfer.held_units, f",
+        "            return Refused(Code.SERVICE_UNAVAILABLE, str(error))",
     ),
     _one(
         "instruction-renamed",

@@ -107,7 +107,10 @@ def _markets(key: str, data: bytes) -> Iterator[Saved]:
     except SnapshotCorruptError:
         return
     for product_id, saved in state.markets.items():
-        engine = ProductEngines().restore(saved)
+        try:
+            engine = ProductEngines().restore(saved)
+        except SnapshotCorruptError:
+            return
         yield Saved(key, product_id, engine.sequence, engine.chain_hash)
 
 

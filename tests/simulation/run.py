@@ -111,6 +111,7 @@ class Simulation:
         if self.verdict.breaches:
             return
         self.faults.end()
+        self.settlement.write_statements()
         self.nemesis.stop()
         if self.cloud.is_haunted:
             # Functions that are frozen still come back to life with what they had begun; nobody need match meanwhile.
