@@ -154,13 +154,20 @@ def show(verdict: Verdict) -> None:
     """Print each invariant with its figure."""
     table = Table("", "invariant", "claim", "looked at", box=None, header_style="bold", pad_edge=False)
     for finding in verdict.findings:
-        mark = "[green]✓[/]" if finding.holds else "[red]✗[/]"
+        mark = "[red]✗[/]" if not finding.holds else "[dim]-[/]" if _idle(finding) else "[green]✓[/]"
         table.add_row(mark, finding.name, finding.claim, finding.figure)
     console.print(table)
     for line in _breaches(verdict):
         console.print(line, style="red", markup=False)
     if verdict.holds:
-        console.print(f"The audit holds: {len(verdict.findings)} invariants, no breach.", style="green")
+        idle = sum(map(_idle, verdict.findings))
+        counted = f"{len(verdict.findings)} invariants, no breach; {idle} had nothing to look at (-)"
+        console.print(f"The audit holds: {counted}.", style="green")
+
+
+def _idle(finding: Finding) -> bool:
+    """Nothing of the kind is here, or nobody wrote it down: what clients were told, for one."""
+    return finding.figure.startswith("0 ")
 
 
 def _breaches(verdict: Verdict) -> Iterator[str]:
