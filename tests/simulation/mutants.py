@@ -301,10 +301,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "withdrawal-put-over-withdrawal",
         "a repeated withdrawal holds again",
         _WALLETS,
-        "                transaction.save(transfer_item(transfer), condition=TransferItem.transfer_id.does_not_exist())\n"
-        "                move_balances(transaction, movements)",
-        "                transaction.save(transfer_item(transfer))\n"
-        "                move_balances(transaction, movements)",
+        "transaction.save(item, condition=TransferItem.transfer_id.does_not_exist())",
+        "transaction.save(item)",
     ),
     _one(
         "transfer-id-fresh",
