@@ -12,7 +12,7 @@ from tests.simulation.mutation import changed
 
 SEEDS_MAX = 60
 QUICK = {
-    "new-id-on-retry": "C3",
+    "new-id-on-retry": "C4",
     "order-put-over-order": "H1",
     "fee-rounds-to-customer": "L6",
     "fee-income-lost": "L1",
