@@ -205,3 +205,26 @@ def test_every_public_name_of_the_product_is_explained(path: Path) -> None:
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
             assert ast.get_docstring(node), f"{node.name} has no docstring"
+
+
+def test_every_package_is_on_the_map() -> None:
+    told = ast.get_docstring(tree(ROOT / LAYER / "__init__.py")) or ""
+    packages = {path.parent.name for path in tracked(f"{LAYER}/*/__init__.py")}
+    assert [name for name in sorted(packages) if f"`{name}`" not in told] == []
+
+
+def test_each_decision_has_a_number_of_its_own() -> None:
+    numbers = [path.name[:3] for path in tracked("docs/decisions/*.md") if path.name != "README.md"]
+    assert [number for number in sorted(set(numbers)) if numbers.count(number) > 1] == []
+    wrong = [p.name for p in tracked("docs/decisions/0*.md") if not p.read_text().startswith(f"# {p.name[:3]}")]
+    assert wrong == []
+
+
+def test_no_link_of_a_page_leads_nowhere() -> None:
+    dead = [
+        f"{shown(page)}: {target}"
+        for page in tracked("*.md")
+        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text())
+        if not target.startswith(("http", "mailto")) and not (page.parent / target).exists()
+    ]
+    assert dead == []
