@@ -1,7 +1,5 @@
-"""A laptop cloud for the tests, started once: on free ports, in a folder of its own, shared by all xdist workers."""
+"""A laptop cloud for the tests of a process, started once: on free ports, in a folder of its own."""
 
-import fcntl
-import os
 import secrets
 import sys
 import time
@@ -11,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from exchange.usage.model import RateLimitTier
 
@@ -40,24 +37,22 @@ class RunningLaptop:
 
 @pytest.fixture(scope="session")
 def laptop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningLaptop]:
-    """The laptop cloud of this test session. The first worker that asks starts it, the last one to leave ends it."""
-    home = _shared_folder(tmp_path_factory) / "laptop"
+    """The laptop cloud of this process. Each xdist worker has one of its own, for files of tests that mine blocks, put
+    rows wrong or freeze customers would meet in a shared one."""
+    home = tmp_path_factory.getbasetemp() / "laptop"
     home.mkdir(exist_ok=True)
-    with _alone(home):
-        settings = _settings(home)
-        if not read_stack(settings):
-            _laptop(settings).up()
-        _join(home)
+    settings = _settings(home)
+    if not read_stack(settings):  # Another suite of the same process may have started it.
+        _laptop(settings).up()
     yield RunningLaptop(settings, read_stack(settings), clients(settings))
-    with _alone(home):
-        # Another suite of the same process may have left before, and ended it.
-        if _leave(home) and read_stack(settings):
-            running = _laptop(settings)
-            try:
-                not_granted = permissions.judge(settings, running)
-            finally:
-                running.down()
-            assert not not_granted, "on AWS these calls would be denied: see template.yaml"
+    # Another suite of the same process may have left before, and ended it.
+    if read_stack(settings):
+        running = _laptop(settings)
+        try:
+            not_granted = permissions.judge(settings, running)
+        finally:
+            running.down()
+        assert not not_granted, "on AWS these calls would be denied: see template.yaml"
 
 
 class WatchedLaptop(Laptop):
@@ -81,22 +76,8 @@ def step(_title: str) -> Iterator[None]:
     yield
 
 
-def _shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The session's folder; under xdist each worker has one of its own below it."""
-    own = tmp_path_factory.getbasetemp()
-    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
-
-
-@contextmanager
-def _alone(home: Path) -> Iterator[None]:
-    """One process at a time."""
-    with (home / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def _settings(home: Path) -> LaptopSettings:
-    """The ports that the first one chose."""
+    """The ports that were chosen at first."""
     chosen = home / "ports"
     if not chosen.exists():
         chosen.write_text(" ".join(str(port) for port in free_ports(4)), encoding="utf-8")
@@ -104,16 +85,6 @@ def _settings(home: Path) -> LaptopSettings:
     return LaptopSettings(
         home=home, port=edge, cloud_port=cloud, matcher_port=matcher, chain_port=chain, stripe=True, bank_files=True
     )
-
-
-def _join(home: Path) -> None:
-    (home / f"user-{os.getpid()}").touch()
-
-
-def _leave(home: Path) -> bool:
-    """Whether nobody is left. A worker that crashed has left too."""
-    (home / f"user-{os.getpid()}").unlink(missing_ok=True)
-    return not any(psutil.pid_exists(int(path.name.removeprefix("user-"))) for path in home.glob("user-*"))
 
 
 @pytest.fixture(scope="session")
