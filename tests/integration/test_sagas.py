@@ -25,6 +25,7 @@ from tests.integration.test_operators import Login, login
 from tests.integration.test_safeguards import decided
 
 pytestmark = pytest.mark.cloud
+PRODUCT = "GOOG-USD"  # no other test that shares a laptop with these counts its trades
 __all__ = ["login"]
 FAULTS = ("before", "after", "twice")
 MACHINES = {
@@ -159,15 +160,20 @@ def test_a_transfer_comes_to_its_one_end(
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_trade_is_settled_once(rig: Rig, carol: Customer, eventually: Ask, fault: str) -> None:
-    met = rig.plan("Settle", fault, "EUR-USD")
-    order = {"product_id": "EUR-USD", "type": "limit", "price": "1.1", "size": "7"}
+    met = rig.plan("Settle", fault, PRODUCT)
+    order = {"product_id": PRODUCT, "type": "limit", "price": "580", "size": "7"}
     bob = Customer(carol.rest_url, rig.laptop.user("bob"))
-    before = carol.micro_euros()
+    before = _shares(carol)
     bought = carol.ask("POST", "/orders", {**order, "side": "buy"})
     bob.ask("POST", "/orders", {**order, "side": "sell"})
     eventually(lambda: carol.ask("GET", f"/orders/{bought['id']}")["settled"])
     eventually(met.exists)
-    assert carol.micro_euros() - before == 7 * 10**6
+    assert _shares(carol) - before == 7
+
+
+def _shares(customer: Customer) -> Decimal:
+    row = next(row for row in customer.ask("GET", "/accounts") if row["currency"] == "GOOG")
+    return Decimal(row["balance"])
 
 
 def test_all_of_it_holds_before_the_auditor(rig: Rig) -> None:
