@@ -5,7 +5,6 @@ when it stops; what it says of its trade and of its wallet is what our books say
 """
 
 import json
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -237,7 +236,7 @@ def test_when_it_stops_it_takes_its_orders_with_it_and_had_no_trouble_with_us(bo
     before = bot.client.fetch_balance()["info"]
     bot.ask("POST", "forceenter", pair=SYMBOL, side="long", ordertype="limit", price=40_500)
     resting = bot.eventually(bot.open_order)
-    bot.process.send_signal(signal.SIGINT)
+    bot.process.terminate()
     _stopped(bot)
     assert bot.eventually(lambda: bot.client.fetch_order(resting["id"], SYMBOL)["status"] == "canceled")
     assert bot.client.fetch_balance()["info"] == before
