@@ -39,8 +39,13 @@ class Customer:
         return said
 
     def try_to(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        """One signed request; the reply's status and JSON."""
+        """One signed request; the reply's status and JSON. Who asked too often waits as told and signs anew."""
         sent = json.dumps(body).encode() if body is not None else b""
+        while (reply := self._signed(method, path, sent)).status == 429:
+            time.sleep(float(reply.headers["Retry-After"]))
+        return reply.status, json.loads(reply.data)
+
+    def _signed(self, method: str, path: str, sent: bytes) -> urllib3.BaseHTTPResponse:
         headers = signed_headers(
             method,
             path,
@@ -50,8 +55,7 @@ class Customer:
             secret=base64.b64decode(self.user["secret"]),
             passphrase=self.user["passphrase"],
         )
-        reply = self.http.request(method, self.rest_url + path, body=sent or None, headers=headers)
-        return reply.status, json.loads(reply.data)
+        return self.http.request(method, self.rest_url + path, body=sent or None, headers=headers)
 
     def deposit(self, amount: str, key: str = "") -> dict[str, Any]:
         """Ask for a deposit of euros: nothing else in these tests moves them."""

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
-from time import sleep
 from typing import Any
 
 import pytest
@@ -76,11 +75,8 @@ def test_two_hundred_amends_at_once_and_a_cancel_leave_the_money_exact(erin: Vis
     with ThreadPoolExecutor(16) as pool:
         statuses = Counter(pool.map(amend, range(AMENDS_AT_ONCE)))
     assert statuses[200] > 0
-    assert set(statuses) <= {200, 429, 503}
+    assert set(statuses) <= {200, 503}
     eventually(lambda: erin.send("DELETE", "/orders/client:mine", None, erin.bearer)[0] in {200, 404})
-    # The amends have used up what a newcomer may ask for; let it come back before looking.
-    eventually(lambda: erin.send("GET", "/accounts", None, erin.bearer)[0] == 200)
-    sleep(1)
     eventually(lambda: dollars(erin) == ("1000", "0"))
 
 

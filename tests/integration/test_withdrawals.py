@@ -1,6 +1,5 @@
 """Withdrawals on the laptop cloud: paid, declined, and all the money many times at once."""
 
-import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,11 +20,8 @@ __all__ = ["dave"]
 
 
 def read(person: Visitor, path: str) -> Any:
-    """A GET of a polite client: over the limit, it waits and asks again."""
+    """What a GET that succeeds answers."""
     status, found = person.send("GET", path)
-    while status == 429:
-        time.sleep(0.2)
-        status, found = person.send("GET", path)
     assert status == 200, found
     return found
 
