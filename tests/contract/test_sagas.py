@@ -4,12 +4,14 @@ import ast
 import json
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.contract.cloud_definition import ROOT, definition, function_named, functions, state_machines, walk
+from tests.integration import saga_cases
 
 FILES = sorted(path.name for path in (ROOT / "statemachines").glob("*.asl.yaml"))
 ARN = "arn:aws:lambda:us-east-1:123456789012:function:f"
@@ -181,3 +183,45 @@ def test_the_waiting_step_hands_its_token_on(file: str, step: str) -> None:
     state = definition(file)["States"][step]
     assert state["Resource"].endswith(".waitForTaskToken")
     assert state["Parameters"]["Payload"]["task_token.$"] == "$$.Task.Token"
+
+
+def _edges(definition_: dict[str, Any]) -> set[tuple[str, str]]:
+    """Every step from one state to another: by success, by a branch, by a catch."""
+    return {
+        (name, node[key])
+        for name, state in _states(definition_)
+        for node in walk(state)
+        if isinstance(node, dict)
+        for key in ("Next", "Default")
+        if key in node
+    }
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_every_state_and_branch_is_walked_by_a_case(file: str) -> None:
+    document, ways = definition(file), list(saga_cases.walked(file))
+    assert {state for way in ways for state in way} == set(document["States"])
+    assert {pair for way in ways for pair in pairwise(way)} == _edges(document)
+    for way in ways:
+        last = document["States"][way[-1]]
+        assert way[0] == document["StartAt"]
+        assert last["Type"] in {"Succeed", "Fail"} or last["End"]
+
+
+def test_every_task_fails_before_and_after_and_runs_twice() -> None:
+    tasks = {(file, name) for file, name, _ in _tasks()}
+    assert {*saga_cases.TASKS, saga_cases.TRADES} == tasks
+    assert saga_cases.FAULTS == ("before", "after", "twice")
+    assert saga_cases.TASKS.keys() == saga_cases.DETOURS.keys()
+    for task, name in saga_cases.TASKS.items():
+        assert saga_cases.WAYS[name].file == task[0]
+        assert task[1] in saga_cases.WAYS[name].states
+
+
+def test_what_is_caught_to_where_success_leads_has_a_case_of_its_own() -> None:
+    caught = {
+        (file, name)
+        for file, name, state in _tasks()
+        if any(catcher["Next"] == state.get("Next") for catcher in state["Catch"])
+    }
+    assert set(saga_cases.GIVEN_UP) == caught
