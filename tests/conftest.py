@@ -1,0 +1,12 @@
+"""What holds for every test: each has a name of its own."""
+
+from collections import Counter
+
+import pytest
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse two tests of one id: xdist would run one of them and call both passed."""
+    twice = [name for name, times in Counter(item.nodeid for item in items).items() if times > 1]
+    if twice:
+        raise pytest.UsageError(f"{len(twice)} ids stand for more than one test each: {', '.join(twice[:5])}")
