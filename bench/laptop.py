@@ -11,7 +11,8 @@ from typing import Any
 
 from exchange.usage.model import RateLimitTier
 
-from infra.cli.seed import DemoCustomer, seed
+from infra.cli.opening import DEMO
+from infra.cli.seed import DemoCustomer
 from infra.local.laptop import Laptop
 from infra.local.processes import ProcessRecord, ProcessRecords
 from infra.local.settings import LaptopSettings
@@ -52,7 +53,7 @@ def running(*, customers: int, counting: bool = False) -> Iterator[Bench]:
             home=Path(folder), port=edge, cloud_port=cloud, matcher_port=matcher, chain_port=chain
         )
         kind = CountingLaptop if counting else Laptop
-        laptop = kind(settings, step=lambda _title: nullcontext(), seed=seed)
+        laptop = kind(settings, step=lambda _title: nullcontext(), opening=DEMO)
         try:
             stack = laptop.up()
             yield Bench(settings, stack, _customers(laptop, stack, customers))

@@ -31,8 +31,9 @@ CURRENCIES = ("EUR", "USD")
 console = Console(highlight=False)
 
 
-def list_accounts(laptop: Laptop) -> None:
-    """Open an account a currency at the sandbox bank, and list each as ours. Again is harmless."""
+def list_accounts(laptop: Laptop) -> dict[str, Any]:
+    """Open an account a currency at the sandbox bank, and list each as ours. Again is harmless. Returns what stack.json
+    says of them."""
     bind(BankFileItem, laptop.outputs["BankFilesTable"])
     meta: Any = BankFileItem.Meta
     meta.host = laptop.settings.endpoint_url
@@ -45,6 +46,7 @@ def list_accounts(laptop: Laptop) -> None:
         body = urlencode({"iban": iban, "currency": currency})
         urllib3.request("POST", f"{laptop.bank_url}/v1/files/open", body=body, timeout=10)
         store.list_account(Account(currency, iban, BIC, HOLDER, assets[currency].scale))
+    return {"bank_accounts": {currency: iban_of(number) for number, currency in enumerate(CURRENCIES, 1)}}
 
 
 def iban_of(number: int) -> str:

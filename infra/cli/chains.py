@@ -75,13 +75,14 @@ def list_chain(laptop: Laptop) -> dict[str, Any]:
     )
     open_chain(listing, laptop.settings.chain_url, kms=kms, key_id=laptop.outputs["DepositSeedKeyArn"])
     fund_hot_wallet(web3, listing)
-    return {
+    listed = {
         "chain": CHAIN,
         "node_url": laptop.settings.chain_url,
         "tokens": {token.asset: token.contract for token in listing.tokens},
         "hot_address": listing.hot_address,
         "cold_address": listing.cold_address,
     }
+    return {"chain": listed}
 
 
 def open_chain(listing: Listing, node_url: str, *, kms: Any, key_id: str) -> None:

@@ -14,7 +14,7 @@ import urllib3
 from rich.console import Console
 from rich.table import Table
 
-from infra.cli.seed import seed
+from infra.cli.opening import DEMO
 from infra.local import deployment, packaging
 from infra.local.laptop import Laptop, LaptopError, Status
 from infra.local.mail import messages
@@ -38,7 +38,7 @@ def _step(title: str) -> Iterator[None]:
 
 def _laptop() -> Laptop:
     try:
-        return Laptop(LaptopSettings.load(), step=_step, seed=seed)
+        return Laptop(LaptopSettings.load(), step=_step, opening=DEMO)
     except ValueError as error:
         _stop(str(error))
         raise

@@ -66,8 +66,8 @@ DEMO_USERS = (
 )
 
 
-def list_products(laptop: Laptop) -> list[str]:
-    """Save the assets, the products and the default fee schedule. Returns the products' ids."""
+def list_products(laptop: Laptop) -> dict[str, Any]:
+    """Save the assets, the products and the default fee schedule. Returns what stack.json says of them."""
     for model, table in ((InstrumentItem, "InstrumentsTable"), (FeeScheduleItem, "FeeSchedulesTable")):
         _bind(laptop, model, laptop.outputs[table])
     store = InstrumentStore()
@@ -90,7 +90,7 @@ def list_products(laptop: Laptop) -> list[str]:
         )
         store.save_product(product)
     publish(flat(MAKER_PPM, TAKER_PPM), now_ns=time.time_ns())
-    return [terms.product_id for terms in PRODUCTS]
+    return {"products": [terms.product_id for terms in PRODUCTS]}
 
 
 def _bind(laptop: Laptop, model: Any, table: str) -> None:

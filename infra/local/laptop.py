@@ -43,16 +43,26 @@ class Status:
         return bool(self.stack) and bool(self.processes) and all(alive for _, alive in self.processes)
 
 
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What an empty exchange opens with. Each part is asked for at every start, and returns what stack.json says of it.
+
+    `listings` is by the title of its step, and comes before the matcher; `customers` comes last."""
+
+    listings: "Mapping[str, Callable[[Laptop], dict[str, Any]]]"
+    customers: "Callable[[Laptop], dict[str, Any]]"
+
+
 class Laptop:
     """One laptop cloud: its settings, its processes, its stack."""
 
-    def __init__(self, settings: LaptopSettings, *, step: Step, seed: Callable[["Laptop"], dict[str, Any]]) -> None:
+    def __init__(self, settings: LaptopSettings, *, step: Step, opening: Opening) -> None:
         self.settings = settings
         self.client = clients(settings)
         self.outputs: dict[str, str] = {}
         self._bank_port = 0
         self._step = step
-        self._seed = seed
+        self._opening = opening
         self._records = ProcessRecords(settings.home / "processes.json")
 
     def status(self) -> Status:
@@ -189,22 +199,13 @@ class Laptop:
             self._run("edge", self._edge_command(), {"ORIGIN_SECRET": self._origin_secret()})
             self._wait_for("edge", f"{self.settings.rest_url}/time")
         stack = self._stack()
-        with self._step("Listing products"):
-            from infra.cli.seed import list_products
-
-            stack["products"] = list_products(self)
-        with self._step("Listing the bank's accounts"):
-            from infra.cli.bank import list_accounts
-
-            list_accounts(self)
-        with self._step("Listing the chain"):
-            from infra.cli.chains import list_chain
-
-            stack["chain"] = list_chain(self)
+        for title, list_them in self._opening.listings.items():
+            with self._step(title):
+                stack.update(list_them(self))
         with self._step("Starting the matcher"):
             self._start_matcher()
         with self._step("Registering and funding demo customers"):
-            stack.update(self._seed(self))
+            stack.update(self._opening.customers(self))
         with self._step("Waiting until an order can be placed"):
             self._wait_for("matcher", f"http://{HOST}:{self.settings.matcher_port}/health", _leads)
             self._wait_for("edge", f"{self.settings.rest_url}/products")

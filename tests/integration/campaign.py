@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import urllib3
 
-from infra.cli.seed import seed
+from infra.cli.opening import DEMO
 from infra.local.settings import LaptopSettings
 from tests.e2e.conftest import CommandLine, figure
 from tests.fakes.faults import Rule, dumped
@@ -119,7 +119,7 @@ def suffering(home: Path, seed_number: int) -> Iterator[Suffering]:
     """Start one, end it afterwards."""
     edge, cloud, matcher, chain = free_ports(4)
     settings = LaptopSettings(home=home, port=edge, cloud_port=cloud, matcher_port=matcher, chain_port=chain)
-    laptop = WatchedLaptop(settings, step=step, seed=seed)
+    laptop = WatchedLaptop(settings, step=step, opening=DEMO)
     try:
         laptop.up()
         yield Suffering(settings, random.Random(seed_number))

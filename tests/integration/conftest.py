@@ -13,7 +13,8 @@ import pytest
 from exchange.usage.model import RateLimitTier
 
 from infra.cli.audit import audit_stack
-from infra.cli.seed import DemoCustomer, seed
+from infra.cli.opening import DEMO
+from infra.cli.seed import DemoCustomer
 from infra.local.clients import clients, environment
 from infra.local.laptop import Laptop, read_stack
 from infra.local.settings import LaptopSettings
@@ -68,7 +69,7 @@ class WatchedLaptop(Laptop):
 
 
 def _laptop(settings: LaptopSettings) -> Laptop:
-    return WatchedLaptop(settings, step=step, seed=seed)
+    return WatchedLaptop(settings, step=step, opening=DEMO)
 
 
 @contextmanager
@@ -90,7 +91,7 @@ def _settings(home: Path) -> LaptopSettings:
 @pytest.fixture(scope="session")
 def newcomer(laptop: RunningLaptop) -> Callable[[str], dict[str, str]]:
     """Register and fund a customer whom no other test knows."""
-    running = Laptop(laptop.settings, step=lambda _title: nullcontext(), seed=seed)
+    running = Laptop(laptop.settings, step=lambda _title: nullcontext(), opening=DEMO)
     running.outputs = laptop.stack["outputs"]
 
     def make(name: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 import urllib3
 
-from infra.cli.seed import seed
+from infra.cli.opening import DEMO
 from infra.local.laptop import Laptop
 from infra.local.mail import latest_code, messages
 from tests.integration.conftest import RunningLaptop
@@ -111,7 +111,7 @@ def test_a_second_up_finds_it_running_and_changes_nothing(laptop: RunningLaptop)
         steps.append(title)
         return contextlib.nullcontext()
 
-    again = Laptop(laptop.settings, step=step, seed=seed)
+    again = Laptop(laptop.settings, step=step, opening=DEMO)
     before = again.status()
     assert before.running
     assert again.update() is False
