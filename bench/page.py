@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
-PARTS: Final = ("engine", "cold_starts", "settlement", "trading")
+PARTS: Final = ("engine", "cold_starts", "settlement", "trading", "transfers")
 HEAD: Final = """# Benchmarks
 
 Figures of one machine, made by the commands that each part names; they overwrite their part of this page and nothing
