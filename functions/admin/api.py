@@ -8,51 +8,46 @@ from exchange.admin.desk import Desk, customer_shown
 from exchange.admin.model import BUST, Action, Operator
 from exchange.admin.request import FreezeBody
 from exchange.admin.service import find_customer, freeze_customer
+from exchange.admin.settings import AdminSettings
 from exchange.admin.store import STATUS_EFFECTS, StatusStore
 from exchange.approvals.request import DecisionBody, ProposalBody
-from exchange.approvals.store import AuditRowItem, AuditRowStore, ProposalItem, ProposalStore
+from exchange.approvals.store import AuditRowStore, ProposalStore
 from exchange.approvals.views import audit_page
 from exchange.aws.clients import client
 from exchange.aws.dynamodb import bind, connection
-from exchange.aws.settings import ApiSettings
 from exchange.breaks.model import EXPLAIN
-from exchange.breaks.store import BreakItem, explain
+from exchange.breaks.store import explain
+from exchange.instruments.store import InstrumentStore
 from exchange.kernel.clock import SystemClock
+from exchange.payments.effects import PaymentSettings, payment_effects
 from exchange.payments.waiters import TaskTokens
 from exchange.rest import Api, ApiRequest
 from exchange.settlement.bust_store import Busts, BustSettings
-from exchange.transfers.store import TransferItem, TransferStore
+from exchange.transfers.store import TransferStore
 from exchange.usage.gate import guard
-from exchange.users.store import CustomerItem, CustomerStore
+from exchange.users.store import CustomerStore
+from exchange.wallets.model import BankProvider, places
 from exchange.wallets.reviewing import REVIEW_EFFECTS, Reviews
 from exchange.wallets.safeguard_store import SafeguardItem
 
 
-class Settings(BustSettings, ApiSettings):
+class Settings(BustSettings, PaymentSettings, AdminSettings):
     """This function's environment."""
 
-    users_table: str
-    proposals_table: str
-    audit_rows_table: str
-    breaks_table: str
-    transfers_table: str
     safeguards_table: str
-    operator_pool_id: str
-    operator_pool_client_id: str
+    bank_provider: BankProvider
 
 
 settings = Settings.load()
 app = handler = Api("admin", guard=partial(guard, settings))
-bind(CustomerItem, settings.users_table)
-bind(ProposalItem, settings.proposals_table)
-bind(AuditRowItem, settings.audit_rows_table)
-bind(BreakItem, settings.breaks_table)
-bind(TransferItem, settings.transfers_table)
 bind(SafeguardItem, settings.safeguards_table)
+settings.bind_admin()
 settings.bind_busts()
+settings.bind_payments()
 clock, customers, statuses, audit_rows = SystemClock(), CustomerStore(), StatusStore(connection()), AuditRowStore()
+payments = payment_effects(lambda: places(InstrumentStore().assets(), settings.bank_provider), clock)
 # What each kind of proposal does in the very write of its approval; kinds that are not here are acted on elsewhere.
-EFFECTS = {**STATUS_EFFECTS, **REVIEW_EFFECTS, EXPLAIN: explain, BUST: Busts(clock).apply}
+EFFECTS = {**STATUS_EFFECTS, **REVIEW_EFFECTS, EXPLAIN: explain, BUST: Busts(clock).apply, **payments}
 desk = Desk(ProposalStore(connection(), EFFECTS), clock, immediate=EFFECTS)
 reviews = Reviews(TransferStore(connection()), TaskTokens(client("stepfunctions")), app.logger.warning)
 access = operators(settings.operator_pool_id, settings.operator_pool_client_id)

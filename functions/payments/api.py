@@ -9,13 +9,17 @@ from exchange.kernel.clock import SystemClock, jittered_pause
 from exchange.kernel.errors import Refused
 from exchange.ledger.store import BalanceItem, BalanceStore, JournalItem, JournalStore
 from exchange.payments.bank import SharedSecret
+from exchange.payments.file_store import BankFileItem, BankFileStore
 from exchange.payments.model import Notification, TakenBack
 from exchange.payments.notification import NotificationBody
+from exchange.payments.paying_out import hear
+from exchange.payments.payouts import Stage, Told
 from exchange.payments.reversing import take_back
 from exchange.payments.service import take_notification
 from exchange.payments.signature import verify
 from exchange.payments.store import ReversalStore
-from exchange.payments.stripe_events import read_event
+from exchange.payments.stripe_events import PAYOUT, read_event
+from exchange.payments.stripe_payouts import StripePayouts
 from exchange.payments.stripe_provider import StripeProvider, stripe_client
 from exchange.payments.waiters import TaskTokens
 from exchange.rest import Api, ApiRequest, read_body
@@ -28,6 +32,7 @@ class Settings(EnvironmentSettings):
     transfers_table: str
     journal_table: str
     balances_table: str
+    bank_files_table: str
     bank_webhook_secret_arn: str
     stripe_webhook_secret_arn: str
     stripe_api_key_arn: str
@@ -42,8 +47,9 @@ bind(TransferItem, settings.transfers_table)
 bind(BankMarkItem, settings.transfers_table)
 bind(JournalItem, settings.journal_table)
 bind(BalanceItem, settings.balances_table)
+bind(BankFileItem, settings.bank_files_table)
 transfers, reversals = TransferStore(connection()), ReversalStore(connection())
-journal, balances = JournalStore(), BalanceStore()
+journal, balances, files = JournalStore(), BalanceStore(), BankFileStore(connection())
 waiters = TaskTokens(client("stepfunctions"))
 secret = SharedSecret(client("secretsmanager"), settings.bank_webhook_secret_arn, clock)
 stripe_secret = SharedSecret(client("secretsmanager"), settings.stripe_webhook_secret_arn, clock)
@@ -75,6 +81,8 @@ def stripe_event(request: ApiRequest) -> Any:
     if not event.kind:
         return {"status": "ignored"}
     at_stripe = stripe_client(stripe_key.value(), api_base=settings.stripe_api_base)
+    if event.kind == PAYOUT:
+        return _hear(StripePayouts(at_stripe, clock).said(event.object_id))
     said = StripeProvider(at_stripe, customers=transfers, clock=clock).said(event)
     if isinstance(said, TakenBack):
         return _take_back(said)
@@ -93,6 +101,15 @@ def _take_back(said: TakenBack) -> Any:
     )
     app.logger.warning("a payment was taken back", transfer_id=said.transfer_id, reversal_id=said.reversal_id)
     return posted if isinstance(posted, Refused) else {"status": posted}
+
+
+def _hear(told: Told | None) -> Any:
+    if told is None:
+        return {"status": "ignored"}
+    heard = hear(told, payouts=files, journal=journal, clock=clock, pause=jittered_pause)
+    if told.stage in {Stage.FAILED, Stage.CANCELED}:
+        app.logger.error("a payout did not reach the bank", payout_id=told.payout_id, reason=told.reason)
+    return heard if isinstance(heard, Refused) else {"status": heard}
 
 
 def _take(said: Notification) -> Any:

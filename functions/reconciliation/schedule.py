@@ -1,18 +1,22 @@
 """Each night, and when it is asked: the ledger held against the log, itself, the chain and the banks."""
 
 import time
-from typing import Any
+from typing import Any, Literal
 
 from aws_lambda_powertools import Logger
-from exchange.audit.model import ChainView, World
+from exchange.audit.model import BankView, ChainView, World
 from exchange.audit.store import bind_tables, read_chain
 from exchange.aws.clients import client
 from exchange.aws.dynamodb import bind, connection
 from exchange.aws.settings import EnvironmentSettings
 from exchange.breaks.store import BreakItem, BreakStore
 from exchange.kernel.clock import SystemClock
+from exchange.payments.bank import SharedSecret
+from exchange.payments.model import STRIPE
+from exchange.payments.stripe_payouts import StripePayouts
+from exchange.payments.stripe_provider import stripe_client
 from exchange.reconciliation.service import reconcile
-from exchange.reconciliation.store import read_sides
+from exchange.reconciliation.store import read_provider, read_sides
 
 PAUSE_SECONDS = 3
 
@@ -32,6 +36,9 @@ class Settings(EnvironmentSettings):
     executions_stream: str
     chain: str
     chain_node_url: str
+    stripe_rail: Literal["on", "off"]
+    stripe_api_key_arn: str
+    stripe_api_base: str
 
 
 settings = Settings.load()
@@ -42,6 +49,7 @@ bind_tables(
 )
 bind(BreakItem, settings.breaks_table)
 breaks = BreakStore(connection())
+stripe_key = SharedSecret(client("secretsmanager"), settings.stripe_api_key_arn, clock)
 
 
 def handler(_event: dict[str, Any], _context: Any) -> dict[str, Any]:
@@ -61,4 +69,10 @@ def _look() -> World:
         from exchange.chains.evm import EvmNode  # As large as all else together, and needed once a night.
 
         chains = read_chain(settings.chain, EvmNode(settings.chain_node_url))
-    return read_sides(kinesis=client("kinesis"), executions_stream=settings.executions_stream, chains=chains)
+    providers: list[BankView] = []
+    if settings.stripe_rail == "on":
+        at_stripe = stripe_client(stripe_key.value(), api_base=settings.stripe_api_base)
+        providers = read_provider(STRIPE, StripePayouts(at_stripe, clock))
+    return read_sides(
+        kinesis=client("kinesis"), executions_stream=settings.executions_stream, chains=chains, providers=providers
+    )

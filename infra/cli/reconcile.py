@@ -5,8 +5,9 @@ import os
 from typing import Any
 
 import typer
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from exchange.aws.clients import client
+from exchange.aws.clients import client_at
 from exchange.aws.dynamodb import bind, connection
 from exchange.breaks.model import EXPLAIN, Break, BreakState
 from exchange.breaks.store import BreakItem, BreakStore
@@ -17,6 +18,7 @@ from infra.local.clients import environment
 from infra.local.laptop import read_stack
 from infra.local.settings import LaptopSettings
 
+FUNCTION_SECONDS_MAX = 900
 console = Console(highlight=False)
 
 
@@ -48,7 +50,10 @@ class CompareError(RuntimeError):
 
 def compare(function: str) -> dict[str, Any]:
     """Run the comparison. Raises CompareError with the function's own words."""
-    answer = client("lambda").invoke(FunctionName=function, Payload=b"{}")
+    # It may take as long as the function may, and a second run beside the first would say nothing more.
+    patient = Config(read_timeout=FUNCTION_SECONDS_MAX, retries={"total_max_attempts": 1})
+    at_lambda = client_at("lambda", os.environ["AWS_ENDPOINT_URL"], patient)
+    answer = at_lambda.invoke(FunctionName=function, Payload=b"{}")
     told: dict[str, Any] = json.loads(answer["Payload"].read())
     if answer.get("FunctionError"):
         raise CompareError(str(told.get("errorMessage", told)))

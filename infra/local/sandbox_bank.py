@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 FILES_PATH = "/v1/files/"
 POLL_SECONDS = 0.5
 BODY_BYTES_MAX = 64 * 1024
+STRIPE_IBAN = "IE29AIBK93115212345678"  # From where the laptop's Stripe pays out.
 TRIES_MAX = 5
 
 
@@ -148,6 +149,14 @@ def at_the_bank(bank: SandboxFiles, path: str, form: Mapping[str, str]) -> tuple
     return 404, {"error": {"message": f"no such resource: {path}"}}
 
 
+def arrive(bank: SandboxFiles, payout: Mapping[str, Any]) -> None:
+    """What Stripe pays out to the bank behind files is booked there, under the words that Stripe was given."""
+    currency = str(payout["currency"]).upper()
+    if payout["metadata"].get("rail") == "bank-files" and currency in bank.accounts:
+        amount, words = format_units(payout["amount"], 2), str(payout["statement_descriptor"])
+        bank.transfer(currency, amount, words, name="Stripe", iban=STRIPE_IBAN)
+
+
 def main() -> None:
     """Serve until told to end."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -161,8 +170,10 @@ def main() -> None:
     def deliver(body: bytes, signature: str) -> None:
         pool.submit(_deliver, http, url, body, signature)
 
-    sandbox = SandboxStripe(os.environ["STRIPE_API_KEY"], os.environ["STRIPE_WEBHOOK_SECRET"], deliver)
     bank = SandboxFiles(deliver=lambda _name, _content: None)
+    sandbox = SandboxStripe(
+        os.environ["STRIPE_API_KEY"], os.environ["STRIPE_WEBHOOK_SECRET"], deliver, arrive=partial(arrive, bank)
+    )
     if os.environ.get("BANK_FILES_BUCKET"):
         gateway = Gateway(bank, os.environ["BANK_FILES_BUCKET"])
         bank.deliver = gateway.drop

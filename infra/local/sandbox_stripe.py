@@ -4,7 +4,7 @@ Customers, payment intents paid by bank transfer, refunds, disputes, and the tes
 (`/v1/test_helpers/customers/{id}/fund_cash_balance`), as Stripe's test mode has it. Its events are signed as Stripe
 signs them. The words after a transfer's reference choose what happens: `twice`, `silent` (no event), `reordered`,
 `disputed`, `returned`. What only others than its caller could do has paths below `/v1/sandbox`: to dispute a payment,
-to win or lose that, to fail a refund.
+to win or lose that, to fail a refund, to end a payout that is late.
 """
 
 import hashlib
@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from infra.local.sandbox_payouts import Funds
 
 Answer = tuple[int, dict[str, Any]]
 Deliver = Callable[[bytes, str], None]
@@ -32,8 +34,15 @@ class SandboxStripe:
     now: Callable[[], float] = time.time
     objects: dict[str, dict[str, Any]] = field(default_factory=dict)
     answered: dict[str, tuple[str, Answer]] = field(default_factory=dict)
+    arrive: Callable[[dict[str, Any]], None] = lambda _payout: None
+    fee_ppm: int = 0
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _outbox: list[bytes] = field(default_factory=list)
+
+    @property
+    def funds(self) -> Funds:
+        """What it holds for the exchange."""
+        return Funds(self._keep, self._tell, self.arrive, self.objects, self.fee_ppm)
 
     def handle(self, method: str, path: str, form: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
         """Answer one request; `form` has the flat names of Stripe's encoding, header names are in lower case."""
@@ -65,26 +74,46 @@ class SandboxStripe:
         return answer
 
     def _route(self, method: str, path: list[str], form: Mapping[str, str]) -> Answer:
-        match method, path:
-            case "POST", ["customers"]:
-                return 200, self._keep("customer", "cus", metadata=_metadata(form))
-            case "POST", ["payment_intents"]:
-                return self._create(form)
-            case "GET", ["payment_intents"]:
+        found = self._show(path, form) if method == "GET" else self._act(path, form) if method == "POST" else None
+        return found or _error(404, "invalid_request_error", f"No such resource: {'/'.join(path)}")
+
+    def _show(self, path: list[str], form: Mapping[str, str]) -> Answer | None:
+        match path:
+            case ["payment_intents"]:
                 return 200, self._list(form)
-            case "GET", ["payment_intents", name] if name in self.objects:
+            case ["balance"]:
+                return 200, self.funds.balance()
+            case ["payouts" | "balance_transactions" as listed]:
+                found = [each for each in self.objects.values() if each["object"] == listed.removesuffix("s")]
+                return 200, _page(listed, found, form)
+            case ["payment_intents" | "disputes" | "refunds" | "payouts", name] if name in self.objects:
                 return 200, self.objects[name]
-            case "POST", ["payment_intents", name, "cancel"] if name in self.objects:
+        return None
+
+    def _act(self, path: list[str], form: Mapping[str, str]) -> Answer | None:
+        match path:
+            case ["customers"]:
+                return 200, self._keep("customer", "cus", metadata=_metadata(form))
+            case ["payment_intents"]:
+                return self._create(form)
+            case ["payment_intents", name, "cancel"] if name in self.objects:
                 return self._cancel(self.objects[name])
-            case "GET", ["disputes" | "refunds", name] if name in self.objects:
-                return 200, self.objects[name]
-            case "POST", ["refunds"]:
+            case ["refunds"]:
                 return self._refund(form)
-            case "POST", ["sandbox", name, act] if name in self.objects:
+            case ["payouts"]:
+                return self._pay_out(form)
+            case ["sandbox", name, act] if name in self.objects:
                 return self._outside(self.objects[name], act, form)
-            case "POST", ["test_helpers", "customers", name, "fund_cash_balance"] if name in self.objects:
+            case ["test_helpers", "customers", name, "fund_cash_balance"] if name in self.objects:
                 return self._fund(name, form)
-        return _error(404, "invalid_request_error", f"No such resource: {'/'.join(path)}")
+        return None
+
+    def _pay_out(self, form: Mapping[str, str]) -> Answer:
+        made = self.funds.pay_out(form, _metadata(form))
+        if made is None:
+            poor = "You have insufficient funds in your Stripe account."
+            return _error(400, "invalid_request_error", poor, code="balance_insufficient")
+        return 200, made
 
     def _keep(self, kind: str, prefix: str, **values: Any) -> dict[str, Any]:
         name = f"{prefix}_{hashlib.sha256(f'{kind} {len(self.objects)} {self.now()}'.encode()).hexdigest()[:24]}"
@@ -123,24 +152,12 @@ class SandboxStripe:
         return 200, intent
 
     def _list(self, form: Mapping[str, str]) -> dict[str, Any]:
-        since = int(form.get("created[gte]", "0"))
         found = [
             thing
-            for thing in reversed(self.objects.values())
-            if thing["object"] == "payment_intent"
-            and thing["created"] >= since
-            and form.get("customer", thing["customer"]) == thing["customer"]
+            for thing in self.objects.values()
+            if thing["object"] == "payment_intent" and form.get("customer", thing["customer"]) == thing["customer"]
         ]
-        names = [thing["id"] for thing in found]
-        start = names.index(form["starting_after"]) + 1 if form.get("starting_after") in names else 0
-        limit = int(form.get("limit", "10"))
-        page = found[start : start + limit]
-        return {
-            "object": "list",
-            "url": "/v1/payment_intents",
-            "data": page,
-            "has_more": len(found) > start + limit,
-        }
+        return _page("payment_intents", found, form)
 
     def _cancel(self, intent: dict[str, Any]) -> Answer:
         if intent["status"] not in _OPEN:
@@ -173,6 +190,7 @@ class SandboxStripe:
                 self._tell("payment_intent.partially_funded", intent)
             return
         intent |= {"status": "succeeded", "next_action": None}
+        self.funds.move("payment", intent, intent["amount"])
         if "silent" in words:
             return
         self._tell("payment_intent.succeeded", intent)
@@ -194,7 +212,9 @@ class SandboxStripe:
         if not 0 < amount <= left:
             return _error(400, "invalid_request_error", f"Refund amount is greater than unrefunded amount {left}")
         intent["amount_refunded"] = intent.get("amount_refunded", 0) + amount
-        return 200, self._about("refund", "re", intent, amount, "refund.created", status="succeeded")
+        made = self._about("refund", "re", intent, amount, "refund.created", status="succeeded")
+        self.funds.move("payment_refund", made, -amount)
+        return 200, made
 
     def _about(
         self, kind: str, prefix: str, intent: dict[str, Any], amount: int, told: str, **values: Any
@@ -212,10 +232,13 @@ class SandboxStripe:
                 amount = int(form.get("amount", thing["amount"]))
                 values = {"status": "needs_response", "reason": "fraudulent", "balance_transactions": [_moved(-amount)]}
                 told = "charge.dispute.funds_withdrawn"
-                return 200, self._about("dispute", "du", thing, amount, told, **values)
+                made = self._about("dispute", "du", thing, amount, told, **values)
+                self.funds.move("adjustment", made, -amount)
+                return 200, made
             case "dispute", "win" if thing["status"] == "needs_response":
                 thing["status"] = "won"
                 thing["balance_transactions"].append(_moved(thing["amount"]))
+                self.funds.move("adjustment", thing, thing["amount"])
                 self._tell("charge.dispute.funds_reinstated", thing)
             case "dispute", "lose" if thing["status"] == "needs_response":
                 thing["status"] = "lost"
@@ -223,7 +246,10 @@ class SandboxStripe:
             case "refund", "fail" if thing["status"] == "succeeded":
                 thing["status"] = "failed"
                 self.objects[thing["payment_intent"]]["amount_refunded"] -= thing["amount"]
+                self.funds.move("refund_failure", thing, thing["amount"])
                 self._tell("refund.failed", thing)
+            case "payout", "pay" | "fail" | "cancel" if self.funds.end(thing, act):
+                pass
             case _:
                 return _error(400, "invalid_request_error", f"A {thing['object']} can't {act} now")
         return 200, thing
@@ -239,6 +265,16 @@ class SandboxStripe:
             "data": {"object": json.loads(json.dumps(thing))},
         }
         self._outbox.append(json.dumps(event).encode())
+
+
+def _page(listed: str, found: list[dict[str, Any]], form: Mapping[str, str]) -> dict[str, Any]:
+    """A page of objects, newest first, as Stripe's lists are."""
+    since, limit = int(form.get("created[gte]", "0")), int(form.get("limit", "10"))
+    found = [thing for thing in reversed(found) if thing["created"] >= since]
+    names = [thing["id"] for thing in found]
+    start = names.index(form["starting_after"]) + 1 if form.get("starting_after") in names else 0
+    page, more = found[start : start + limit], len(found) > start + limit
+    return {"object": "list", "url": f"/v1/{listed}", "data": page, "has_more": more}
 
 
 def _metadata(form: Mapping[str, str]) -> dict[str, str]:
@@ -258,5 +294,6 @@ def _moved(amount: int) -> dict[str, Any]:
     return {"object": "balance_transaction", "amount": amount}
 
 
-def _error(status: int, kind: str, message: str) -> Answer:
-    return status, {"error": {"type": kind, "message": message}}
+def _error(status: int, kind: str, message: str, *, code: str = "") -> Answer:
+    named = {"code": code} if code else {}
+    return status, {"error": {"type": kind, "message": message, **named}}

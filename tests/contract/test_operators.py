@@ -44,6 +44,7 @@ PROPOSALS = {
     "withdrawal.release": ({S, C, F}, {S, C, F}),
     "withdrawal.refuse": ({S, C, F}, {S, C, F}),
     "limits.set": ({S, F}, {S, C}),
+    "stripe.payout": ({S, F}, {S, F}),
 }
 
 

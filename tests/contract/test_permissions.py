@@ -197,9 +197,13 @@ def test_only_these_functions_write_the_journal_and_only_in_transactions() -> No
             "ForAnyValue:StringEquals": in_transaction,
             "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["rail:stripe"]},
         },
+        "payments-schedule": {
+            "ForAnyValue:StringEquals": in_transaction,
+            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["rail:stripe"]},
+        },
         "admin-api": {
             "ForAnyValue:StringEquals": in_transaction,
-            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["busts:*"]},
+            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["busts:*", "rail:stripe"]},
         },
     }
 

@@ -26,10 +26,11 @@ from exchange.payments.files import (
     Settled,
     Standing,
     asset_units,
-    reference_of,
 )
 from exchange.payments.filing import FilesProvider, file_orders
 from exchange.payments.model import TakenBack
+from exchange.payments.payouts import Change, Payout
+from exchange.payments.references import reference_of
 from exchange.payments.reversing import movements_of, take_back
 from exchange.payments.service import ByRail, take_notification
 from exchange.payments.suspense import Suspense
@@ -65,6 +66,7 @@ class FakeFiles:
     unlined: dict[str, int] = field(default_factory=dict)
     batches: dict[str, list[OutgoingBatch]] = field(default_factory=lambda: defaultdict(list))
     found: dict[tuple[str, str], Case] = field(default_factory=dict)
+    paid_out: dict[str, Payout] = field(default_factory=dict)
 
     def _reach(self, effect: Callable[[], Result]) -> Result:
         return self.cuts.reach(effect)
@@ -131,8 +133,9 @@ class FakeFiles:
             return Posted.LOST
         if (undone is not None and undone.reversed_by) or not self._may_case(case):
             return Posted.LOST
-        if not self.books._move(movements_of(posting.batch)):
+        if not self._may_pay_out(posting.payout) or not self.books._move(movements_of(posting.batch)):
             return Posted.LOST
+        self._pay_out(posting.payout)
         self.books.chains[posting.batch.partition].append(posting.batch)
         self.lines[booked.currency, booked.key] = booked
         self.transfers.rows[transfer.transfer_id] = transfer
@@ -148,6 +151,13 @@ class FakeFiles:
             self.payees[posting.payee[0], booked.currency] = posting.payee[1]
         return Posted.DONE
 
+    def _may_pay_out(self, change: Change | None) -> bool:
+        return change is None or self.paid_out.get(change.after.payout_id) == change.before
+
+    def _pay_out(self, change: Change | None) -> None:
+        if change is not None:
+            self.paid_out[change.after.payout_id] = change.after
+
     def _may_append(self, batch: Batch) -> bool:
         return batch.number == self.books._head(batch.partition).number + 1
 
@@ -158,6 +168,36 @@ class FakeFiles:
         if case.state is CaseState.OPEN:
             return known is None
         return known is not None and known.state in {CaseState.OPEN, CaseState.RETURNING}
+
+    def payout(self, payout_id: str) -> Payout | None:
+        """One payout."""
+        return self._reach(lambda: self.paid_out.get(payout_id))
+
+    def payouts(self) -> list[Payout]:
+        """Every payout."""
+        return list(self.paid_out.values())
+
+    def open_payouts(self) -> list[Payout]:
+        """Those to be asked about."""
+        return [payout for payout in self.paid_out.values() if payout.open]
+
+    def change(self, change: Change) -> Posted:
+        """A payout and what it posts."""
+        return self._reach(lambda: self._change(change))
+
+    def _change(self, change: Change) -> Posted:
+        if self.paid_out.get(change.after.payout_id) != change.before:
+            return Posted.LOST
+        if not self._post_change(change):
+            return Posted.LOST
+        self.paid_out[change.after.payout_id] = change.after
+        return Posted.DONE
+
+    def _post_change(self, change: Change) -> bool:
+        if change.transfer is None or change.batch is None:
+            return True
+        movements = movements_of(change.batch)
+        return self.books._post_reversal(change.transfer, change.batch, movements).value == Posted.DONE.value
 
     def expect(self, expected: Expected, reference: str) -> None:
         """Note a deposit that will come."""

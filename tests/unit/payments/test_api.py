@@ -70,12 +70,13 @@ def door(monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
     with mock_aws():
         secrets = boto3.client("secretsmanager", region_name=REGION)
         arn = secrets.create_secret(Name="exchange/bank-webhook", SecretString=SECRET)["ARN"]
-        create_tables("transfers", "journal", "balances")
+        create_tables("transfers", "journal", "balances", "bank_files")
         for name, value in {
             "AWS_DEFAULT_REGION": REGION,
             "TRANSFERS_TABLE": "transfers",
             "JOURNAL_TABLE": "journal",
             "BALANCES_TABLE": "balances",
+            "BANK_FILES_TABLE": "bank_files",
             "BANK_WEBHOOK_SECRET_ARN": arn,
             "STRIPE_WEBHOOK_SECRET_ARN": arn,
             "STRIPE_API_KEY_ARN": arn,

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 from exchange.iso20022.grammar import FileRefusedError
 from exchange.kernel.errors import Refused, UnavailableError
-from exchange.payments.files import CaseState, reference_of
+from exchange.payments.files import CaseState
+from exchange.payments.references import reference_of
 from exchange.transfers.model import Transfer, TransferStatus
 
 from infra.local.bank_messages import Booking, Told, notification, statement, status_report

@@ -60,6 +60,7 @@ BUST = "trade.bust"
 SET_KYC_LEVEL = "customer.set_kyc_level"
 RELEASE, REFUSE = "withdrawal.release", "withdrawal.refuse"
 SET_LIMITS = "limits.set"
+PAY_OUT = "stripe.payout"
 KINDS: Mapping[str, Kind] = {
     EXPLAIN: Kind(
         fields=frozenset({"asset", "break_id"}),
@@ -79,6 +80,11 @@ KINDS: Mapping[str, Kind] = {
     BUST: Kind(frozenset({"product_id", "trade_id"}), propose=_MONEY, decide=_MONEY),
     RELEASE: Kind(frozenset({"transfer_id"}), propose=_MONEY, decide=_MONEY),
     REFUSE: Kind(frozenset({"transfer_id"}), propose=_MONEY, decide=_MONEY),
+    PAY_OUT: Kind(
+        fields=frozenset({"asset", "amount", "rail"}),
+        propose=frozenset({Role.SUPERADMIN, Role.FINANCE}),
+        decide=frozenset({Role.SUPERADMIN, Role.FINANCE}),
+    ),
     SET_LIMITS: Kind(
         fields=frozenset({"level", "asset", "per_transfer", "per_day", "review_above"}),
         propose=frozenset({Role.SUPERADMIN, Role.FINANCE}),
@@ -99,6 +105,7 @@ class Operator:
 
 _LEVELS = frozenset(str(int(level)) for level in KycLevel)
 _AMOUNTS = frozenset({"per_transfer", "per_day", "review_above"})
+_AMOUNT = re.compile(r"(?=.*[1-9])(0|[1-9][0-9]{0,17})(\.[0-9]{1,18})?", re.ASCII)
 _LIMIT = re.compile(r"none|(0|[1-9][0-9]{0,17})(\.[0-9]{1,18})?", re.ASCII)
 
 
@@ -129,6 +136,8 @@ def refuse_payload(name: str, payload: Mapping[str, str]) -> Refused | None:
     for field in sorted(wanted & _AMOUNTS):
         if not _LIMIT.fullmatch(payload[field]):
             return Refused(Code.REQUEST_FIELD_INVALID, f"payload.{field}: give a decimal like 2500.5, or none")
+    if "amount" in wanted and not _AMOUNT.fullmatch(payload["amount"]):
+        return Refused(Code.REQUEST_FIELD_INVALID, "payload.amount: give a decimal above zero, like 2500.5")
     return None
 
 

@@ -1,24 +1,58 @@
 """B: what banks have for us is what the ledger says, to the last unit."""
 
 from collections import Counter
+from collections.abc import Sequence
 
-from exchange.audit.model import Finding, World, finding
+from exchange.audit.model import BankView, Finding, World, finding
 from exchange.ledger.model import custody_account
+from exchange.payments.payouts import UNDER_WAY, Payout
 
 # Rails whose outside is held to the ledger otherwise, or that have none.
-_ELSEWHERE = ("chain-", "bank-files", "profiles", "debts", "internal")
+_ELSEWHERE = ("chain-", "bank-files", "profiles", "debts", "internal", UNDER_WAY)
 
 
 def custody_is_what_the_bank_has(world: World) -> Finding:
     """B1: custody at a bank is its last closing balance, with what may not be on a statement yet."""
+    breaches = _held_against(world.banks, world)
+    return finding("B1", "custody at a bank is what its statements say", f"{len(world.banks)} accounts", breaches)
+
+
+def custody_is_what_the_provider_has(world: World) -> Finding:
+    """B3: custody at a provider that can be asked is what it says that it holds for us."""
+    breaches, figure = _held_against(world.providers, world), f"{len(world.providers)} balances"
+    return finding("B3", "custody at a provider is the balance that it tells", figure, breaches)
+
+
+def under_way_is_what_was_paid_out(world: World) -> Finding:
+    """B4: what has left Stripe and is not at the bank is what the payouts between say."""
+    custody = _custody(world)
+    wanted: Counter[str] = Counter()
+    for payout in world.payouts:
+        wanted[payout.asset] += payout.under_way_units
+    known = wanted.keys() | {asset for rail, asset in custody if rail == UNDER_WAY}
+    breaches: list[str] = []
+    for asset in sorted(known):
+        has = custody.get((UNDER_WAY, asset), 0)
+        if has != wanted[asset]:
+            breaches.append(f"{asset}: {has} under way, payouts {wanted[asset]}")
+            breaches += [f"{asset}: {_told(each)}" for each in world.payouts if each.asset == asset]
+    return finding("B4", "what is under way is what was paid out", f"{len(world.payouts)} payouts", breaches)
+
+
+def _told(payout: Payout) -> str:
+    place = "at the bank" if payout.arrived else "not at the bank"
+    return f"payout {payout.payout_id}: {payout.amount}, {payout.stage.value}, {place}"
+
+
+def _held_against(views: Sequence[BankView], world: World) -> list[str]:
     custody = _custody(world)
     breaches: list[str] = []
-    for view in world.banks:
+    for view in views:
         has = custody[view.rail, view.asset]
         if has != view.units:
             breaches.append(f"{view.rail} {view.asset}: custody {has}, the bank {view.units}")
             breaches += [f"{view.rail} {view.asset}: {line}" for line in view.lines]
-    return finding("B1", "custody at a bank is what its statements say", f"{len(world.banks)} accounts", breaches)
+    return breaches
 
 
 def custody_is_what_was_confirmed(world: World) -> Finding:
@@ -46,4 +80,9 @@ def _custody(world: World) -> Counter[tuple[str, str]]:
     return found
 
 
-__all__ = ["custody_is_what_the_bank_has", "custody_is_what_was_confirmed"]
+__all__ = [
+    "custody_is_what_the_bank_has",
+    "custody_is_what_the_provider_has",
+    "custody_is_what_was_confirmed",
+    "under_way_is_what_was_paid_out",
+]

@@ -11,6 +11,7 @@ from exchange.instruments.model import Product
 from exchange.ledger.model import Balance, Batch
 from exchange.messages import CommandRecord, EventRecord
 from exchange.orders.model import Fill, Order
+from exchange.payments.payouts import Payout
 from exchange.settlement.model import Cursor
 from exchange.statements.model import Page
 
@@ -110,7 +111,7 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class BankView:
-    """What a bank has for us: its last closing balance and what was heard of since. Units: of the asset."""
+    """What a bank has for us, and what stands behind that: its statements, or its own answer. Units: of the asset."""
 
     rail: str
     asset: str
@@ -142,6 +143,8 @@ class World:
     closings: Sequence[tuple[Closing, Books]] = ()  # oldest first
     chains: Sequence[ChainView] = ()
     banks: Sequence[BankView] = ()
+    providers: Sequence[BankView] = ()  # what those say they have who are asked, and send no statements
+    payouts: Sequence[Payout] = ()
     history: Sequence[Told] = ()  # what clients were told, where somebody wrote it down
     payments: Sequence[Payment] | None = None  # what was paid outside, where the outside can be asked
     saved: Sequence[Saved] = ()  # the snapshots that can be read

@@ -48,6 +48,8 @@ QUIET: Final[tuple[Check, ...]] = (
     chain_checks.nonces_are_used_once,
     bank_checks.custody_is_what_the_bank_has,
     bank_checks.custody_is_what_was_confirmed,
+    bank_checks.custody_is_what_the_provider_has,
+    bank_checks.under_way_is_what_was_paid_out,
     ledger_checks.custody_is_outside,
     trade_checks.orders_follow_the_log,
     trade_checks.trades_settled_once,

@@ -198,6 +198,7 @@ def read_world(
         closings=[(closing, books_of(closing, vault=vault)) for closing in ClosingStore().page(None, 0)],
         chains=chains,
         banks=read_banks(),
+        payouts=BankFileStore(connection()).payouts(),
     )
 
 

@@ -22,12 +22,12 @@ from exchange.ledger.debts import Debts
 from exchange.ledger.model import Balance, Head
 from exchange.payments.entries import (
     deposit_posting,
+    payout_posting,
     return_posting,
     sent_back_posting,
     suspense_posting,
 )
 from exchange.payments.files import (
-    HOUSE_ACCOUNT_ID,
     PARTITION,
     RAIL,
     Account,
@@ -45,6 +45,8 @@ from exchange.payments.files import (
 )
 from exchange.payments.model import Notification, TakenBack
 from exchange.payments.model import Outcome as Answer
+from exchange.payments.payouts import Payout, payout_id_of
+from exchange.payments.references import HOUSE_ACCOUNT_ID
 from exchange.transfers.model import Transfer, TransferKind, TransferStatus
 
 ATTEMPTS_MAX = 32
@@ -107,6 +109,10 @@ class Files(Protocol):
 
     def case(self, currency: str, key: str) -> Case | None:
         """A case of suspense."""
+        ...
+
+    def payout(self, payout_id: str) -> Payout | None:
+        """One payout of Stripe's."""
         ...
 
     def post(self, posting: Posting, *, transaction_id: str) -> Posted:
@@ -314,6 +320,9 @@ class Inbox:
     def _decide(self, line: Line, account: Account, statement: int) -> Posting:
         """What a line is, posted as one write."""
         now_ns = self._clock.now_ns()
+        payout = self._payout_of(line, account)
+        if payout is not None:
+            return payout_posting(line, account, statement, payout, self._head(), at_ns=now_ns)
         if line.units < 0:
             order = self._order_of(line, account)
             house = self._transfers.transfer(order.transfer_id) if order else None
@@ -338,6 +347,24 @@ class Inbox:
             line, account, statement, owner or 0, self._head(),
             debts=self._debts, at_ns=now_ns, expected=expected, pending=pending,
         )  # fmt: skip
+
+    def _payout_of(self, line: Line, account: Account) -> Payout | None:
+        """What Stripe paid out and this line brings, or what this line takes back of it; whole."""
+        named = {payout_id_of(each) for each in references_in(line)}
+        credit = self._files.credit_of(account.currency, line.transaction_id) if line.transaction_id else None
+        if line.units < 0 and credit is not None and credit.outcome is Outcome.PAYOUT:
+            named.add(self._transfers_payout(credit))
+        found = [payout for each in named if each and (payout := self._files.payout(each)) is not None]
+        if len(found) != 1:
+            return None
+        (payout,) = found
+        whole = abs(asset_units(line.units, account.scale)) == payout.units
+        fits = (payout.rail, payout.asset) == (RAIL, account.currency) and payout.arrived == (line.units < 0)
+        return payout if whole and fits else None
+
+    def _transfers_payout(self, credit: Booked) -> str:
+        transfer = self._transfers.transfer(credit.transfer_id)
+        return transfer.provider_reference if transfer else ""
 
     def _recalled(self, line: Line, account: Account) -> Case | None:
         """The open case whose money the bank takes back."""

@@ -7,7 +7,6 @@ from exchange.iso20022.statements import Line
 from exchange.ledger.debts import Debts, money_in, owed_units, settled_of
 from exchange.ledger.model import Batch, Entry, EntryKind, Head, custody_account, next_batch
 from exchange.payments.files import (
-    HOUSE_ACCOUNT_ID,
     PARTITION,
     RAIL,
     SUSPENSE,
@@ -22,6 +21,8 @@ from exchange.payments.files import (
     asset_units,
     transfer_id_for,
 )
+from exchange.payments.payouts import Change, Payout, Step, step_batch, step_transfer
+from exchange.payments.references import HOUSE_ACCOUNT_ID
 from exchange.transfers.model import PaymentState, Transfer, TransferKind, TransferStatus
 
 CUSTODY = custody_account(RAIL)
@@ -168,6 +169,20 @@ def suspense_posting(line: Line, account: Account, statement: int, head: Head, *
         batch_of(head, transfer, [(CUSTODY, -units), (SUSPENSE, units)], entry_kind, at_ns=at_ns),
         transfer,
         case=case,
+    )
+
+
+def payout_posting(line: Line, account: Account, statement: int, payout: Payout, head: Head, *, at_ns: int) -> Posting:
+    """What was on its way from Stripe is here; or it left again, because Stripe's bank took it back."""
+    step = Step.ARRIVED if line.units > 0 else Step.LEFT
+    transfer = replace(step_transfer(payout, step, at_ns=at_ns), transfer_id=transfer_id_for(
+        f"payout-{step}", account.currency, line.key,
+    ), bank_reference=line.key)  # fmt: skip
+    return Posting(
+        Booked(account.currency, line.key, line.units, Outcome.PAYOUT, transfer.transfer_id, statement, account.number),
+        step_batch(transfer, step, head, partition=PARTITION),
+        transfer,
+        payout=Change(payout, replace(payout, arrived=not payout.arrived)),
     )
 
 

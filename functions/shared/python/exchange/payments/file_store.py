@@ -32,11 +32,13 @@ from exchange.payments.files import (
     Settled,
     Standing,
 )
+from exchange.payments.payouts import Change, Payout, Stage
 from exchange.payments.reversing import movements_of
 from exchange.transfers.model import PaymentState, Transfer, TransferStatus
 from exchange.transfers.store import TransferItem, transfer_item
 
 _FAILED = "ConditionalCheckFailedException"
+_PAYOUT, _OPEN_PAYOUT = "payout", "open-payout"
 _LOST = frozenset({"ConditionalCheckFailed", "TransactionConflict"})
 
 
@@ -237,6 +239,8 @@ class BankFileStore:
                     actions=[TransferItem.reversed_by.set(posting.transfer.transfer_id)],
                     condition=TransferItem.reversed_by.does_not_exist(),
                 )
+            if posting.payout is not None:
+                put_payout(transaction, posting.payout.before, posting.payout.after)
             append_batch(transaction, posting.batch)
             move_balances(transaction, movements_of(posting.batch))
 
@@ -265,6 +269,38 @@ class BankFileStore:
         """Where a customer is paid to. Raises UnavailableError."""
         told = _body(self._get(_kind("payee", currency), str(account_id)))
         return Payee(**told) if told else None
+
+    # Stripe's payouts -------------------------------------------------------------------------------------------------
+
+    def payout(self, payout_id: str) -> Payout | None:
+        """One payout. Raises UnavailableError."""
+        told = _body(self._get(_PAYOUT, payout_id))
+        return Payout(**{**told, "stage": Stage(told["stage"])}) if told else None
+
+    def payouts(self) -> list[Payout]:
+        """Every payout there was, oldest first. Raises UnavailableError."""
+        found = (self.payout(item.key) for item in self._rows(_PAYOUT))
+        return sorted((payout for payout in found if payout is not None), key=lambda each: each.approved_at_ns)
+
+    def open_payouts(self) -> list[Payout]:
+        """Those that Stripe is still to be asked about, oldest first. Raises UnavailableError."""
+        found = (self.payout(item.key) for item in self._rows(_OPEN_PAYOUT))
+        return sorted((payout for payout in found if payout is not None), key=lambda each: each.approved_at_ns)
+
+    def change(self, change: Change) -> Posted:
+        """Write a payout and what that posts, all or nothing; LOST where it is not any more as it was.
+
+        Raises:   UnavailableError, OutcomeUnknownError.
+        """
+
+        def write(transaction: TransactWrite) -> None:
+            put_payout(transaction, change.before, change.after)
+            if change.transfer is not None and change.batch is not None:
+                _put_transfer(transaction, change.transfer, completes=False)
+                append_batch(transaction, change.batch)
+                move_balances(transaction, movements_of(change.batch))
+
+        return Posted.DONE if self._write(write, f"payout {change.after.payout_id}") else Posted.LOST
 
     # Orders -----------------------------------------------------------------------------------------------------------
 
@@ -427,6 +463,17 @@ def put_order(transaction: TransactWrite, order: Order) -> None:
     transaction.save(item, condition=BankFileItem.kind.does_not_exist())
     if order.stage is OrderStage.WAITING:
         transaction.save(BankFileItem(_kind("waiting", order.currency), order.transfer_id))
+
+
+def put_payout(transaction: TransactWrite, before: Payout | None, after: Payout) -> None:
+    """Add a payout to a transaction, which fails whole where it is not any more as it was read."""
+    item = BankFileItem(_PAYOUT, after.payout_id, body=_json(after), stage=after.stage.value)
+    same = BankFileItem.kind.does_not_exist() if before is None else BankFileItem.body == _json(before)
+    transaction.save(item, condition=same)
+    if before is None:
+        transaction.save(BankFileItem(_OPEN_PAYOUT, after.payout_id))
+    elif before.open and not after.open:
+        transaction.delete(BankFileItem(_OPEN_PAYOUT, after.payout_id))
 
 
 def _put_transfer(transaction: TransactWrite, transfer: Transfer, *, completes: bool) -> None:

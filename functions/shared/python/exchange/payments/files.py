@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from exchange.iso20022.credit_transfers import OwnAccount, Payment, PaymentBatch
-from exchange.iso20022.grammar import check_digits, is_iban
+from exchange.iso20022.grammar import is_iban
 from exchange.iso20022.statements import SCALE, Line
 from exchange.kernel.ids import command_id_for, to_uuid
 from exchange.kernel.money import format_units
 from exchange.ledger.model import Batch, suspense_account
 from exchange.payments.model import BANK_FILES
+from exchange.payments.payouts import Change
 from exchange.transfers.model import Transfer
 
 RAIL = BANK_FILES
@@ -18,10 +19,7 @@ PARTITION = f"rail:{RAIL}"
 SUSPENSE = suspense_account(RAIL)
 # A line booked late in a day may miss its statement; it does not miss two.
 STATEMENTS_WITHOUT_MAX = 2
-HOUSE_ACCOUNT_ID = 0  # Transfers of nobody's money yet are the house's own.
 ORDERS_PER_FILE_MAX = 45  # DynamoDB claims them in one transaction: two items an order, and the batch.
-_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_REFERENCE_DIGITS = 13  # of base 36: as many as 63 bits need
 _REFERENCE = re.compile(r"(?=(RF[0-9]{2}[0-9A-Z]{13}))", re.ASCII)  # They may overlap.
 
 
@@ -53,6 +51,7 @@ class Outcome(StrEnum):
     WITHDRAWAL = "withdrawal"
     RETURNED = "returned"  # a withdrawal of ours came back
     TAKEN_BACK = "taken back"  # a deposit went back
+    PAYOUT = "payout"  # between what Stripe holds for us and our bank
     SENT_BACK = "sent back"  # money of unknown senders, to where it came from
     SUSPENSE = "suspense"
 
@@ -191,6 +190,7 @@ class Posting:
     case: Case | None = None
     payee: tuple[int, Payee] | None = None
     undoes: str = ""
+    payout: Change | None = None  # of Stripe's, that arrived here or left again
 
 
 class Posted(StrEnum):
@@ -238,16 +238,6 @@ def asset_units(units: int, scale: int) -> int:
     if rest:
         raise ValueError(f"{format_units(units, SCALE)} has more than {scale} digits after the point")
     return whole
-
-
-def reference_of(account_id: int) -> str:
-    """What a customer writes on every transfer: a creditor reference of ISO 11649, check digits and all."""
-    digits, rest = "", account_id
-    while rest:
-        rest, digit = divmod(rest, 36)
-        digits = _ALPHABET[digit] + digits
-    digits = digits.rjust(_REFERENCE_DIGITS, "0")
-    return f"RF{check_digits('RF', digits)}{digits}"
 
 
 def references_in(line: Line) -> set[str]:

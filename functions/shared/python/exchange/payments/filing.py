@@ -15,9 +15,9 @@ from exchange.payments.files import (
     OrderStage,
     OutgoingBatch,
     Payee,
-    reference_of,
 )
 from exchange.payments.model import Asked, Instruction, Notification, Outcome
+from exchange.payments.references import reference_of
 
 FILES_PER_RUN_MAX = 20
 NOBODY = Payee("", "")

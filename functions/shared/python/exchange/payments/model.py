@@ -36,6 +36,15 @@ def provider_of(rail: str) -> str:
     return _PROVIDERS.get(rail, BANK)
 
 
+# Digits after the point of an amount at Stripe, by currency; what is not here has two.
+_DIGITS = {"JPY": 0}
+
+
+def minor_digits(currency: str) -> int:
+    """How many digits after the point Stripe counts."""
+    return _DIGITS.get(currency, 2)
+
+
 # Transfers that the bank has a part in.
 OUTSIDE = frozenset({TransferKind.DEPOSIT, TransferKind.WITHDRAW})
 

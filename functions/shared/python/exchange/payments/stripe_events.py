@@ -16,9 +16,15 @@ from exchange.kernel.errors import Code, Refused
 SIGNATURE_HEADER = "Stripe-Signature"
 WINDOW_SECONDS_MAX = 300
 BODY_BYTES_MAX = 256 * 1024
-PAYMENT, DISPUTE, REFUND = "payment_intent", "dispute", "refund"
+PAYMENT, DISPUTE, REFUND, PAYOUT = "payment_intent", "dispute", "refund", "payout"
 # Types of events that we listen to, by how they begin.
-_KINDS = {"payment_intent.": PAYMENT, "charge.dispute.": DISPUTE, "refund.": REFUND, "charge.refund.": REFUND}
+_KINDS = {
+    "payment_intent.": PAYMENT,
+    "charge.dispute.": DISPUTE,
+    "refund.": REFUND,
+    "charge.refund.": REFUND,
+    "payout.": PAYOUT,
+}
 
 
 @dataclass(frozen=True, slots=True)

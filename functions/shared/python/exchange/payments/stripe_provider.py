@@ -7,11 +7,9 @@ import stripe
 
 from exchange.kernel.errors import OutcomeUnknownError, UnavailableError, require
 from exchange.kernel.money import format_units, parse_decimal
-from exchange.payments.model import STRIPE, Asked, Instruction, Notification, Outcome, TakenBack
+from exchange.payments.model import STRIPE, Asked, Instruction, Notification, Outcome, TakenBack, minor_digits
 from exchange.payments.stripe_events import DISPUTE, REFUND, Event
 
-# Digits after the point of an amount, by currency; what is not here has two.
-_DIGITS = {"JPY": 0}
 # By currency: the kind of transfer, and for euros a country, which decides whose account numbers are given.
 _TRANSFERS: dict[str, dict[str, Any]] = {
     "EUR": {"type": "eu_bank_transfer", "eu_bank_transfer": {"country": "DE"}},
@@ -83,12 +81,12 @@ class StripeProvider:
         Raises:   UnavailableError, and Stripe repeats the event.
         """
         if event.kind == DISPUTE:
-            dispute = _asking(lambda: self._api.disputes.retrieve(event.object_id))
+            dispute = asking(lambda: self._api.disputes.retrieve(event.object_id))
             net = sum(moved.amount for moved in dispute.balance_transactions or [])
             # What it moved is told apart from its own state: only money that is gone is gone.
             return self._taken_back(dispute, gone=net < 0, reason=f"disputed: {dispute.reason}")
         if event.kind == REFUND:
-            refund = _asking(lambda: self._api.refunds.retrieve(event.object_id))
+            refund = asking(lambda: self._api.refunds.retrieve(event.object_id))
             if refund.status == "pending":
                 return None
             return self._taken_back(refund, gone=refund.status == "succeeded", reason="returned to its sender")
@@ -99,11 +97,11 @@ class StripeProvider:
         if not transfer_id:
             return None
         currency = str(thing.currency).upper()
-        amount = format_units(thing.amount, _DIGITS.get(currency, 2))
+        amount = format_units(thing.amount, minor_digits(currency))
         return TakenBack(thing.id, transfer_id, amount, currency, gone, reason)
 
     def _retrieve(self, payment_intent: str) -> Any:
-        return _asking(lambda: self._api.payment_intents.retrieve(payment_intent))
+        return asking(lambda: self._api.payment_intents.retrieve(payment_intent))
 
     def _create(self, instruction: Instruction) -> Any:
         params = {
@@ -119,7 +117,7 @@ class StripeProvider:
             },
         }
         options = {"idempotency_key": instruction.instruction_id}
-        return _asking(lambda: self._api.payment_intents.create(params=params, options=options))
+        return asking(lambda: self._api.payment_intents.create(params=params, options=options))
 
     def _earlier(self, instruction: Instruction) -> Any:
         """The payment that an earlier question made, where its idempotency key may be forgotten by now."""
@@ -131,7 +129,7 @@ class StripeProvider:
             "created": {"gte": since},
             "limit": PAGE_MAX,
         }
-        intents = _asking(lambda: list(self._api.payment_intents.list(params=wanted).auto_paging_iter()))
+        intents = asking(lambda: list(self._api.payment_intents.list(params=wanted).auto_paging_iter()))
         return next((intent for intent in intents if _transfer_id(intent) == instruction.instruction_id), None)
 
     def _customer(self, account_id: int) -> str:
@@ -141,14 +139,14 @@ class StripeProvider:
             return known
         params = {"metadata": {"account_id": str(account_id)}}
         options = {"idempotency_key": f"customer-{account_id}"}
-        made = _asking(lambda: self._api.customers.create(params=params, options=options))
+        made = asking(lambda: self._api.customers.create(params=params, options=options))
         self._customers.note_customer(STRIPE, account_id, made.id)
         return self._customers.customer_reference(STRIPE, account_id) or str(made.id)
 
 
 def minor_units(amount: str, currency: str) -> int:
     """An amount as Stripe counts it. Raises DecimalError where it has more digits than Stripe moves."""
-    return parse_decimal(amount, _DIGITS.get(currency, 2))
+    return parse_decimal(amount, minor_digits(currency))
 
 
 def said_of(intent: Any, *, event_id: str) -> Notification | None:
@@ -162,7 +160,7 @@ def said_of(intent: Any, *, event_id: str) -> Notification | None:
         event_id=event_id,
         transfer_id=transfer_id,
         outcome=outcome,
-        amount=format_units(minor, _DIGITS.get(currency, 2)),
+        amount=format_units(minor, minor_digits(currency)),
         currency=currency,
         bank_reference=intent.id,
         reason="" if outcome is Outcome.BOOKED else str(getattr(intent, "cancellation_reason", None) or "canceled"),
@@ -187,7 +185,7 @@ def _funding(intent: Any) -> dict[str, str]:
     return funding
 
 
-def _asking(call: Callable[[], Result]) -> Result:
+def asking(call: Callable[[], Result]) -> Result:
     """Ask Stripe. Nothing that it answers to a question is a word about money; only a payment's status is."""
     try:
         return call()

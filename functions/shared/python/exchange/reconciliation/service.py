@@ -27,7 +27,12 @@ WAYS: dict[Way, tuple[Check, ...]] = {
         chain_checks.chains_have_what_came_and_stayed,
         chain_checks.nonces_are_used_once,
     ),
-    Way.BANK: (bank_checks.custody_is_what_the_bank_has, bank_checks.custody_is_what_was_confirmed),
+    Way.BANK: (
+        bank_checks.custody_is_what_the_bank_has,
+        bank_checks.custody_is_what_was_confirmed,
+        bank_checks.custody_is_what_the_provider_has,
+        bank_checks.under_way_is_what_was_paid_out,
+    ),
 }
 
 
@@ -120,4 +125,6 @@ def of_asset(world: World, asset: str) -> World:
         batches=batches,
         transfers=[transfer for transfer in world.transfers if transfer.asset == asset],
         banks=[view for view in world.banks if view.asset == asset],
+        providers=[view for view in world.providers if view.asset == asset],
+        payouts=[payout for payout in world.payouts if payout.asset == asset],
     )

@@ -103,6 +103,12 @@ def payment_methods(
     return methods + (_stripe_methods(assets) if stripe else [])
 
 
+def places(assets: Mapping[str, Asset], provider: BankProvider) -> dict[tuple[str, str], Asset]:
+    """Where money leaves us, by asset and rail: what has a bank of ours behind it."""
+    ways = payment_methods(assets, provider, bank_files=True)
+    return {(way.asset.asset_id, way.rail): way.asset for way in ways if way.asset.kind == "fiat"}
+
+
 def _file_methods(assets: Mapping[str, Asset]) -> list[PaymentMethod]:
     """Bank transfers that go and come as files, in whole cents."""
     methods = []

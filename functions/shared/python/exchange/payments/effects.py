@@ -1,0 +1,93 @@
+"""What approved proposals about money at banks and at Stripe do, in the write of their approval."""
+
+from collections.abc import Callable, Mapping
+
+from pynamodb.expressions.operand import Path
+from pynamodb.transactions import TransactWrite
+
+from exchange.approvals.model import Proposal
+from exchange.approvals.store import Effect, UnfitError
+from exchange.aws.dynamodb import bind, connection
+from exchange.aws.settings import EnvironmentSettings
+from exchange.instruments.model import Asset
+from exchange.instruments.store import InstrumentItem
+from exchange.kernel.clock import Clock
+from exchange.kernel.errors import Refused
+from exchange.ledger.model import custody_account
+from exchange.ledger.store import BalanceItem, JournalStore, append_batch, move_balances
+from exchange.payments.file_store import BankFileItem, BankFileStore, put_payout
+from exchange.payments.files import RAIL as BANK_FILES
+from exchange.payments.model import STRIPE
+from exchange.payments.paying_out import change_to, new_payout
+from exchange.payments.payouts import Payout
+from exchange.payments.reversing import movements_of
+from exchange.transfers.store import TransferItem, transfer_item
+
+CUSTODY = custody_account(STRIPE)
+# What can be paid out where: by asset and rail.
+Places = Callable[[], Mapping[tuple[str, str], Asset]]
+
+
+class PaymentSettings(EnvironmentSettings):
+    """The tables that these effects read and write."""
+
+    bank_files_table: str
+    instruments_table: str
+    transfers_table: str
+
+    def bind_payments(self) -> None:
+        """Tell their items which tables they are here."""
+        bind(BankFileItem, self.bank_files_table)
+        bind(InstrumentItem, self.instruments_table)
+        bind(TransferItem, self.transfers_table)
+
+
+class PayoutEffect:
+    """What an approved stripe.payout does."""
+
+    def __init__(self, places: Places, *, files: BankFileStore, clock: Clock) -> None:
+        self._places = places
+        self._files = files
+        self._clock = clock
+        self._journal = JournalStore()
+
+    def apply(self, transaction: TransactWrite, proposal: Proposal) -> None:
+        """Bring an amount from Stripe to the bank, at most what Stripe holds for us.
+
+        Raises:   UnfitError where there is no such bank of ours, or no such amount; UnavailableError.
+        """
+        payout = self._payout(proposal)
+        change = change_to(payout, None, journal=self._journal, at_ns=self._clock.now_ns())
+        if change.transfer is None or change.batch is None:
+            raise UnfitError("a payout moves money")
+        put_payout(transaction, None, payout)
+        transaction.save(transfer_item(change.transfer), condition=TransferItem.transfer_id.does_not_exist())
+        append_batch(transaction, change.batch)
+        movements = movements_of(change.batch)
+        # What others hold for us may be below zero everywhere else; what is not at Stripe is not sent from there.
+        movements.of(CUSTODY, payout.asset).available = 0
+        move_balances(transaction, movements)
+        available = Path(["available"])
+        transaction.update(
+            BalanceItem(CUSTODY, payout.asset),
+            actions=[available.add(payout.units)],
+            condition=available <= -payout.units,
+        )
+
+    def _payout(self, proposal: Proposal) -> Payout:
+        asset_id, rail = proposal.payload["asset"], proposal.payload["rail"]
+        asset = self._places().get((asset_id, rail))
+        if asset is None or (rail == BANK_FILES and self._files.account(asset_id) is None):
+            raise UnfitError(f"{asset_id} has no account of ours on {rail}")
+        payout = new_payout(
+            proposal.proposal_id, asset=asset, amount=proposal.payload["amount"], rail=rail, at_ns=self._clock.now_ns()
+        )
+        if isinstance(payout, Refused):
+            raise UnfitError(payout.message)
+        return payout
+
+
+def payment_effects(places: Places, clock: Clock) -> Mapping[str, Effect]:
+    """What each of these kinds does in the write of its approval."""
+    files = BankFileStore(connection())
+    return {"stripe.payout": PayoutEffect(places, files=files, clock=clock).apply}
