@@ -1,5 +1,6 @@
 """A laptop cloud that is meant to suffer: orders flow while a campaign kills, stops or disturbs its parts."""
 
+import os
 import random
 import signal
 import subprocess
@@ -22,7 +23,7 @@ from tests.integration.conftest import WatchedLaptop, step
 from tests.integration.watched_cloud import FAULTS_PATH
 
 AUDIT_HOLDS = "The audit holds"
-FLOW_ORDERS = 300
+FLOW_ORDERS = int(os.environ.get("FLOW_ORDERS", "300"))
 FLOW_RATE = 40
 
 

@@ -1,22 +1,25 @@
 """Campaigns against real processes while orders flow: workers killed and frozen, the cloud away, requests disturbed.
 
-Each ends with the customers' own books equal to the exchange's, and with the audit. `make campaign-...` runs them long;
-here is a slice. The matcher's own are in test_matcher.py.
+Each flow ends with the customers' own books equal to the exchange's, and with the audit; only then are its figures
+told, so that a campaign that somebody interrupts has shown what it told. `make campaign-...` runs them long; here is a
+slice. The matcher's own are in test_matcher.py.
 """
 
 import os
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 
 import pytest
 
 from tests.fakes.faults import Fault, Rule
-from tests.integration.campaign import Suffering, suffering
+from tests.integration.campaign import FLOW_ORDERS, Suffering, suffering
 
 pytestmark = pytest.mark.cloud
 SETTLEMENT_KILLS = int(os.environ.get("SETTLEMENT_KILLS", "6"))
 WORKER_STOPS = int(os.environ.get("WORKER_STOPS", "4"))
 FAULT_ORDERS = int(os.environ.get("FAULT_ORDERS", "150"))
+FAULT_FLOW_ORDERS_MAX = 500
 OUTAGES = int(os.environ.get("CLOUD_OUTAGES", "1"))
 SEED = int(os.environ.get("CAMPAIGN_SEED", "1"))
 SETTLEMENT = ("settlement-tasks", "settlement-stream")
@@ -45,6 +48,11 @@ def victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suffering]:
         yield running
 
 
+def told(figures: str) -> None:
+    """A campaign's figures so far, at once, for whoever watches it or ends it early."""
+    print(figures, flush=True)  # noqa: T201 - figures to read
+
+
 def test_settlement_workers_killed_in_the_middle_lose_and_double_nothing(victim: Suffering) -> None:
     killed, number = 0, 0
     while killed < SETTLEMENT_KILLS:
@@ -53,7 +61,7 @@ def test_settlement_workers_killed_in_the_middle_lose_and_double_nothing(victim:
             while demo.poll() is None and killed < SETTLEMENT_KILLS:
                 time.sleep(victim.rng.uniform(0.05, 0.6))
                 killed += victim.kill_one(SETTLEMENT)
-    print(f"{killed} workers killed in {number} flows")  # noqa: T201 - a figure to read
+        told(f"{killed} workers killed in {number} flows of {FLOW_ORDERS} orders")
 
 
 def test_workers_frozen_in_the_middle_go_on_as_if_nothing_had_been(victim: Suffering) -> None:
@@ -64,7 +72,7 @@ def test_workers_frozen_in_the_middle_go_on_as_if_nothing_had_been(victim: Suffe
             while demo.poll() is None and stopped < WORKER_STOPS:
                 time.sleep(victim.rng.uniform(0.05, 0.4))
                 stopped += victim.stop_one(EVERYBODY, victim.rng.uniform(0.2, 2.0))
-    print(f"{stopped} workers stopped in {number - 100} flows")  # noqa: T201 - a figure to read
+        told(f"{stopped} workers stopped in {number - 100} flows of {FLOW_ORDERS} orders")
 
 
 def test_every_service_away_at_once_and_back_is_caught_up_with(victim: Suffering) -> None:
@@ -73,17 +81,29 @@ def test_every_service_away_at_once_and_back_is_caught_up_with(victim: Suffering
             time.sleep(2)
             assert demo.poll() is None
             victim.freeze(victim.command.process("cloud"), OUTAGE_SECONDS)
+        told(f"{number + 1} outages of {OUTAGE_SECONDS:g} seconds, each in a flow of {FLOW_ORDERS} orders")
 
 
 def test_throttled_failed_late_and_lost_requests_lose_and_double_nothing(victim: Suffering) -> None:
     victim.disturb(SEED, DISTURBED)
+    fired: Mapping[str, int] = {}
     try:
-        with victim.flow(orders=FAULT_ORDERS, rate=15, number=300 + SEED):
-            pass
+        for first in range(0, FAULT_ORDERS, FAULT_FLOW_ORDERS_MAX):
+            orders = min(FAULT_FLOW_ORDERS_MAX, FAULT_ORDERS - first)
+            with victim.flow(orders=orders, rate=15, number=300 + SEED + first):
+                pass
+            fired = victim.fired()
+            told(f"{first + orders} orders under {sum(fired.values())} faults: {dict(by_kind(fired))}")
     finally:
-        fired = victim.fired()
         victim.disturb(SEED, ())
-    print(f"faults: {dict(sorted(fired.items()))}")  # noqa: T201 - figures to read
-    kinds = {name.split()[0] for name in fired}
-    assert kinds == {str(fault) for fault in Fault}
+    told(str(dict(sorted(fired.items()))))
+    assert by_kind(fired).keys() == {str(fault) for fault in Fault}
     assert fired.get("lost DynamoDB.TransactWriteItems", 0) + fired.get("broken DynamoDB.TransactWriteItems", 0) > 0
+
+
+def by_kind(fired: Mapping[str, int]) -> Counter[str]:
+    """How many of each kind, whatever the request."""
+    kinds: Counter[str] = Counter()
+    for name, times in sorted(fired.items()):
+        kinds[name.split()[0]] += times
+    return kinds

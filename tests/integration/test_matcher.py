@@ -29,6 +29,8 @@ pytestmark = pytest.mark.cloud
 NOISE_SECONDS = 3.0
 KILLS = int(os.environ.get("MATCHER_KILLS", "4"))
 STOPS = int(os.environ.get("MATCHER_STOPS", "1"))
+# A campaign goes in rounds, each on a cloud of its own that ends with its whole log replayed and compared.
+ROUND_KILLS, ROUND_STOPS = 50, 25
 PRODUCTS = ("ACME-USD", "BETA-USD")
 
 
@@ -118,12 +120,20 @@ def assert_nothing_lost_or_doubled(cloud: Cloud) -> Consumer:
     return found
 
 
-def test_kill_9_at_random_moments_loses_and_doubles_nothing(cloud: Cloud, matchers: list[Matcher]) -> None:
-    rng = random.Random(20260101)
+def rounds(total: int, largest: int) -> list[tuple[int, int]]:
+    """The rounds of a campaign, each with its seed and its size: a total below one round is one."""
+    return [(first, min(largest, total - first)) for first in range(0, total, largest)]
+
+
+@pytest.mark.parametrize(("seed", "kills"), rounds(KILLS, ROUND_KILLS))
+def test_kill_9_at_random_moments_loses_and_doubles_nothing(
+    cloud: Cloud, matchers: list[Matcher], seed: int, kills: int
+) -> None:
+    rng = random.Random(20260101 + seed)
     matcher = matchers[0]
     matcher.settings = {"LEASE_SECONDS": "1", "SNAPSHOT_SECONDS": "0.2", "SNAPSHOT_COMMANDS": "100"}
     with Flow(cloud):
-        for _ in range(KILLS):
+        for _ in range(kills):
             matcher.start()
             wait_for(matcher.leads, "nobody leads")
             time.sleep(rng.uniform(0.0, 0.8))
@@ -131,7 +141,14 @@ def test_kill_9_at_random_moments_loses_and_doubles_nothing(cloud: Cloud, matche
         matcher.start()
         wait_for(matcher.leads, "nobody leads")
     found = assert_nothing_lost_or_doubled(cloud)
-    assert max(found.epochs["ACME-USD"]) > KILLS
+    assert max(found.epochs["ACME-USD"]) > kills
+    told(f"{seed + kills} kills of {KILLS}", found)
+
+
+def told(done: str, found: Consumer) -> None:
+    """A campaign's figures after a round that held, at once, for whoever watches it or ends it early."""
+    events = sum(map(len, found.events.values()))
+    print(f"{done}: {events:,} events as undisturbed, {found.repeated:,} said twice", flush=True)  # noqa: T201
 
 
 def test_a_standby_takes_over_after_a_kill(cloud: Cloud, matchers: list[Matcher]) -> None:
@@ -153,7 +170,10 @@ def test_a_standby_takes_over_after_a_kill(cloud: Cloud, matchers: list[Matcher]
     assert_nothing_lost_or_doubled(cloud)
 
 
-def test_a_leader_that_was_stopped_stands_by_when_it_wakes(cloud: Cloud, matchers: list[Matcher]) -> None:
+@pytest.mark.parametrize(("seed", "stops"), rounds(STOPS, ROUND_STOPS))
+def test_a_leader_that_was_stopped_stands_by_when_it_wakes(
+    cloud: Cloud, matchers: list[Matcher], seed: int, stops: int
+) -> None:
     sleeper, heir = matchers
     for matcher in matchers:
         matcher.settings = {"LEASE_SECONDS": "1"}
@@ -162,7 +182,7 @@ def test_a_leader_that_was_stopped_stands_by_when_it_wakes(cloud: Cloud, matcher
     heir.start()
     wait_for(heir.stands_by, "nobody stands by")
     with Flow(cloud):
-        for _ in range(STOPS):
+        for _ in range(stops):
             time.sleep(0.3)
             sleeper.signal(signal.SIGSTOP)
             wait_for(heir.leads, "nobody takes over")
@@ -171,7 +191,7 @@ def test_a_leader_that_was_stopped_stands_by_when_it_wakes(cloud: Cloud, matcher
             wait_for(sleeper.stands_by, "the old leader goes on leading")
             assert heir.leads()
             sleeper, heir = heir, sleeper
-    assert_nothing_lost_or_doubled(cloud)
+    told(f"{seed + stops} stops of {STOPS}", assert_nothing_lost_or_doubled(cloud))
 
 
 def test_a_lease_that_is_gone_from_the_table_costs_a_replay_and_nothing_else(
