@@ -99,11 +99,11 @@ KILLS ?= 500
 STOPS ?= 100
 OUTAGES ?= 10
 ORDERS ?= 2000
-FLOW ?= 1500
+FLOW ?= 500
 campaign-matcher: $(STAMP) ## Kill and freeze matchers while orders flow: KILLS=500 STOPS=100
 	MATCHER_KILLS=$(KILLS) MATCHER_STOPS=$(STOPS) $(BIN)/pytest -q -s tests/integration/test_matcher.py -k "kill_9 or stopped"
 
-campaign-settlement: $(STAMP) ## Kill the workers of settlement while orders flow: KILLS=500 FLOW=1500 SEED=1
+campaign-settlement: $(STAMP) ## Kill the workers of settlement while orders flow: KILLS=500 FLOW=500 SEED=1
 	SETTLEMENT_KILLS=$(KILLS) FLOW_ORDERS=$(FLOW) CAMPAIGN_SEED=$(SEED) $(BIN)/pytest -q -s tests/integration/test_campaigns.py -k killed
 
 campaign-freezes: $(STAMP) ## Freeze functions' workers, and all of the cloud, while orders flow: STOPS=100 OUTAGES=10

@@ -55,18 +55,26 @@ class Suffering:
     def kill_one(self, functions: Sequence[str]) -> bool:
         """kill -9 of one worker, whatever it is doing. False where none runs at the moment."""
         found = self.workers(functions)
-        if found:
-            victim = self.rng.choice(found)
+        if not found:
+            return False
+        victim = self.rng.choice(found)
+        try:
             victim.kill()
-            self.hits.append(f"killed {victim.pid}")
-        return bool(found)
+        except psutil.NoSuchProcess:  # It ended by itself since it was found, as idle workers do.
+            return False
+        self.hits.append(f"killed {victim.pid}")
+        return True
 
     def stop_one(self, functions: Sequence[str], seconds: float) -> bool:
-        """SIGSTOP, a while, SIGCONT: what a frozen environment or a zombie looks like from outside."""
+        """SIGSTOP, a while, SIGCONT: what a frozen environment or a zombie looks like from outside. False as above."""
         found = self.workers(functions)
-        if found:
+        if not found:
+            return False
+        try:
             self.freeze(self.rng.choice(found), seconds)
-        return bool(found)
+        except psutil.NoSuchProcess:
+            return False
+        return True
 
     def freeze(self, process: psutil.Process, seconds: float) -> None:
         """The same of a process."""

@@ -23,6 +23,8 @@ FAULT_FLOW_ORDERS_MAX = 500
 OUTAGES = int(os.environ.get("CLOUD_OUTAGES", "1"))
 SEED = int(os.environ.get("CAMPAIGN_SEED", "1"))
 SETTLEMENT = ("settlement-tasks", "settlement-stream")
+# So many orders a hit at least: a flow in which nobody was left alone could never come to its end.
+ORDERS_A_HIT = 10
 EVERYBODY = (*SETTLEMENT, "trading-api", "market-data-stream", "feeds-stream", "ledger-stream")
 # Longer than the matcher's lease, so that it must stop by itself and lead again.
 OUTAGE_SECONDS = 6.0
@@ -57,8 +59,9 @@ def test_settlement_workers_killed_in_the_middle_lose_and_double_nothing(victim:
     killed, number = 0, 0
     while killed < SETTLEMENT_KILLS:
         number += 1
+        goal = min(SETTLEMENT_KILLS, killed + FLOW_ORDERS // ORDERS_A_HIT)
         with victim.flow(number=number) as demo:
-            while demo.poll() is None and killed < SETTLEMENT_KILLS:
+            while demo.poll() is None and killed < goal:
                 time.sleep(victim.rng.uniform(0.05, 0.6))
                 killed += victim.kill_one(SETTLEMENT)
         told(f"{killed} workers killed in {number} flows of {FLOW_ORDERS} orders")
@@ -68,8 +71,9 @@ def test_workers_frozen_in_the_middle_go_on_as_if_nothing_had_been(victim: Suffe
     stopped, number = 0, 100
     while stopped < WORKER_STOPS:
         number += 1
+        goal = min(WORKER_STOPS, stopped + FLOW_ORDERS // ORDERS_A_HIT)
         with victim.flow(number=number) as demo:
-            while demo.poll() is None and stopped < WORKER_STOPS:
+            while demo.poll() is None and stopped < goal:
                 time.sleep(victim.rng.uniform(0.05, 0.4))
                 stopped += victim.stop_one(EVERYBODY, victim.rng.uniform(0.2, 2.0))
         told(f"{stopped} workers stopped in {number - 100} flows of {FLOW_ORDERS} orders")
