@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import urllib3
@@ -18,14 +19,17 @@ from exchange.usage.model import RateLimitTier
 from exchange.users.model import KycLevel
 from exchange.users.store import CustomerItem
 from pynamodb.expressions.update import Action
+from pynamodb.models import Model
 
 from infra.local.clients import CREDENTIALS
 from infra.local.laptop import Laptop, LaptopError
 from infra.local.mail import latest_code
 from infra.local.operators import make_operators
+from infra.local.settings import LaptopSettings
 
 MAKER_PPM, TAKER_PPM = 4_000, 6_000
 ARRIVAL_SECONDS_MAX = 60
+_BINDING = Lock()
 
 ASSETS = (
     Asset("USD", "United States Dollar", 6, "fiat"),
@@ -69,7 +73,7 @@ DEMO_USERS = (
 def list_products(laptop: Laptop) -> dict[str, Any]:
     """Save the assets, the products and the default fee schedule. Returns what stack.json says of them."""
     for model, table in ((InstrumentItem, "InstrumentsTable"), (FeeScheduleItem, "FeeSchedulesTable")):
-        _bind(laptop, model, laptop.outputs[table])
+        bind_to_laptop(laptop.settings, model, laptop.outputs[table])
     store = InstrumentStore()
     assets = {asset.asset_id: asset for asset in ASSETS}
     for asset in ASSETS:
@@ -93,11 +97,17 @@ def list_products(laptop: Laptop) -> dict[str, Any]:
     return {"products": [terms.product_id for terms in PRODUCTS]}
 
 
-def _bind(laptop: Laptop, model: Any, table: str) -> None:
-    bind(model, table)
-    model.Meta.host = laptop.settings.endpoint_url
-    model.Meta.aws_access_key_id = CREDENTIALS["AWS_ACCESS_KEY_ID"]
-    model.Meta.aws_secret_access_key = CREDENTIALS["AWS_SECRET_ACCESS_KEY"]
+def bind_to_laptop(settings: LaptopSettings, model: type[Model], table: str) -> None:
+    """Tell a model which table it is of which laptop cloud; a process may fill one after the other."""
+    meta: Any = model.Meta
+    with _BINDING:
+        bind(model, table)
+        if getattr(meta, "host", None) != settings.endpoint_url:
+            meta.host = settings.endpoint_url
+            meta.aws_access_key_id = CREDENTIALS["AWS_ACCESS_KEY_ID"]
+            meta.aws_secret_access_key = CREDENTIALS["AWS_SECRET_ACCESS_KEY"]
+            # PynamoDB keeps a model's connection as long as its table has the same name, wherever that is.
+            model._connection = None  # noqa: SLF001
 
 
 def seed(laptop: Laptop) -> dict[str, Any]:
@@ -118,7 +128,7 @@ class DemoCustomer:
         self._password = f"Demo-{secrets.token_urlsafe(12)}-1a"
         self._pool = urllib3.PoolManager(timeout=30, retries=False)
         self._headers: dict[str, str] = {}
-        _bind(laptop, CustomerItem, laptop.outputs["UsersTable"])
+        bind_to_laptop(laptop.settings, CustomerItem, laptop.outputs["UsersTable"])
 
     def make(self) -> dict[str, str]:
         """Do all of it. Raises LaptopError with the exchange's own words."""

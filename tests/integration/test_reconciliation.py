@@ -1,6 +1,5 @@
 """Reconciliation on the laptop cloud: green, a balance put wrong, withdrawals stopped, two operators, green again."""
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -21,8 +20,10 @@ WRONG = {"account": {"S": "house:custody:nowhere"}, "asset": {"S": "GOOG"}}
 
 
 @pytest.fixture
-def function(laptop: RunningLaptop) -> str:
-    os.environ.update({**environment(laptop.settings), "AWS_ENDPOINT_URL": laptop.stack["aws_endpoint_url"]})
+def function(laptop: RunningLaptop, monkeypatch: pytest.MonkeyPatch) -> str:
+    for name, value in environment(laptop.settings).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", laptop.stack["aws_endpoint_url"])
     bind(BreakItem, laptop.stack["tables"]["breaks"])
     assert client("lambda")
     return str(laptop.stack["outputs"]["ReconciliationScheduleFunction"])
