@@ -1,5 +1,5 @@
 """Every route by everybody: keys of one scope each, a login, a stranger, keys that are over, a frozen customer's key
-and login, an operator. Rows: tests/contract. What is another customer's: tests/integration/test_bad_input.py."""
+and login, an operator. Rows: tests/contract. What is another customer's: test_ownership.py."""
 
 import json
 import time
