@@ -10,6 +10,7 @@ from exchange.instruments.store import InstrumentItem, InstrumentStore
 from exchange.kernel.clock import SystemClock, jittered_pause
 from exchange.kernel.errors import Code, Refused
 from exchange.ledger.store import BalanceItem, BalanceStore, JournalItem, JournalStore
+from exchange.referrals.store import ReferralItem
 from exchange.rest import Api, ApiRequest, read_body
 from exchange.transfers.store import TransferItem, TransferStore
 from exchange.usage.gate import guard
@@ -32,6 +33,7 @@ class Settings(AccessSettings):
     balances_table: str
     transfers_table: str
     journal_table: str
+    referrals_table: str
 
 
 settings = Settings.load()
@@ -42,6 +44,7 @@ bind(InstrumentItem, settings.instruments_table)
 bind(BalanceItem, settings.balances_table)
 bind(TransferItem, settings.transfers_table)
 bind(JournalItem, settings.journal_table)
+bind(ReferralItem, settings.referrals_table)
 authenticator = access.authenticator(**settings.access())
 customers = CustomerStore()
 profiles = access.profiles(settings.profiles_table)
@@ -73,7 +76,7 @@ def create_profile(asked: ApiRequest, who: Principal) -> Any:
     body = read_body(ProfileBody, asked.body)
     if isinstance(body, Refused):
         return body
-    made = service.create_profile(profiles, clock, user_id=who.user_id, name=body.name)
+    made = service.create_profile(customers, profiles, clock, user_id=who.user_id, name=body.name)
     return made if isinstance(made, Refused) else profile_json(made)
 
 

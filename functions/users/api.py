@@ -23,6 +23,7 @@ class Settings(AccessSettings):
     """This function's environment."""
 
     profiles_table: str
+    referrals_table: str
 
 
 settings = Settings.load()
@@ -36,6 +37,7 @@ customers, keys, sealer = access.stores(settings.secrets_key_id)
 profiles = access.profiles(settings.profiles_table)
 desk = KeyDesk(keys, sealer, customers, profiles, clock)
 uses = UsageStore(connection())
+referrals = access.referrals(settings.referrals_table)
 
 
 def shown(found: Found | Refused, as_json: Callable[[Found], Any]) -> Any:
@@ -46,8 +48,7 @@ def shown(found: Found | Refused, as_json: Callable[[Found], Any]) -> Any:
 @app.endpoint("POST", "/v1/users", body=request.RegisterBody)
 def register(_: ApiRequest, body: request.RegisterBody) -> Any:
     """Register; a code comes by mail."""
-    refusal = identities.sign_up(email=body.email, password=body.password, name=body.name)
-    return refusal or {"email": body.email, "status": "unconfirmed"}
+    return service.register(identities, referrals, form=body.form()) or {"email": body.email, "status": "unconfirmed"}
 
 
 @app.endpoint("POST", "/v1/users/confirm", body=request.ConfirmBody)
@@ -65,7 +66,7 @@ def resend(_: ApiRequest, body: request.ResendBody) -> Any:
 @app.endpoint("POST", "/v1/sessions", body=request.LogInBody)
 def log_in(_: ApiRequest, body: request.LogInBody) -> Any:
     """Log in."""
-    return shown(service.log_in(identities, customers, clock, login=body.login()), session_json)
+    return shown(service.log_in(identities, customers, referrals, clock, login=body.login()), session_json)
 
 
 @app.endpoint("POST", "/v1/sessions/refresh", body=request.RefreshBody)

@@ -66,16 +66,17 @@ class CloseError(RuntimeError):
 
 
 def close_now(stack: Mapping[str, Any]) -> int:
-    """Have the books closed up to some seconds ago and the volumes counted; return the closing's number.
+    """Have the books closed up to some seconds ago, volumes counted and awards paid; return the closing's number.
 
     Raises:   CloseError with the function's own words.
     """
-    closed = _invoke(stack["outputs"]["LedgerScheduleFunction"], {"now": True})
-    _invoke(stack["outputs"]["FeesScheduleFunction"], {})
+    closed = invoke(stack["outputs"]["LedgerScheduleFunction"], {"now": True})
+    invoke(stack["outputs"]["FeesScheduleFunction"], {})
     return int(closed["closing"])
 
 
-def _invoke(name: str, payload: Mapping[str, Any]) -> Any:
+def invoke(name: str, payload: Mapping[str, Any]) -> Any:
+    """What a function answers. Raises CloseError with its own words where it fails."""
     answer = client("lambda").invoke(FunctionName=name, Payload=json.dumps(payload).encode())
     told = json.loads(answer["Payload"].read())
     if answer.get("FunctionError"):

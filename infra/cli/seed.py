@@ -5,13 +5,13 @@ import secrets
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any
 
 import urllib3
 from exchange.aws.dynamodb import bind
-from exchange.fees.model import flat
+from exchange.fees.model import Commission, Rebate, flat
 from exchange.fees.store import FeeScheduleItem, publish
 from exchange.instruments.model import Asset, list_product
 from exchange.instruments.store import InstrumentItem, InstrumentStore
@@ -28,6 +28,7 @@ from infra.local.operators import make_operators
 from infra.local.settings import LaptopSettings
 
 MAKER_PPM, TAKER_PPM = 4_000, 6_000
+REBATES, COMMISSION = (Rebate("EUR-USD", 100),), Commission(200_000, days=365)
 ARRIVAL_SECONDS_MAX = 60
 _BINDING = Lock()
 
@@ -93,7 +94,7 @@ def list_products(laptop: Laptop) -> dict[str, Any]:
             price_band=terms.price_band,
         )
         store.save_product(product)
-    publish(flat(MAKER_PPM, TAKER_PPM), now_ns=time.time_ns())
+    publish(replace(flat(MAKER_PPM, TAKER_PPM), rebates=REBATES, commission=COMMISSION), now_ns=time.time_ns())
     return {"products": [terms.product_id for terms in PRODUCTS]}
 
 
@@ -120,8 +121,9 @@ def seed(laptop: Laptop) -> dict[str, Any]:
 class DemoCustomer:
     """One customer, made the way everybody is: registered, confirmed by mail, logged in, given a key, funded."""
 
-    def __init__(self, laptop: Laptop, name: str, tier: RateLimitTier) -> None:
+    def __init__(self, laptop: Laptop, name: str, tier: RateLimitTier, *, referral_code: str = "") -> None:
         self._laptop = laptop
+        self._referral = {"referral_code": referral_code} if referral_code else {}
         self._tier = tier
         self._name = name
         self._email = f"{name}@example.com"
@@ -132,7 +134,8 @@ class DemoCustomer:
 
     def make(self) -> dict[str, str]:
         """Do all of it. Raises LaptopError with the exchange's own words."""
-        self._post("/v1/users", {"email": self._email, "password": self._password, "name": self._name.title()})
+        person = {"email": self._email, "password": self._password, "name": self._name.title()}
+        self._post("/v1/users", person | self._referral)
         code = latest_code(self._laptop.settings, self._email)
         self._post("/v1/users/confirm", {"email": self._email, "code": code})
         session = self._post("/v1/sessions", {"email": self._email, "password": self._password})

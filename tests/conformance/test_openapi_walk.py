@@ -85,6 +85,8 @@ def test_money_and_its_moves(caller: Caller, laptop: RunningLaptop, eventually: 
     limits = ask("getLimits")["transfer_limits"][method["type"]]["USD"]
     assert limits["withdraw_min"] == ask("getCurrency", id="USD")["details"]["min_withdrawal_amount"]
     ask("getFees")
+    ask("listAwards")
+    assert len(ask("getReferrals")["referral_code"]) == 10
     ask("estimateWithdrawalFee", query="currency=USD")
     paid = {"amount": "12.34", "currency": "USD", "payment_method_id": method["id"]}
     deposited, withdrawn = ask("deposit", paid), ask("withdrawToPaymentMethod", paid)

@@ -37,6 +37,8 @@ ACCESS = {
     "DELETE /orders/{order_id}": TRADE,
     "GET /fills": VIEW,
     "GET /fees": VIEW,
+    "GET /v1/awards": VIEW,
+    "GET /v1/referrals": VIEW,
     "GET /accounts": VIEW,
     "GET /coinbase-accounts": VIEW,
     "POST /coinbase-accounts/{id}/addresses": TRANSFER,

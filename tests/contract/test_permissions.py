@@ -177,6 +177,10 @@ def test_only_these_functions_write_the_journal_and_only_in_transactions() -> No
             "ForAnyValue:StringEquals": in_transaction,
             "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["rail:chain-*"]},
         },
+        "fees-schedule": {
+            "ForAnyValue:StringEquals": in_transaction,
+            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["awards:*"]},
+        },
         "profiles-api": {
             "ForAnyValue:StringEquals": in_transaction,
             "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["profiles:*"]},

@@ -15,7 +15,7 @@ MONEY = {
     "fill_fees", "filled_size", "funds", "hold", "maker_fee_rate", "max_precision", "min_market_funds", "min_size",
     "price", "quote_increment", "reference_price", "remaining_size", "size", "specified_funds", "stop_price",
     "taker_fee_rate", "trail_amount", "volume", "volume_30day", "bid", "ask", "open", "high", "low", "last",
-    "open_price", "open_size",
+    "open_price", "open_size", "due", "maker_rebate_rate", "commission_share",
 }  # fmt: skip
 
 

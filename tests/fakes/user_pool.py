@@ -30,6 +30,7 @@ class Login:
     password: str
     confirmed: bool = False
     second_factor: bool = False
+    referral_code: str = ""
 
 
 @dataclass
@@ -69,7 +70,8 @@ class FakeUserPool:
             raise PoolError("InvalidPasswordException")
         attributes = {entry["Name"]: entry["Value"] for entry in asked["UserAttributes"]}
         user_id = str(uuid.uuid4())
-        self.logins[email] = Login(user_id, email, attributes["name"], asked["Password"])
+        code = attributes.get("custom:referral_code", "")
+        self.logins[email] = Login(user_id, email, attributes["name"], asked["Password"], referral_code=code)
         self.sent.append(email)
         return {"UserConfirmed": False, "UserSub": user_id}
 
@@ -116,9 +118,10 @@ class FakeUserPool:
 
     def _tokens(self, login: Login, *, first: bool = True) -> dict[str, Any]:
         times = {"iat": self.now_seconds, "exp": self.now_seconds + 3600, "sub": login.user_id}
+        given = {"custom:referral_code": login.referral_code} if login.referral_code else {}
         result = {
             "AccessToken": token(access_claims(**times)),
-            "IdToken": token(id_claims(**times, email=login.email, name=login.name)),
+            "IdToken": token(id_claims(**times, email=login.email, name=login.name, **given)),
             "ExpiresIn": 3600,
             "TokenType": "Bearer",
         }

@@ -19,6 +19,7 @@ from exchange.ledger.model import (
     asset_and_product,
     custody_account,
     customer_account,
+    may_be_negative,
     next_batch,
     sub_balance,
     together,
@@ -108,7 +109,7 @@ class Tables:
                 open_orders=before.open_orders + move.open_orders,
                 shifted=before.shifted + move.shifted,
             )
-            if min(after.available, after.held, after.open_orders) < 0 and not account.startswith("house:custody"):
+            if min(after.available, after.held, after.open_orders) < 0 and not may_be_negative(account):
                 return False
             moved[account, place] = after
         self.balances |= moved

@@ -89,13 +89,14 @@ def _settings(home: Path) -> LaptopSettings:
 
 
 @pytest.fixture(scope="session")
-def newcomer(laptop: RunningLaptop) -> Callable[[str], dict[str, str]]:
-    """Register and fund a customer whom no other test knows."""
+def newcomer(laptop: RunningLaptop) -> Callable[..., dict[str, str]]:
+    """Register and fund a customer whom no other test knows, by another's referral code where one is given."""
     running = Laptop(laptop.settings, step=lambda _title: nullcontext(), opening=DEMO)
     running.outputs = laptop.stack["outputs"]
 
-    def make(name: str) -> dict[str, str]:
-        return DemoCustomer(running, f"{name}-{secrets.token_hex(4)}", RateLimitTier.MAKER).make()
+    def make(name: str, referral_code: str = "") -> dict[str, str]:
+        unique = f"{name}-{secrets.token_hex(4)}"
+        return DemoCustomer(running, unique, RateLimitTier.MAKER, referral_code=referral_code).make()
 
     return make
 

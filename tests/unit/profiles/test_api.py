@@ -12,6 +12,7 @@ from exchange.aws.dynamodb import bind, connection
 from exchange.instruments.store import InstrumentItem, InstrumentStore
 from exchange.kernel.ids import to_uuid
 from exchange.ledger.store import BalanceItem, BalanceStore, JournalItem
+from exchange.referrals.store import ReferralItem
 from exchange.transfers.store import BankMarkItem, TransferItem
 from exchange.usage.store import UsageItem
 from exchange.users.model import Profile, Scope
@@ -44,6 +45,7 @@ MODELS: dict[str, list[Any]] = {
     "api_keys": [ApiKeyItem],
     "users": [CustomerItem],
     "usage": [UsageItem],
+    "referrals": [ReferralItem],
 }
 
 

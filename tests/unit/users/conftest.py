@@ -10,6 +10,7 @@ import boto3
 import pytest
 from exchange.aws import clients
 from exchange.aws.dynamodb import bind
+from exchange.referrals.store import ReferralItem
 from exchange.usage.store import UsageItem
 from exchange.users.store import ApiKeyItem, CustomerItem, ProfileItem
 from moto import mock_aws
@@ -19,6 +20,7 @@ from tests.fakes.users import CLIENT_ID, ISSUER
 
 REGION = "eu-west-1"
 USERS_TABLE, API_KEYS_TABLE, USAGE_TABLE, PROFILES_TABLE = "x-users", "x-api_keys", "x-usage", "x-profiles"
+REFERRALS_TABLE = "x-referrals"
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +41,11 @@ def cloud(account: str) -> Iterator[str]:
     bind(ApiKeyItem, API_KEYS_TABLE)
     bind(UsageItem, USAGE_TABLE)
     bind(ProfileItem, PROFILES_TABLE)
-    for model in (CustomerItem, ApiKeyItem, UsageItem, ProfileItem):
+    bind(ReferralItem, REFERRALS_TABLE)
+    for model in (CustomerItem, ApiKeyItem, UsageItem, ProfileItem, ReferralItem):
         model.create_table(billing_mode="PAY_PER_REQUEST")
     yield account
-    for table in (USERS_TABLE, API_KEYS_TABLE, USAGE_TABLE, PROFILES_TABLE):
+    for table in (USERS_TABLE, API_KEYS_TABLE, USAGE_TABLE, PROFILES_TABLE, REFERRALS_TABLE):
         boto3.client("dynamodb").delete_table(TableName=table)
 
 
@@ -67,6 +70,7 @@ def api_module(account: str, pool_server: FakeUserPool) -> Iterator[ModuleType]:
         "PUBLIC_REQUESTS_PER_SECOND": "0",
         "ORIGIN_SECRET": "told-by-the-edge",
         "PROFILES_TABLE": PROFILES_TABLE,
+        "REFERRALS_TABLE": REFERRALS_TABLE,
         "SECRETS_KEY_ID": account,
         "USER_POOL_ID": ISSUER.rpartition("/")[2],
         "USER_POOL_CLIENT_ID": CLIENT_ID,

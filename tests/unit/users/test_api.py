@@ -8,7 +8,11 @@ from typing import Any
 
 import boto3
 import pytest
-from exchange.users.store import ApiKeyItem, CustomerItem
+from exchange.aws.dynamodb import connection
+from exchange.referrals.model import CodeOwner, Referral
+from exchange.referrals.store import ReferralStore
+from exchange.users.model import Profile
+from exchange.users.store import ApiKeyItem, CustomerItem, CustomerStore, ProfileStore
 
 from tests.fakes.rest import Answer, call, proxy_event
 from tests.fakes.user_pool import CODE, MFA_CODE, PASSWORD, FakeUserPool
@@ -98,6 +102,51 @@ def test_the_way_in(ann: Ann, pool: FakeUserPool) -> None:
     assert session.status == 200
     assert set(session.json) == {"access_token", "id_token", "refresh_token", "token_type", "expires_in"}
     assert session.headers["cache-control"] == "no-store"
+
+
+def test_a_referral_code_binds_once_and_for_ever(ann: Ann, pool: FakeUserPool) -> None:
+    ann.register()
+    ann.log_in()
+    owner = ann.ask("GET", "/v1/users/self").json["user_id"]
+    account = CustomerItem.get(owner).account_id
+    code, _ = ReferralStore().own_code(owner, account)
+    form = {"email": "bob@example.com", "password": PASSWORD, "name": "Bob"}
+    for bad in ("BBBBBBBBBB", "x", "", " ", "0" * 10, 7, None, "B" * 33):
+        answer = ann.ask("POST", "/v1/users", {**form, "referral_code": bad})
+        if bad is not None:
+            assert refused(answer, 400, "REQUEST_FIELD_INVALID"), bad
+            assert "referral_code" in answer.json["message"]
+            assert form["email"] not in pool.logins
+        else:
+            del pool.logins[form["email"]]
+    assert ann.ask("POST", "/v1/users", {**form, "referral_code": f" {code.lower()} "}).status == 200
+    ann.ask("POST", "/v1/users/confirm", {"email": form["email"], "code": CODE})
+    assert ReferralStore().owner(code) == CodeOwner(owner, account, 0)
+    for _ in range(2):
+        assert ann.ask("POST", "/v1/sessions", {"email": form["email"], "password": PASSWORD}).status == 200
+        pool.logins[form["email"]].referral_code = ""  # whatever the pool says later
+    bob = CustomerItem.get(pool.logins[form["email"]].user_id)
+    assert (bob.referral_code, bob.referrer_id) == (code, account)
+    assert ReferralStore().referral(bob.account_id) == Referral(account, bob.created_at_ns)
+    assert ReferralStore().owner(code) == CodeOwner(owner, account, 1)
+    profile = Profile(bob.user_id, 77, "bot", 5)
+    customer = CustomerStore().find(bob.user_id)
+    assert customer is not None
+    assert ProfileStore(connection()).create(profile, profiles_max=5, referral=customer.referral)
+    assert ReferralStore().referral(77) == ReferralStore().referral(bob.account_id)
+
+
+def test_who_signs_up_past_us_with_no_code_or_the_own_is_brought_by_nobody(ann: Ann, pool: FakeUserPool) -> None:
+    for number, code in enumerate(("anything", "BBBBBBBBBB", "own")):
+        email = f"past{number}@example.com"
+        assert ann.ask("POST", "/v1/users", {"email": email, "password": PASSWORD, "name": "Eve"}).status == 200
+        ann.ask("POST", "/v1/users/confirm", {"email": email, "code": CODE})
+        login = pool.logins[email]
+        login.referral_code = ReferralStore().own_code(login.user_id, 5)[0] if code == "own" else code
+        assert ann.ask("POST", "/v1/sessions", {"email": email, "password": PASSWORD}).status == 200
+        customer = CustomerStore().find(login.user_id)
+        assert customer is not None
+        assert (customer.referral_code, customer.referral) == ("", None)
 
 
 def test_a_customer_sees_and_renames_themselves(logged_in: Ann) -> None:

@@ -25,9 +25,10 @@ Those who run it have
 17. `admin`            operators, their roles, and what they do to customers
 18. `approvals`        four eyes, and a row for every act
 19. `books`            closings, balance sheets, and the signed proof of what customers are owed
-20. `reports`          files of a customer's own trades and balances
-21. `reconciliation`   the ledger against log, chain and banks; `breaks` keeps what differs
-22. `audit`            every invariant, written once: `check(world)`
+20. `awards`           rebates and commissions out of a closed period's fees; `referrals` keeps who brought whom
+21. `reports`          files of a customer's own trades and balances
+22. `reconciliation`   the ledger against log, chain and banks; `breaks` keeps what differs
+23. `audit`            every invariant, written once: `check(world)`
 
 Below all of them stand `instruments` (assets and products), `rest` (the one shape of every API), `aws` (settings,
 clients, the DynamoDB base) and `kernel` (identifiers, exact money, time, failures). Who may import whom is in

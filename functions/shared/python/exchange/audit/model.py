@@ -7,11 +7,13 @@ from enum import StrEnum
 from exchange.books.model import Books, Closing
 from exchange.chains.departures import Departure, Mined
 from exchange.chains.model import Arrival, Listing, Place
+from exchange.fees.model import FeeSchedule
 from exchange.instruments.model import Product
 from exchange.ledger.model import Balance, Batch
 from exchange.messages import CommandRecord, EventRecord
 from exchange.orders.model import Fill, Order
 from exchange.payments.payouts import Payout
+from exchange.referrals.model import Referral
 from exchange.settlement.model import Cursor
 from exchange.statements.model import Page
 
@@ -148,6 +150,9 @@ class World:
     history: Sequence[Told] = ()  # what clients were told, where somebody wrote it down
     payments: Sequence[Payment] | None = None  # what was paid outside, where the outside can be asked
     saved: Sequence[Saved] = ()  # the snapshots that can be read
+    fee_versions: Sequence[FeeSchedule] = ()
+    referrals: Mapping[int, Referral] = field(default_factory=dict)  # by the account that pays fees
+    awarded: int = 0  # the last closing that rebates and commissions are said to be paid for
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from exchange.audit import (
+    award_checks,
     bank_checks,
     chain_checks,
     client_checks,
@@ -25,6 +26,7 @@ ALWAYS: Final[tuple[Check, ...]] = (
     ledger_checks.journal_explains_balances,
     ledger_checks.journal_is_chained,
     closing_checks.closed_is_closed,
+    award_checks.awards_are_earned,
     ledger_checks.transfers_are_posted,
     ledger_checks.paid_once,
     ledger_checks.held_is_owed,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from exchange.audit.model import BankView, ChainView, Replayed, TransferRow, World
+from exchange.awards.store import AwardItem
 from exchange.aws.dynamodb import bind, connection
 from exchange.books.files import books_of
 from exchange.books.store import ClosingItem, ClosingStore, S3Vault
@@ -13,6 +14,7 @@ from exchange.chains.departure_store import DepartureStore
 from exchange.chains.departures import Mined, Version
 from exchange.chains.model import Block, Place
 from exchange.chains.store import ChainItem, ChainStore
+from exchange.fees.store import FeeScheduleItem, awarded_closing, read_versions
 from exchange.instruments.store import InstrumentItem, InstrumentStore
 from exchange.iso20022.statements import SCALE
 from exchange.kernel.money import format_units
@@ -22,6 +24,7 @@ from exchange.messages import CommandRecord, EventRecord, decode_commands, decod
 from exchange.orders.store import FillItem, OrderItem, fill_from, order_from
 from exchange.payments.file_store import BankFileItem, BankFileStore
 from exchange.payments.files import RAIL
+from exchange.referrals.store import ReferralItem, ReferralStore
 from exchange.settlement.model import Cursor
 from exchange.settlement.quarantine import Quarantine
 from exchange.settlement.store import CheckpointItem, settlement_cursor
@@ -75,6 +78,9 @@ def bind_tables(tables: Mapping[str, str]) -> None:
         (ClosingItem, "closings"),
         (ChainItem, "chains"),
         (BankFileItem, "bank_files"),
+        (FeeScheduleItem, "fee_schedules"),
+        (ReferralItem, "referrals"),
+        (AwardItem, "awards"),
     ):
         if name in tables:
             bind(model, tables[name])
@@ -199,6 +205,9 @@ def read_world(
         chains=chains,
         banks=read_banks(),
         payouts=BankFileStore(connection()).payouts(),
+        fee_versions=read_versions(),
+        referrals=dict(ReferralStore().all()),
+        awarded=awarded_closing(),
     )
 
 

@@ -1,7 +1,7 @@
 """Closing the books: sum, prove, sign, and put the closing where no other can stand."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
 from exchange.books.files import Vault, balances_name, books_name, books_of, read_balances, tree_name, write_balances
@@ -97,6 +97,20 @@ def balances_at(at_ns: int, *, journal: Journal, closings: Closings, vault: Vaul
     period = _carried_over(last if last is not None and last.until_ns <= at_ns else None, vault)
     _take_all(period, journal, at_ns)
     return period.balances
+
+
+def batches_of(closing: Closing, before: Closing | None, *, journal: Journal, vault: Vault) -> Iterator[Batch]:
+    """What was posted in the period of a closing, chain by chain; `before` is the closing that it follows.
+
+    Raises:   InvariantError where books are not those that were signed; OutageError.
+    """
+    earlier = books_of(before, vault=vault).cuts if before else {}
+    for partition, head in books_of(closing, vault=vault).cuts.items():
+        start = earlier[partition].number if partition in earlier else 0
+        for batch, _ in journal.batches(partition, after=start):
+            if batch.number > head.number:
+                break
+            yield batch
 
 
 def _take_all(period: Period, journal: Journal, until_ns: int) -> None:

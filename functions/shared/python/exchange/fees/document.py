@@ -5,7 +5,9 @@
            {"volume": "10000", "maker": "0.0025", "taker": "0.004"}],
  "products": {"EUR-USD": [{"volume": "0", "maker": "0", "taker": "0.0005"}]},
  "promotions": [{"product": "ETH-BTC", "from": "2026-12-01T00:00:00Z", "until": "2027-01-01T00:00:00Z",
-                 "maker": "0", "taker": "0"}]}
+                 "maker": "0", "taker": "0"}],
+ "rebates": [{"product": "BTC-USD", "rate": "0.0001"}],
+ "commission": {"share": "0.2", "days": 365}}
 """
 
 import datetime as dt
@@ -15,10 +17,12 @@ from typing import Any
 from exchange.fees.model import (
     RATE_SCALE,
     VOLUME_SCALE,
+    Commission,
     FeeSchedule,
     FeeScheduleError,
     Promotion,
     Rates,
+    Rebate,
     Tier,
     Tiers,
     format_rate,
@@ -26,7 +30,7 @@ from exchange.fees.model import (
 from exchange.kernel.money import DecimalError, format_units, parse_decimal
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_KEYS = frozenset({"effective", "tiers", "products", "promotions"})
+_KEYS = frozenset({"effective", "tiers", "products", "promotions", "rebates", "commission"})
 
 
 def read_schedule(document: Mapping[str, Any]) -> FeeSchedule:
@@ -45,6 +49,10 @@ def read_schedule(document: Mapping[str, Any]) -> FeeSchedule:
             _promotion(row, f"promotions.{place}")
             for place, row in enumerate(_rows(document.get("promotions", []), "promotions"))
         ),
+        tuple(
+            _rebate(row, f"rebates.{place}") for place, row in enumerate(_rows(document.get("rebates", []), "rebates"))
+        ),
+        _commission(document.get("commission")),
     )
 
 
@@ -63,6 +71,16 @@ def schedule_document(schedule: FeeSchedule) -> dict[str, Any]:
             }
             for row in schedule.promotions
         ]
+    if schedule.rebates:
+        document["rebates"] = [
+            {**({"product": row.product_id} if row.product_id else {}), "rate": format_rate(row.rate_ppm)}
+            for row in schedule.rebates
+        ]
+    if schedule.commission:
+        document["commission"] = {
+            "share": format_rate(schedule.commission.share_ppm),
+            "days": schedule.commission.days,
+        }
     return document
 
 
@@ -76,6 +94,29 @@ def _tiers(rows: Any, name: str) -> Tiers:
 def _promotion(row: Mapping[str, Any], name: str) -> Promotion:
     begin, end = (_moment(row.get(key), f"{name}.{key}") for key in ("from", "until"))
     return Promotion(str(row.get("product", "")), begin, end, _rates(row, name))
+
+
+def _rebate(row: Mapping[str, Any], name: str) -> Rebate:
+    _only(row, {"product", "rate"}, name)
+    return Rebate(str(row.get("product", "")), _decimal(row, "rate", RATE_SCALE, name))
+
+
+def _commission(row: Any) -> Commission | None:
+    if row is None:
+        return None
+    if not isinstance(row, Mapping):
+        raise FeeScheduleError("commission: give a table with share and days")
+    _only(row, {"share", "days"}, "commission")
+    days = row.get("days")
+    if type(days) is not int:
+        raise FeeScheduleError("commission.days: give a whole number of days, like 365")
+    return Commission(_decimal(row, "share", RATE_SCALE, "commission"), days)
+
+
+def _only(row: Mapping[str, Any], known: set[str], name: str) -> None:
+    unknown = sorted(row.keys() - known)
+    if unknown:
+        raise FeeScheduleError(f"{name}.{unknown[0]}: no such field; there are {', '.join(sorted(known))}")
 
 
 def _rates(row: Mapping[str, Any], name: str) -> Rates:

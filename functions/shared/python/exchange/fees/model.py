@@ -18,6 +18,7 @@ VOLUME_ASSET = "USD"
 VOLUME_SCALE = 2
 VOLUME_DAYS = 30
 RATE_SCALE = 6
+COMMISSION_DAYS_MAX = 36_500
 _DAY_NS = 86_400 * 1_000_000_000
 
 
@@ -68,6 +69,33 @@ class Promotion:
         return self.from_ns <= now_ns < self.until_ns and self.product_id in {"", product_id}
 
 
+@dataclass(frozen=True, slots=True)
+class Rebate:
+    """What a maker is paid of a trade's value, in one product or (empty) in all that have no row of their own."""
+
+    product_id: str
+    rate_ppm: int
+
+
+@dataclass(frozen=True, slots=True)
+class Commission:
+    """The share of a customer's fees that goes to who brought them, for so many days after they registered."""
+
+    share_ppm: int
+    days: int
+
+    def __post_init__(self) -> None:
+        """Raises FeeScheduleError unless 0 < share <= 1 and there is a day."""
+        if not 0 < self.share_ppm <= PPM:
+            raise FeeScheduleError(f"commission.share: give above 0 and at most 1, not {format_rate(self.share_ppm)}")
+        if not 0 < self.days <= COMMISSION_DAYS_MAX:
+            raise FeeScheduleError(f"commission.days: give 1 to {COMMISSION_DAYS_MAX} days, not {self.days}")
+
+    def covers(self, since_ns: int, now_ns: int) -> bool:
+        """Whether who registered at a time still counts."""
+        return since_ns <= now_ns < since_ns + self.days * _DAY_NS
+
+
 Tiers = tuple[Tier, ...]
 
 
@@ -75,7 +103,8 @@ Tiers = tuple[Tier, ...]
 class FeeSchedule:
     """One version of what trading costs, from `effective_ns` until the next version begins.
 
-    `tiers` rise by volume and begin at 0; `products` has tiers of their own for some products.
+    `tiers` rise by volume and begin at 0; `products` has tiers of their own for some products. What goes on to makers
+    and to those who brought a payer is never more than takers pay, whichever rate of this version they have.
     Raises:   FeeScheduleError naming the table that is wrong.
     """
 
@@ -83,6 +112,8 @@ class FeeSchedule:
     tiers: Tiers
     products: Mapping[str, Tiers] = field(default_factory=dict)
     promotions: tuple[Promotion, ...] = ()
+    rebates: tuple[Rebate, ...] = ()
+    commission: Commission | None = None
 
     def __post_init__(self) -> None:
         for name, tiers in {"tiers": self.tiers, **self.products}.items():
@@ -94,6 +125,48 @@ class FeeSchedule:
                 raise FeeScheduleError(
                     f"promotions: one of {promotion.product_id or 'all products'} ends before it begins"
                 )
+        self._require_funded_rebates()
+
+    def _require_funded_rebates(self) -> None:
+        names = [row.product_id for row in self.rebates]
+        for place, row in enumerate(self.rebates):
+            if not 0 < row.rate_ppm < PPM:
+                raise FeeScheduleError(
+                    f"rebates.{place}.rate: give above 0 and below 1, not {format_rate(row.rate_ppm)}"
+                )
+            if row.product_id in names[:place]:
+                raise FeeScheduleError(f"rebates.{place}.product: {row.product_id or 'all'} has a row already")
+        promoted = {row.product_id for row in self.promotions}
+        kept_ppm = PPM - (self.commission.share_ppm if self.commission else 0)
+        for product_id in sorted({"", *names, *promoted, *self.products}):
+            rebate_ppm, lowest_ppm = self.rebate_ppm(product_id), self.lowest_taker_ppm(product_id)
+            if rebate_ppm * PPM > lowest_ppm * kept_ppm:
+                place = names.index(product_id if product_id in names else "")
+                raise FeeScheduleError(
+                    f"rebates.{place}.rate: {format_rate(rebate_ppm)} is more than the takers of"
+                    f" {product_id or 'all other products'} bring: they pay from {format_rate(lowest_ppm)} on, and"
+                    f" {format_rate(PPM - kept_ppm)} of that may be a commission"
+                )
+
+    def rebate_ppm(self, product_id: str) -> int:
+        """What a maker of this product is paid."""
+        rows = {row.product_id: row.rate_ppm for row in self.rebates}
+        return rows.get(product_id, rows.get("", 0))
+
+    def lowest_taker_ppm(self, product_id: str) -> int:
+        """The least that a taker of this product pays while this version holds, rates agreed with one account aside."""
+        rates = [tier.rates for tier in self.products.get(product_id, self.tiers)]
+        rates += [
+            row.rates
+            for row in self.promotions
+            if row.product_id in {"", product_id} and row.until_ns > self.effective_ns
+        ]
+        return min(found.taker_ppm for found in rates)
+
+    @property
+    def gives(self) -> bool:
+        """Whether anything of its fees goes on to others."""
+        return bool(self.rebates or self.commission)
 
     def rates(self, product_id: str, volume: int, now_ns: int) -> Rates:
         """What an order of this product costs an account with this volume."""

@@ -18,12 +18,15 @@ from exchange.kernel.recent import Recent
 AGE_MAX_NS = 60 * 1_000_000_000
 ENTRIES_MAX = 4_096
 _ALL = "default"
-_COUNTED = "counted"
+_COUNTED, _AWARDED = "counted", "awarded"
 
 
 class FeeScheduleItem(Model):
     """All versions under the id "default"; an account's standing under its own id; under "counted" the last closing
-    whose trades are on the standings. `versions` and `traded` are JSON."""
+    whose trades are on the standings, under "awarded" the last one that rebates and commissions are paid for.
+
+    `versions` and `traded` are JSON.
+    """
 
     class Meta:
         table_name = "fee_schedules"
@@ -49,11 +52,17 @@ class FeeSchedules:
 
         Raises:   UnavailableError, also where no version has begun: nobody trades at an unknown price.
         """
-        now_ns = self._clock.now_ns()
-        version = version_at(self._all_versions(), now_ns)
+        return rates_for(self.version(), self.standing(account_id), product_id, self._clock.now_ns())
+
+    def version(self) -> FeeSchedule:
+        """The version that holds now.
+
+        Raises:   UnavailableError, also where none has begun.
+        """
+        version = version_at(self._all_versions(), self._clock.now_ns())
         if version is None:
             raise UnavailableError("no fee schedule has begun; publish one")
-        return rates_for(version, self.standing(account_id), product_id, now_ns)
+        return version
 
     def standing(self, account_id: int) -> Standing:
         """Where an account stands. Raises UnavailableError."""
@@ -123,13 +132,27 @@ def add_traded(account_id: int, row: Traded) -> None:
 
 def counted_closing() -> int:
     """The last closing whose trades are on all standings; 0 before the first. Raises UnavailableError."""
-    item = _read(_COUNTED)
-    return item.closing or 0 if item else 0
+    return _reached(_COUNTED)
 
 
 def note_counted(closing: int) -> None:
     """Note that a closing's trades are on all standings. Raises OutageError."""
     _write(_COUNTED, [FeeScheduleItem.closing.set(closing)])
+
+
+def awarded_closing() -> int:
+    """The last closing whose rebates and commissions are paid; 0 before the first. Raises UnavailableError."""
+    return _reached(_AWARDED)
+
+
+def note_awarded(closing: int) -> None:
+    """Note that a closing's rebates and commissions are paid. Raises OutageError."""
+    _write(_AWARDED, [FeeScheduleItem.closing.set(closing)])
+
+
+def _reached(name: str) -> int:
+    item = _read(name)
+    return item.closing or 0 if item else 0
 
 
 def _read(schedule_id: str) -> FeeScheduleItem | None:

@@ -29,6 +29,8 @@ class EntryKind(StrEnum):
     WITHDRAWAL = "withdrawal"
     TRANSFER = "transfer"
     REVERSAL = "reversal"
+    REBATE = "rebate"  # to a maker, out of the fees of a closed period
+    COMMISSION = "commission"  # to whoever brought a payer of fees, out of the same
     CUSTODY = "custody"  # between places where the venue keeps what it holds: the addresses of a chain, hot, cold
     NETWORK = "network"  # what a chain takes for carrying a payment of ours
 

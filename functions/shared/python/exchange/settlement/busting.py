@@ -107,7 +107,14 @@ def _sides(product_id: str, entries: Iterable[Entry]) -> dict[Side, int]:
 
 
 def trade_entries(product_id: str, trade_id: int, journal: Journal) -> Sequence[Entry]:
-    """The entries of a settled trade, none where there is no such; trade ids rise along a product's chain.
+    """The entries of a settled trade, none where there is no such. Raises UnavailableError."""
+    batch = trade_batch(product_id, trade_id, journal)
+    return [entry for entry in batch.entries if entry.reference == str(trade_id)] if batch else []
+
+
+def trade_batch(product_id: str, trade_id: int, journal: Journal) -> Batch | None:
+    """The batch that has a settled trade, or would have it; None where there is none. Trade ids rise along a product's
+    chain.
 
     Raises:   UnavailableError.
     """
@@ -122,5 +129,5 @@ def trade_entries(product_id: str, trade_id: int, journal: Journal) -> Sequence[
         elif min(trades) > trade_id:
             high = middle - 1
         else:
-            return [entry for entry in batch.entries if entry.reference == str(trade_id)] if batch else []
-    return []
+            return batch
+    return None

@@ -9,6 +9,7 @@ from exchange.aws.clients import client
 from exchange.aws.dynamodb import bind, connection
 from exchange.kernel.clock import SystemClock
 from exchange.kernel.errors import UnavailableError
+from exchange.referrals.store import ReferralItem, ReferralStore
 from exchange.usage.last_uses import LastUses
 from exchange.usage.store import UsageItem, UsageStore
 from exchange.users.authentication import Authenticator
@@ -59,6 +60,12 @@ def profiles(profiles_table: str) -> ProfileStore:
     """Where the profiles beside the default ones are."""
     bind(ProfileItem, profiles_table)
     return ProfileStore(connection())
+
+
+def referrals(referrals_table: str) -> ReferralStore:
+    """Where referral codes are, and who was brought by whom."""
+    bind(ReferralItem, referrals_table)
+    return ReferralStore()
 
 
 def pool_tokens(user_pool_id: str, user_pool_client_id: str) -> PoolTokens:

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from botocore.exceptions import BotoCoreError, ClientError
 
 from exchange.kernel.errors import Code, OutcomeUnknownError, Refused, UnavailableError
-from exchange.users.model import Person, Session
+from exchange.users.model import REFERRAL_ATTRIBUTE, Person, Session
 
 _CREDENTIALS = Refused(Code.AUTH_INVALID, "the e-mail address or the password is wrong")
 _CODE = Refused(Code.USER_CODE_INVALID, "the code is wrong, too old or used: ask for another, or log in")
@@ -52,13 +52,15 @@ class CognitoIdentities:
         self._client_id = client_id
         self._tokens = tokens
 
-    def sign_up(self, *, email: str, password: str, name: str) -> Refused | None:
+    def sign_up(self, *, email: str, password: str, name: str, referral_code: str = "") -> Refused | None:
         """Register, which sends a code to the address.
 
         Refuses:  USER_EXISTS, USER_PASSWORD_WEAK, REQUEST_FIELD_INVALID, RATE_LIMITED.
         Raises:   UnavailableError, OutcomeUnknownError.
         """
         attributes = [{"Name": "email", "Value": email}, {"Name": "name", "Value": name}]
+        if referral_code:
+            attributes.append({"Name": f"custom:{REFERRAL_ATTRIBUTE}", "Value": referral_code})
         answer = self._ask("sign_up", Username=email, Password=password, UserAttributes=attributes)
         return answer if isinstance(answer, Refused) else None
 

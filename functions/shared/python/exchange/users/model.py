@@ -12,9 +12,12 @@ from typing import Any
 
 from exchange.kernel.clock import iso_utc
 from exchange.kernel.ids import to_uuid
+from exchange.referrals.model import Referral
 from exchange.usage.model import RateLimitTier
 
 PROFILE_NAME = "default"
+# The user pool's attribute that keeps the code from registration to first login. Nobody can change it afterwards.
+REFERRAL_ATTRIBUTE = "referral_code"
 _KEY_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
@@ -62,6 +65,13 @@ class Customer:
     rate_limit_tier: RateLimitTier = RateLimitTier.STANDARD
     kyc_level: KycLevel = KycLevel.UNVERIFIED
     credentials_changed_at_ns: int = 0  # when a key was made or rotated last
+    referral_code: str = ""  # which they registered with; it never changes
+    referrer_id: int = 0  # the account of whose code it is; 0: nobody brought them
+
+    @property
+    def referral(self) -> Referral | None:
+        """Who brought them, for every account of theirs."""
+        return Referral(self.referrer_id, self.created_at_ns) if self.referrer_id else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +154,7 @@ class Person:
     name: str = ""
     scopes: frozenset[Scope] = frozenset()
     groups: frozenset[str] = frozenset()
+    referral_code: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from exchange.referrals.model import CODE_LENGTH, read_code
 from exchange.rest import Body
 from exchange.users.model import Scope
-from exchange.users.service import KeyTerms, Login, RotationTerms
+from exchange.users.service import KeyTerms, Login, Registration, RotationTerms
 
 ADDRESSES_MAX = 20
 PUBLIC_KEY_BYTES = 32
@@ -69,6 +70,13 @@ def _scope(text: str) -> str:
     return text
 
 
+def _code(text: str) -> str:
+    code = read_code(text)
+    if not code:
+        raise ValueError(f"write a code of {CODE_LENGTH} letters and digits, or leave it out")
+    return code
+
+
 Email = Annotated[str, Field(max_length=254), AfterValidator(_email)]
 Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_printable)]
 # Cognito judges new passwords; here they only have to be of a size that it takes.
@@ -85,6 +93,11 @@ class RegisterBody(Body):
     email: Email
     password: Password
     name: Name
+    referral_code: Annotated[str, Field(max_length=32), AfterValidator(_code)] | None = None
+
+    def form(self) -> Registration:
+        """The same as the use case asks for it."""
+        return Registration(self.email, self.password, self.name, self.referral_code or "")
 
 
 class ConfirmBody(Body):

@@ -6,6 +6,7 @@ from typing import Protocol
 from exchange.kernel.clock import Clock, iso_utc
 from exchange.kernel.errors import Code, Refused
 from exchange.kernel.ids import from_uuid, random_id
+from exchange.referrals.model import CodeOwner, Referral, read_code
 from exchange.users.minting import KeyMaterial
 from exchange.users.model import (
     ApiKey,
@@ -26,6 +27,16 @@ from exchange.users.model import (
 KEYS_MAX = 25
 PROFILES_MAX = 25
 _NO_KEY = Refused(Code.API_KEY_NOT_FOUND, "no active API key of yours has this id")
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What somebody registers with. `referral_code` is empty where nobody brought them."""
+
+    email: str
+    password: str
+    name: str
+    referral_code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +72,22 @@ class Identities(Protocol):
 
     def log_in(self, *, email: str, password: str, mfa_code: str | None) -> Session | Refused:
         """Exchange a password for tokens."""
+        ...
+
+
+class SignUps(Protocol):
+    """Where people register."""
+
+    def sign_up(self, *, email: str, password: str, name: str, referral_code: str) -> Refused | None:
+        """Register; None where a code is on its way by mail."""
+        ...
+
+
+class Referrals(Protocol):
+    """Where referral codes are kept."""
+
+    def owner(self, code: str) -> CodeOwner | None:
+        """Whose code it is."""
         ...
 
 
@@ -103,8 +130,8 @@ class Profiles(Protocol):
         """A customer's profiles beside the default one, oldest first."""
         ...
 
-    def create(self, profile: Profile, *, profiles_max: int) -> bool:
-        """Store a new profile; False where its owner is frozen or has `profiles_max` already."""
+    def create(self, profile: Profile, *, profiles_max: int, referral: Referral | None) -> bool:
+        """Store a new profile, brought by whom its owner was; False where that one is frozen or has `profiles_max`."""
         ...
 
     def rename(self, user_id: str, account_id: int, name: str) -> bool:
@@ -120,8 +147,23 @@ class Sealer(Protocol):
         ...
 
 
-def log_in(identities: Identities, customers: Customers, clock: Clock, *, login: Login) -> Session | Refused:
-    """Log in; the first login makes the customer with their default profile.
+def register(identities: SignUps, referrals: Referrals, *, form: Registration) -> Refused | None:
+    """Register, by the code of another customer or (empty) by nobody's. None of one's own can be known yet.
+
+    Refuses:  REQUEST_FIELD_INVALID (nobody has this code), then as the user pool.
+    Raises:   OutageError.
+    """
+    if form.referral_code and referrals.owner(form.referral_code) is None:
+        return Refused(Code.REQUEST_FIELD_INVALID, "referral_code: nobody has this code; correct it or leave it out")
+    return identities.sign_up(
+        email=form.email, password=form.password, name=form.name, referral_code=form.referral_code
+    )
+
+
+def log_in(
+    identities: Identities, customers: Customers, referrals: Referrals, clock: Clock, *, login: Login
+) -> Session | Refused:
+    """Log in; the first login makes the customer, with their default profile and whom their referral code names.
 
     Refuses:  AUTH_INVALID, USER_UNCONFIRMED, AUTH_MISSING (a second factor), RATE_LIMITED, ACCOUNT_FROZEN.
     Raises:   OutageError; logging in again is always harmless.
@@ -131,7 +173,7 @@ def log_in(identities: Identities, customers: Customers, clock: Clock, *, login:
         return session
     customer = customers.find(session.person.user_id)
     if customer is None:
-        customer = customers.create_once(_new_customer(session.person, clock.now_ns()))
+        customer = customers.create_once(_new_customer(session.person, referrals, clock.now_ns()))
     if customer.status is not CustomerStatus.ACTIVE:
         return Refused(Code.ACCOUNT_FROZEN, "this account is frozen; ask support")
     return session
@@ -164,14 +206,19 @@ def find_profile(customers: Customers, profiles: Profiles, user_id: str, wire_id
     return own or Refused(Code.PROFILE_NOT_FOUND, "profile not found; GET /profiles lists yours")
 
 
-def create_profile(profiles: Profiles, clock: Clock, *, user_id: str, name: str) -> Profile | Refused:
+def create_profile(
+    customers: Customers, profiles: Profiles, clock: Clock, *, user_id: str, name: str
+) -> Profile | Refused:
     """Make a profile. Names need not differ; ids do.
 
-    Refuses:  PROFILE_LIMIT.
+    Refuses:  USER_NOT_FOUND, PROFILE_LIMIT.
     Raises:   UnavailableError; OutcomeUnknownError: the profile may be there; GET /profiles tells.
     """
+    customer = find_customer(customers, user_id)
+    if isinstance(customer, Refused):
+        return customer
     profile = Profile(user_id, random_id(), name, clock.now_ns())
-    if not profiles.create(profile, profiles_max=PROFILES_MAX):
+    if not profiles.create(profile, profiles_max=PROFILES_MAX, referral=customer.referral):
         return Refused(Code.PROFILE_LIMIT, f"you have {PROFILES_MAX} profiles beside the default one; no more are made")
     return profile
 
@@ -275,7 +322,17 @@ def revoke_api_key(keys: ApiKeys, clock: Clock, *, user_id: str, key_id: str) ->
     return _NO_KEY
 
 
-def _new_customer(person: Person, now_ns: int) -> Customer:
+def _new_customer(person: Person, referrals: Referrals, now_ns: int) -> Customer:
+    # Whoever signs up at the user pool past us can write anything as a code: what nobody has, and the own, is no code.
+    code = read_code(person.referral_code)
+    owner = referrals.owner(code) if code else None
+    brought = owner if owner is not None and owner.user_id != person.user_id else None
     return Customer(
-        user_id=person.user_id, account_id=random_id(), email=person.email, name=person.name, created_at_ns=now_ns
+        user_id=person.user_id,
+        account_id=random_id(),
+        email=person.email,
+        name=person.name,
+        created_at_ns=now_ns,
+        referral_code=code if brought else "",
+        referrer_id=brought.account_id if brought else 0,
     )

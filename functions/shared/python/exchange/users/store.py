@@ -13,8 +13,11 @@ from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
 from exchange.aws.dynamodb import UnitsAttribute, cancellation_codes, error_code, outage
+from exchange.aws.dynamodb import connection as connect
 from exchange.kernel.clock import iso_utc
 from exchange.kernel.errors import Code, Refused, UnavailableError
+from exchange.referrals.model import Referral
+from exchange.referrals.store import count_referred, put_referral
 from exchange.usage.model import RateLimitTier
 from exchange.users.model import ApiKey, Credential, Customer, CustomerStatus, KeyStatus, KycLevel, Profile, Scope
 
@@ -59,6 +62,8 @@ class CustomerItem(Model):
     profiles = UnitsAttribute(default=0)
     kyc_level = UnitsAttribute(null=True)
     credentials_changed_at_ns = UnitsAttribute(null=True)
+    referral_code = UnicodeAttribute(null=True)
+    referrer_id = UnitsAttribute(null=True)
     by_email = CustomersByEmail()
     by_account = CustomersByAccount()
 
@@ -150,17 +155,16 @@ class CustomerStore:
             status=customer.status.value,
             rate_limit_tier=customer.rate_limit_tier.value,
             created_at_ns=customer.created_at_ns,
+            referral_code=customer.referral_code or None,
+            referrer_id=customer.referrer_id or None,
         )
-        try:
-            item.save(condition=CustomerItem.user_id.does_not_exist())
-        except PutError as error:
-            if error_code(error) != _REFUSED:
-                raise outage(error) from error
-            first = self.find(customer.user_id)
-            if first is None:
-                raise UnavailableError("a customer was there and is not") from error
-            return first
-        return customer
+        put = _put_customer(item) if customer.referral is None else _put_brought(item, customer.referral)
+        if put:
+            return customer
+        first = self.find(customer.user_id)
+        if first is None:
+            raise UnavailableError("a customer was there and is not")
+        return first
 
     def rename(self, user_id: str, name: str) -> Customer | Refused:
         """Change a customer's name. Refuses USER_NOT_FOUND. Raises OutageError."""
@@ -172,6 +176,30 @@ class CustomerStore:
                 return Refused(Code.USER_NOT_FOUND, "this customer is not there any more")
             raise outage(error) from error
         return _customer(item)
+
+
+def _put_customer(item: CustomerItem) -> bool:
+    """Put a new customer; False where they are there. Raises OutageError."""
+    try:
+        item.save(condition=CustomerItem.user_id.does_not_exist())
+    except PutError as error:
+        if error_code(error) != _REFUSED:
+            raise outage(error) from error
+        return False
+    return True
+
+
+def _put_brought(item: CustomerItem, referral: Referral) -> bool:
+    """The same of a customer whom another brought, with the referral and one more on the code's count."""
+    transaction = TransactWrite(connection=connect())
+    try:
+        with transaction:
+            transaction.save(item, condition=CustomerItem.user_id.does_not_exist())
+            put_referral(transaction, item.account_id, referral)
+            count_referred(transaction, item.referral_code or "")
+    except TransactWriteError as error:
+        return _refused(error)
+    return True
 
 
 class ApiKeyStore:
@@ -283,8 +311,8 @@ class ProfileStore:
             found = [_profile(item) for item in ProfileItem.query(user_id, consistent_read=True)]
         return sorted(found, key=lambda profile: (profile.created_at_ns, profile.account_id))
 
-    def create(self, profile: Profile, *, profiles_max: int) -> bool:
-        """Store a new profile; False where its owner is frozen or has `profiles_max` already.
+    def create(self, profile: Profile, *, profiles_max: int, referral: Referral | None = None) -> bool:
+        """Store a new profile, brought by whom its owner was; False where that one is frozen or has `profiles_max`.
 
         Raises:   UnavailableError, OutcomeUnknownError.
         """
@@ -294,6 +322,8 @@ class ProfileStore:
         try:
             with transaction:
                 transaction.save(item, condition=ProfileItem.user_id.does_not_exist())
+                if referral is not None:
+                    put_referral(transaction, profile.account_id, referral)
                 transaction.update(
                     CustomerItem(profile.user_id),
                     actions=[CustomerItem.profiles.add(1)],
@@ -346,6 +376,8 @@ def _customer(item: CustomerItem) -> Customer:
         rate_limit_tier=RateLimitTier(item.rate_limit_tier),
         kyc_level=KycLevel(item.kyc_level or 0),
         credentials_changed_at_ns=item.credentials_changed_at_ns or 0,
+        referral_code=item.referral_code or "",
+        referrer_id=item.referrer_id or 0,
     )
 
 

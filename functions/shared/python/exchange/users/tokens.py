@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 from exchange.kernel.clock import Clock
 from exchange.kernel.errors import Code, Refused, UnavailableError
-from exchange.users.model import Person, Scope
+from exchange.users.model import REFERRAL_ATTRIBUTE, Person, Scope
 
 ALGORITHM = "RS256"
 TOKEN_LENGTH_MAX = 8_192
@@ -67,7 +67,12 @@ class PoolTokens:
             return claims
         if claims.get("aud") != self._client_id:
             return _invalid()
-        return Person(str(claims["sub"]), email=str(claims.get("email", "")), name=str(claims.get("name", "")))
+        return Person(
+            str(claims["sub"]),
+            email=str(claims.get("email", "")),
+            name=str(claims.get("name", "")),
+            referral_code=str(claims.get(f"custom:{REFERRAL_ATTRIBUTE}", "")),
+        )
 
     def _claims(self, token: str, *, use: str) -> dict[str, Any] | Refused:
         claims = self._signed_claims(token)

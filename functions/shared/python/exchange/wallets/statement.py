@@ -21,6 +21,8 @@ TradeSide = tuple[str, int, bool]
 _TRADES = frozenset({EntryKind.MATCH, EntryKind.FEE})
 # The chain of a product's busts.
 _BUSTS = "busts:"
+# Paid out of a product's fees at a closing of the books; each has a type of its own, and the chain of the product.
+_AWARDS = frozenset({EntryKind.REBATE, EntryKind.COMMISSION})
 
 
 class StatementPages(Protocol):
@@ -129,7 +131,7 @@ def _view(account_id: int, row: _Row, asset: Asset, orders: Mapping[TradeSide, i
         "created_at": iso_utc(line.posted_at_ns),
         "amount": asset.format(line.units),
         "balance": asset.format(row.balance),
-        "type": line.kind.value if line.kind in _TRADES else "transfer",
+        "type": line.kind.value if line.kind in _TRADES | _AWARDS else "transfer",
         "details": _details(account_id, line, orders),
     }
 
@@ -142,6 +144,8 @@ def _details(account_id: int, line: Line, orders: Mapping[TradeSide, int]) -> di
     if line.partition.startswith(_BUSTS):
         product_id = line.partition.removeprefix(_BUSTS)
         return {"trade_id": line.reference, "product_id": product_id, "transfer_type": "bust"}
+    if line.kind in _AWARDS:
+        return {"closing": line.reference, "product_id": line.partition.partition(":")[2]}
     if line.kind not in _TRADES:
         kind = "withdraw" if line.kind is EntryKind.WITHDRAWAL else line.kind.value
         return {"transfer_id": line.reference, "transfer_type": kind}

@@ -1,0 +1,1 @@
+"""What a closed period's fees give back: rebates to makers, commissions to who brought a payer."""
