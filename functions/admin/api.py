@@ -1,54 +1,47 @@
-"""The operators' API: proposals and their second pair of eyes, audit rows, customers."""
+"""The operators' API: proposals and their second pair of eyes, audit rows, customers, what could not be settled."""
 
 from functools import partial
 from typing import Any
 
 from exchange.admin.access import operators
 from exchange.admin.desk import Desk, customer_shown
-from exchange.admin.model import BUST, Action, Operator
-from exchange.admin.request import FreezeBody
+from exchange.admin.model import Action, Operator
+from exchange.admin.request import FreezeBody, RetryBody
 from exchange.admin.service import find_customer, freeze_customer
 from exchange.admin.settings import AdminSettings
-from exchange.admin.store import STATUS_EFFECTS, StatusStore
+from exchange.admin.store import IMMEDIATE_EFFECTS, StatusStore
 from exchange.approvals.request import DecisionBody, ProposalBody
 from exchange.approvals.store import AuditRowStore, ProposalStore
 from exchange.approvals.views import audit_page
 from exchange.aws.clients import client
-from exchange.aws.dynamodb import bind, connection
-from exchange.breaks.model import EXPLAIN
-from exchange.breaks.store import explain
+from exchange.aws.dynamodb import connection
 from exchange.instruments.store import InstrumentStore
 from exchange.kernel.clock import SystemClock
 from exchange.payments.effects import PaymentSettings, payment_effects
 from exchange.payments.waiters import TaskTokens
 from exchange.rest import Api, ApiRequest
-from exchange.settlement.bust_store import Busts, BustSettings
+from exchange.settlement.desk import FailureDesk
+from exchange.settlement.effects import SettlementSettings, settlement_effects
 from exchange.transfers.store import TransferStore
 from exchange.usage.gate import guard
 from exchange.users.store import CustomerStore
-from exchange.wallets.model import BankProvider, places
-from exchange.wallets.reviewing import REVIEW_EFFECTS, Reviews
-from exchange.wallets.safeguard_store import SafeguardItem
+from exchange.wallets.model import places
+from exchange.wallets.reviewing import REVIEW_EFFECTS, Reviews, ReviewSettings
 
 
-class Settings(BustSettings, PaymentSettings, AdminSettings):
+class Settings(SettlementSettings, PaymentSettings, ReviewSettings, AdminSettings):
     """This function's environment."""
-
-    safeguards_table: str
-    bank_provider: BankProvider
 
 
 settings = Settings.load()
 app = handler = Api("admin", guard=partial(guard, settings))
-bind(SafeguardItem, settings.safeguards_table)
-settings.bind_admin()
-settings.bind_busts()
-settings.bind_payments()
+for bind_tables in (settings.bind_admin, settings.bind_settlement, settings.bind_payments, settings.bind_reviews):
+    bind_tables()
 clock, customers, statuses, audit_rows = SystemClock(), CustomerStore(), StatusStore(connection()), AuditRowStore()
 payments = payment_effects(lambda: places(InstrumentStore().assets(), settings.bank_provider), clock)
 # What each kind of proposal does in the very write of its approval; kinds that are not here are acted on elsewhere.
-EFFECTS = {**STATUS_EFFECTS, **REVIEW_EFFECTS, EXPLAIN: explain, BUST: Busts(clock).apply, **payments}
-desk = Desk(ProposalStore(connection(), EFFECTS), clock, immediate=EFFECTS)
+EFFECTS = {**IMMEDIATE_EFFECTS, **REVIEW_EFFECTS, **settlement_effects(clock), **payments}
+desk, failure_desk = Desk(ProposalStore(connection(), EFFECTS), clock, immediate=EFFECTS), FailureDesk()
 reviews = Reviews(TransferStore(connection()), TaskTokens(client("stepfunctions")), app.logger.warning)
 access = operators(settings.operator_pool_id, settings.operator_pool_client_id)
 operator, may = access.authenticate, access.may
@@ -94,6 +87,18 @@ def list_withdrawals(_: ApiRequest, _who: Operator) -> Any:
 def show_withdrawal(_: ApiRequest, _who: Operator, transfer_id: str) -> Any:
     """One withdrawal."""
     return reviews.show(transfer_id)
+
+
+@app.endpoint("GET", "/v1/settlement-failures", caller=may(Action.SEE_SETTLEMENT))
+def list_settlement_failures(asked: ApiRequest, _who: Operator) -> Any:
+    """What could not be settled and is not yet, oldest first; or all there was of a `product_id`, newest first."""
+    return failure_desk.told(asked.query("product_id"))
+
+
+@app.endpoint("POST", "/v1/settlement-failures/{product_id}/retry", caller=may(Action.RETRY_SETTLEMENT), body=RetryBody)
+def retry_settlement(asked: ApiRequest, who: Operator, body: RetryBody, product_id: str) -> Any:
+    """Have what is tried again by itself tried at once; what contradicts the records takes a proposal."""
+    return failure_desk.hurry(product_id, desk.act(asked, who, body.reason))
 
 
 @app.endpoint("GET", "/v1/audit-rows", caller=may(Action.SEE_AUDIT))

@@ -26,6 +26,7 @@ COMMANDS = {
     "bank": "infra.cli.bank:bank",
     "reconcile": "infra.cli.reconcile:reconcile",
     "phase": "infra.cli.phase:phase",
+    "settlement": "infra.cli.settlement:settlement",
     "release": "infra.cli.release:release",
     "rebuild": "infra.cli.rebuild:rebuild",
     "bench": "infra.cli.bench:bench",

@@ -10,9 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from urllib3.exceptions import HTTPError
 
-from infra.local.clients import clients
-from infra.local.laptop import read_stack
-from infra.local.operators import DEMO_OPERATORS, OperatorError, OperatorSession, log_in
+from infra.local.operators import DEMO_OPERATORS, OperatorError, OperatorSession, demo_session
 from infra.local.settings import LaptopSettings
 
 console = Console(highlight=False)
@@ -37,18 +35,8 @@ def operator(
     reason: Annotated[str, typer.Option(help="Why; it is kept in the audit row.")] = "at the terminal",
 ) -> None:
     """Propose, approve or reject, see the audit rows, freeze a customer. Nobody approves what they proposed."""
-    settings = LaptopSettings.load()
-    stack = read_stack(settings)
-    if not stack:
-        console.print("Nothing runs here. Start it with: make up", style="red")
-        raise typer.Exit(1)
-    known = {entry["name"]: entry for entry in stack["operators"]}
-    if who not in known:
-        console.print(f"There is no operator {who}; there are {', '.join(known)}", style="red")
-        raise typer.Exit(1)
-    cognito, client_id = clients(settings)("cognito-idp"), stack["outputs"]["OperatorPoolClientId"]
     try:
-        session = log_in(cognito, client_id, stack["operators_url"], known[who])
+        session = demo_session(LaptopSettings.load(), who)
         console.print_json(json.dumps(_do(session, verb, subject, fields or [], reason)))
     except (OperatorError, BotoCoreError, ClientError, HTTPError) as error:
         console.print(str(error), style="red", markup=False)

@@ -1,12 +1,10 @@
-"""`exchange release`: let a paused product go on, its matching and its settlement."""
+"""`exchange release`: let a product go on whose matching was paused."""
 
 import os
 from typing import Annotated
 
 import typer
 from exchange.aws.dynamodb import bind
-from exchange.aws.state_machines import ExpressMachine
-from exchange.settlement.delivery import release as release_product
 from exchange.settlement.quarantine import Quarantine
 from rich.console import Console
 
@@ -28,8 +26,8 @@ def release_matching(product: str, quarantine: QuarantineBucket, releases: Relea
 
 
 def release(product: Annotated[str, typer.Argument(help="The paused product, such as ACME-USD.")]) -> None:
-    """Let a paused product go on once the cause is mended: matched behind the records that stopped it, settled with all
-    that was kept of it. Exits 1 if it can't be, or isn't paused.
+    """Let a product whose matching was paused go on behind the records that stopped it, once the cause is mended. Exits
+    1 if it isn't paused, or if it is its settlement that waits: that is for `exchange settlement`.
     """
     settings = LaptopSettings.load()
     stack = read_stack(settings)
@@ -42,17 +40,12 @@ def release(product: Annotated[str, typer.Argument(help="The paused product, suc
     records = release_matching(product, QuarantineBucket(client("s3"), stack["buckets"]["quarantine"]), ReleaseStore())
     for record in records:
         console.print(f"{product} is matched again behind record {record}, within seconds.")
-    quarantine = Quarantine(client("s3"), stack["buckets"]["quarantine"])
-    paused = quarantine.paused()
-    if product not in paused and records:
-        return
-    if product not in paused:
-        shown = ", ".join(sorted(paused)) or "none"
-        console.print(f"{product} is not paused. Paused products: {shown}.", style="red")
+    settlement = Quarantine(client("s3"), stack["buckets"]["quarantine"]).paused()
+    if product in settlement:
+        told = f"{product} is matched, and its settlement waits: {settlement[product]}. See: exchange settlement failed"
+        console.print(told, style="red", markup=False)
         raise typer.Exit(1)
-    machine = ExpressMachine(client("stepfunctions"), stack["outputs"]["SettlementMachineArn"])
-    count, reason = release_product(product, machine=machine, quarantine=quarantine)
-    if reason:
-        console.print(f"{product} stays paused after {count} records: {reason}", style="red", markup=False)
+    if not records:
+        shown = ", ".join(sorted(settlement)) or "none"
+        console.print(f"{product} is not paused. Products whose settlement waits: {shown}.", style="red")
         raise typer.Exit(1)
-    console.print(f"{product} goes on: {count} kept records were settled.")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from exchange.admin.model import ALONE, KINDS, Action, Operator, Role, refuse_alone, refuse_kind
-from exchange.admin.store import STATUS_EFFECTS
+from exchange.admin.store import IMMEDIATE_EFFECTS
 from exchange.kernel.errors import Code, Refused
 from exchange.wallets.reviewing import REVIEW_EFFECTS
 
@@ -24,6 +24,8 @@ ROUTES = {
     "POST /v1/proposals/{proposal_id}/rejections": BY_KIND,
     "GET /v1/withdrawals": {S, C, F, A},
     "GET /v1/withdrawals/{transfer_id}": {S, C, F, A},
+    "GET /v1/settlement-failures": {S, C, F, A},
+    "POST /v1/settlement-failures/{product_id}/retry": {S, C, F},
     "GET /v1/audit-rows": {S, C, A},
     "GET /v1/customers/{user_id}": {S, U, C, A},
     "POST /v1/customers/{user_id}/freeze": {S, U, C},
@@ -31,6 +33,8 @@ ROUTES = {
 ACTIONS = {
     Action.SEE_PROPOSALS: ["GET /v1/proposals", "GET /v1/proposals/{proposal_id}"],
     Action.SEE_WITHDRAWALS: ["GET /v1/withdrawals", "GET /v1/withdrawals/{transfer_id}"],
+    Action.SEE_SETTLEMENT: ["GET /v1/settlement-failures"],
+    Action.RETRY_SETTLEMENT: ["POST /v1/settlement-failures/{product_id}/retry"],
     Action.SEE_AUDIT: ["GET /v1/audit-rows"],
     Action.SEE_CUSTOMER: ["GET /v1/customers/{user_id}"],
     Action.FREEZE_CUSTOMER: ["POST /v1/customers/{user_id}/freeze"],
@@ -41,6 +45,7 @@ PROPOSALS = {
     "customer.unfreeze": ({S, U, C}, {S, C}),
     "customer.set_kyc_level": ({S, C}, {S, C}),
     "trade.bust": ({S, C, F}, {S, C, F}),
+    "settlement.retry": ({S, C, F}, {S, C, F}),
     "withdrawal.release": ({S, C, F}, {S, C, F}),
     "withdrawal.refuse": ({S, C, F}, {S, C, F}),
     "limits.set": ({S, F}, {S, C}),
@@ -79,7 +84,7 @@ def test_a_kind_is_proposed_and_decided_by_its_roles_alone(role: Role) -> None:
 
 
 def test_every_effect_is_of_a_kind() -> None:
-    assert {**STATUS_EFFECTS, **REVIEW_EFFECTS}.keys() <= KINDS.keys()
+    assert {**IMMEDIATE_EFFECTS, **REVIEW_EFFECTS}.keys() <= KINDS.keys()
 
 
 def test_an_auditor_changes_nothing() -> None:

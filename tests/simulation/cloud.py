@@ -11,6 +11,7 @@ from typing import Any, Final
 from exchange.audit.model import Payment
 from exchange.ledger.store import BalanceItem, BalanceStore, JournalItem, JournalStore
 from exchange.orders.store import FillItem, OrderItem
+from exchange.settlement.failure_store import FailureItem
 from exchange.settlement.store import CheckpointItem
 from exchange.statements.store import StatementCursorItem, StatementItem
 from exchange.transfers.model import PaymentState, Transfer, TransferKind
@@ -44,6 +45,7 @@ MODELS: Final[tuple[tuple[type[Model], str], ...]] = (
     (BalanceItem, "balances"),
     (JournalItem, "journal"),
     (CheckpointItem, "checkpoints"),
+    (FailureItem, "settlement_failures"),
     (StatementItem, "statements"),
     (StatementCursorItem, "checkpoints"),
     (TransferItem, "transfers"),

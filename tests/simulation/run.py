@@ -153,7 +153,7 @@ class Simulation:
         self.matchers.stop()
 
     def _is_settled(self) -> bool:
-        return self.settlement.has_read_all and not self._waiting_orders()
+        return self.settlement.has_read_all and not self.settlement.has_failures and not self._waiting_orders()
 
     def _finish(self) -> None:
         """V4: transfers come to their end too, in the days that banks take; then everything must agree."""
@@ -166,7 +166,7 @@ class Simulation:
         self.settlement.write_statements()
         self.customers.last_words()
         self._broke_by("V4", [f"transfer {name} is still open" for name in self._open_transfers()])
-        self._broke_by("I1", self.settlement.poisons[:1])
+        self._broke_by("I1", self.settlement.contradictions[:1])
         self._broke_by("I1", self.customers.defects[:1])
         self._check(quiet=True)
         self._count()

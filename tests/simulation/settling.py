@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -11,9 +11,12 @@ from exchange.aws.state_machines import ExpressMachine
 from exchange.kernel.errors import InvariantError, OutageError, require
 from exchange.ledger.store import JournalStore
 from exchange.messages import MalformedRecordError, decode_events
-from exchange.settlement.delivery import StreamRecord, deliver, unpacked
+from exchange.settlement.delivery import GAP, StreamRecord, deliver, unpacked
+from exchange.settlement.failure_store import FailureStore
+from exchange.settlement.failures import FailureState, hurried
 from exchange.settlement.model import GapError, SplitBrainError
 from exchange.settlement.quarantine import Quarantine
+from exchange.settlement.retrying import retry_due
 from exchange.settlement.service import settle
 from exchange.settlement.store import DynamoSettlementStore
 from exchange.statements.service import bring_up
@@ -28,6 +31,9 @@ from tests.simulation.scheduler import Process
 
 BATCH_RECORDS_MAX: Final = 100
 FUNCTION_SECONDS: Final = 300.0
+# Shorter than on AWS, so that outages come to the fail queue; there somebody hurries them.
+STREAM_TRIES_NS: Final = 4 * 1_000_000_000
+RETRY_SECONDS: Final = 7.0
 
 
 class Settlement:
@@ -45,6 +51,7 @@ class Settlement:
     def start(self) -> None:
         """Begin to read."""
         self.cloud.scheduler.spawn(self._source, self._watch)
+        self.cloud.scheduler.spawn(self._source, self._retry)
 
     def stop(self) -> None:
         """Read no more."""
@@ -55,6 +62,17 @@ class Settlement:
         """Whether every record was through."""
         shards = self.cloud.kinesis.streams["executions"].shards
         return all(self._read.get(shard.shard_id, 0) == len(shard.records) for shard in shards)
+
+    @property
+    def has_failures(self) -> bool:
+        """Whether something waits in the fail queue."""
+        items = self.cloud.dynamodb.tables["settlement_failures"].items.values()
+        return any(item["state"]["S"] != "settled" for item in items)
+
+    @property
+    def contradictions(self) -> list[str]:
+        """What settlement said it can't be. Events that are missing may be kept: if they are not, nothing drains."""
+        return [poison for poison in self.poisons if not poison.startswith(GAP)]
 
     def settle_task(self, payload: dict[str, Any]) -> dict[str, Any]:
         """The settlement machine's one step, composed as functions/settlement/tasks.py is."""
@@ -114,17 +132,45 @@ class Settlement:
 
     def _deliver(self, rows: Sequence[dict[str, Any]]) -> bool:
         cloud = self.cloud
-        records = [
-            StreamRecord(row["PartitionKey"], row["SequenceNumber"], base64.b64encode(row["Data"]).decode())
-            for row in rows
-        ]
+        records = [_record(row) for row in rows]
 
-        def work(_process: Process) -> None:
+        def work(process: Process) -> None:
+            deliver(
+                records,
+                machine=ExpressMachine(self.machines, "settlement"),
+                quarantine=Quarantine(cloud.s3, QUARANTINE),
+                failures=FailureStore(cloud.connection),
+                clock=ProcessClock(process),
+                stream_tries_ns=STREAM_TRIES_NS,
+            )
+
+        return self._invoked("settlement-stream", work)
+
+    def _retry(self) -> None:
+        """The fail queue's schedule, with somebody who hurries."""
+
+        def work(process: Process) -> None:
+            failures, clock = FailureStore(self.cloud.connection), ProcessClock(process)
+            for failure in list(failures.every_open()):
+                if failure.state is FailureState.RETRYING:
+                    failures.put(hurried(failure, clock.now_ns()))
             machine = ExpressMachine(self.machines, "settlement")
-            deliver(records, machine=machine, quarantine=Quarantine(cloud.s3, QUARANTINE))
+            retry_due(failures=failures, machine=machine, quarantine=Quarantine(self.cloud.s3, QUARANTINE), clock=clock)
 
+        while True:
+            self.cloud.scheduler.sleep(RETRY_SECONDS)
+            if self.has_failures:
+                self._invoked("settlement-schedule", work)
+
+    def _invoked(self, name: str, work: Callable[[Process], Any]) -> bool:
         try:
-            cloud.invoke("settlement-stream", work, seconds=FUNCTION_SECONDS)
+            self.cloud.invoke(name, work, seconds=FUNCTION_SECONDS)
         except (OutageError, FunctionLostError, BotoCoreError, ClientError, TaskError):
             return False
         return True
+
+
+def _record(row: dict[str, Any]) -> StreamRecord:
+    arrived_at_ns = int(row["ApproximateArrivalTimestamp"].timestamp() * 1_000) * 1_000_000
+    data = base64.b64encode(row["Data"]).decode()
+    return StreamRecord(row["PartitionKey"], row["SequenceNumber"], data, arrived_at_ns)

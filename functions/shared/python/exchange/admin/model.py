@@ -10,6 +10,8 @@ from enum import StrEnum
 
 from exchange.breaks.model import EXPLAIN
 from exchange.kernel.errors import Code, Refused
+from exchange.settlement.busting import BUST
+from exchange.settlement.failures import RETRY_SETTLEMENT
 from exchange.usage.model import RateLimitTier
 from exchange.users.model import KycLevel
 
@@ -31,6 +33,8 @@ class Action(StrEnum):
     SEE_AUDIT = "see_audit"
     SEE_CUSTOMER = "see_customer"
     SEE_WITHDRAWALS = "see_withdrawals"
+    SEE_SETTLEMENT = "see_settlement"
+    RETRY_SETTLEMENT = "retry_settlement"
     FREEZE_CUSTOMER = "freeze_customer"
 
 
@@ -42,6 +46,9 @@ ALONE: Mapping[Action, frozenset[Role]] = {
     Action.SEE_AUDIT: frozenset({Role.SUPERADMIN, Role.COMPLIANCE, Role.AUDITOR}),
     Action.SEE_CUSTOMER: frozenset({Role.SUPERADMIN, Role.SUPPORT, Role.COMPLIANCE, Role.AUDITOR}),
     Action.SEE_WITHDRAWALS: _MONEY | {Role.AUDITOR},
+    Action.SEE_SETTLEMENT: _MONEY | {Role.AUDITOR},
+    # Only what is tried again by itself anyway, and settles once however often it is tried.
+    Action.RETRY_SETTLEMENT: _MONEY,
     Action.FREEZE_CUSTOMER: frozenset({Role.SUPERADMIN, Role.SUPPORT, Role.COMPLIANCE}),
 }
 
@@ -56,7 +63,6 @@ class Kind:
 
 
 UNFREEZE = "customer.unfreeze"
-BUST = "trade.bust"
 SET_KYC_LEVEL = "customer.set_kyc_level"
 RELEASE, REFUSE = "withdrawal.release", "withdrawal.refuse"
 SET_LIMITS = "limits.set"
@@ -78,6 +84,7 @@ KINDS: Mapping[str, Kind] = {
         decide=frozenset({Role.SUPERADMIN, Role.COMPLIANCE}),
     ),
     BUST: Kind(frozenset({"product_id", "trade_id"}), propose=_MONEY, decide=_MONEY),
+    RETRY_SETTLEMENT: Kind(frozenset({"product_id"}), propose=_MONEY, decide=_MONEY),
     RELEASE: Kind(frozenset({"transfer_id"}), propose=_MONEY, decide=_MONEY),
     REFUSE: Kind(frozenset({"transfer_id"}), propose=_MONEY, decide=_MONEY),
     PAY_OUT: Kind(

@@ -8,6 +8,8 @@ from pynamodb.transactions import TransactWrite
 from exchange.admin.model import SET_KYC_LEVEL, UNFREEZE
 from exchange.approvals.model import AuditRow, Proposal
 from exchange.approvals.store import Effect, add_audit_row, committed
+from exchange.breaks.model import EXPLAIN
+from exchange.breaks.store import explain
 from exchange.users.model import Customer, CustomerStatus
 from exchange.users.store import CustomerItem
 
@@ -54,4 +56,4 @@ def _set_status(transaction: TransactWrite, user_id: str, before: CustomerStatus
 
 
 # What each of these kinds does in the write of its approval.
-STATUS_EFFECTS: Mapping[str, Effect] = {UNFREEZE: unfreeze, SET_KYC_LEVEL: set_kyc_level}
+IMMEDIATE_EFFECTS: Mapping[str, Effect] = {UNFREEZE: unfreeze, SET_KYC_LEVEL: set_kyc_level, EXPLAIN: explain}

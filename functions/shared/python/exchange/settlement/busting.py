@@ -21,6 +21,7 @@ from exchange.ledger.model import (
 from exchange.messages import Side
 from exchange.settlement.model import journal_partition
 
+BUST = "trade.bust"
 ENTRIES_A_TRADE_MIN = 4
 
 

@@ -1,7 +1,8 @@
 """Bringing the executions stream to the settlement machine, product by product, in order.
 
-A record that can't be settled is kept whole with all that follow it, and its product is paused; the shard's other
-products go on. An outage raises: the stream keeps its place and tries again.
+A record that can't be settled is kept whole with all that follow it, and its product waits, a row in the fail queue;
+the shard's other products go on. An outage raises, and the stream keeps its place and tries again, for a minute: what
+fails so long is kept too, so that it holds up no other product.
 """
 
 import base64
@@ -10,14 +11,21 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from exchange.kernel.clock import Clock
+from exchange.kernel.errors import OutageError, UnavailableError
 from exchange.messages import MalformedRecordError
 from exchange.messages.event_records import EVENT_RECORD_LENGTH_MAX, EVENTS_MAGIC
+from exchange.settlement.failures import Failure, Stop, new_failure
 
 # An Express input is at most 256 KB; records travel as base64 inside it.
 INPUT_CHARACTERS_MAX = 240_000
 # Shorter ones gain nothing that is worth the work.
 _PACKED_BYTES_MIN = 2_000
 POISON = "poison"
+# The task's name for events that are missing: where they are kept, they come.
+GAP = "GapError"
+# For so long the stream itself tries an outage again, and the products beside wait for it.
+STREAM_TRIES_NS = 60 * 1_000_000_000
 
 
 def packed(data: str) -> str:
@@ -40,11 +48,13 @@ def unpacked(data: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class StreamRecord:
-    """One record of the executions stream: where it stands in the shard, and its bytes as base64."""
+    """One record of the executions stream: where it stands in the shard, its bytes as base64, and when it came there
+    (0 where nobody says)."""
 
     product_id: str
     sequence_number: str
     data: str
+    arrived_at_ns: int = 0
 
 
 class SettlementMachine(Protocol):
@@ -83,6 +93,18 @@ class KeptRecords(Protocol):
         ...
 
 
+class Failures(Protocol):
+    """The fail queue."""
+
+    def open(self, product_id: str) -> Failure | None:
+        """A product's open failure."""
+        ...
+
+    def put(self, failure: Failure) -> bool:
+        """Write a failure in the place of the version before it; False where that is not there any more."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Delivered:
     """What became of a batch: trades settled by product, and why a product was paused by it."""
@@ -91,53 +113,109 @@ class Delivered:
     paused: Mapping[str, str]
 
 
-def deliver(records: Iterable[StreamRecord], *, machine: SettlementMachine, quarantine: KeptRecords) -> Delivered:
-    """Settle a batch of records. Raises OutageError where the whole batch must be tried again, which is safe."""
+@dataclass(frozen=True, slots=True)
+class Released:
+    """What became of a product's kept records: how many were settled, and why not all; None where all were."""
+
+    records: int
+    stop: Stop | None
+
+
+def deliver(
+    records: Iterable[StreamRecord],
+    *,
+    machine: SettlementMachine,
+    quarantine: KeptRecords,
+    failures: Failures,
+    clock: Clock,
+    stream_tries_ns: int = STREAM_TRIES_NS,
+) -> Delivered:
+    """Settle a batch of records; what an outage has hindered for `stream_tries_ns` goes into the fail queue.
+
+    Raises:   OutageError where the whole batch must be tried again, which is safe.
+    """
     by_product: dict[str, list[StreamRecord]] = {}
     for record in records:
         by_product.setdefault(record.product_id, []).append(record)
     trades: dict[str, int] = {}
     paused: dict[str, str] = {}
     for product_id, own in by_product.items():
+        now_ns = clock.now_ns()
         if quarantine.is_paused(product_id):
             _keep(own, quarantine)
+            _note(own[0], Stop("kept behind a failure", passing=True), quarantine, failures, now_ns)
             continue
-        trades[product_id], unsettled, reason = _settle(own, machine)
-        if unsettled:
-            # The records first: a mark without them would pause a product that nobody could release.
+        trades[product_id], unsettled, stop = _settle(own, machine, given_up_ns=now_ns - stream_tries_ns)
+        if stop is not None:
+            # The row first, for what nobody knows of nobody tries again; then the records: a mark without them would
+            # pause a product that has nothing to be released by.
+            _note(unsettled[0], stop, quarantine, failures, now_ns)
             _keep(unsettled, quarantine)
-            quarantine.pause(product_id, reason)
-            paused[product_id] = reason
+            quarantine.pause(product_id, stop.error)
+            paused[product_id] = stop.error
     return Delivered(trades, paused)
 
 
-def release(product_id: str, *, machine: SettlementMachine, quarantine: KeptRecords) -> tuple[int, str]:
-    """Settle what was kept of a product, in order, and let it go on; returns how many, and why not ("" where all).
+def release(product_id: str, *, machine: SettlementMachine, quarantine: KeptRecords) -> Released:
+    """Settle what was kept of a product, in order, and let it go on.
 
-    The mark stays until nothing is kept, so what the stream brings meanwhile queues up behind.
+    The mark stays until nothing is kept, so what the stream brings meanwhile queues up behind. An outage is told, not
+    raised.
     """
     count = 0
-    while kept := list(quarantine.kept(product_id)):
-        for record in kept:
-            _, unsettled, reason = _settle([record], machine)
-            if unsettled:
-                return count, reason
-            quarantine.settled(record)
-            count += 1
-    quarantine.release(product_id)
-    return count, ""
+    while True:
+        while kept := list(quarantine.kept(product_id)):
+            for record in kept:
+                try:
+                    _, _, stop = _settle([record], machine, given_up_ns=0)
+                except OutageError as error:
+                    stop = Stop(str(error), passing=True)
+                if stop is not None:
+                    return Released(count, stop)
+                quarantine.settled(record)
+                count += 1
+        quarantine.release(product_id)
+        # The stream may have kept one more between the look and the release.
+        if next(iter(quarantine.kept(product_id)), None) is None:
+            return Released(count, None)
 
 
-def _settle(records: Sequence[StreamRecord], machine: SettlementMachine) -> tuple[int, Sequence[StreamRecord], str]:
-    """Trades settled, the records from the first that could not be, and why."""
+def _settle(
+    records: Sequence[StreamRecord], machine: SettlementMachine, *, given_up_ns: int
+) -> tuple[int, Sequence[StreamRecord], Stop | None]:
+    """Trades settled, the records from the first that could not be, and why.
+
+    Raises:   OutageError while the record that it hinders came after `given_up_ns`, or nobody knows when.
+    """
     trades = done = 0
     for chunk in _chunks(packed(record.data) for record in records):
-        output = machine.run({"product_id": records[0].product_id, "records": chunk})
+        try:
+            output = machine.run({"product_id": records[0].product_id, "records": chunk})
+        except OutageError as error:
+            first = records[done]
+            if not 0 < first.arrived_at_ns <= given_up_ns:
+                raise
+            return trades, records[done:], Stop(str(error), passing=True)
         if output["outcome"] == POISON:
-            return trades, records[done:], str(output["reason"])
+            return trades, records[done:], Stop(str(output["reason"]), passing=False)
         trades += int(output["trades"])
         done += len(chunk)
-    return trades, (), ""
+    return trades, (), None
+
+
+def _note(record: StreamRecord, stop: Stop, quarantine: KeptRecords, failures: Failures, now_ns: int) -> None:
+    """Put a failure into the queue, but for one that stands behind another; what is kept is always behind one.
+
+    Raises:   OutageError.
+    """
+    if failures.open(record.product_id) is not None:
+        return
+    if stop.error.startswith(GAP) and next(iter(quarantine.kept(record.product_id)), None) is not None:
+        stop = Stop(stop.error, passing=True)  # What is missing is what was kept.
+    noted = failures.put(new_failure(record.product_id, record.sequence_number, stop, now_ns))
+    # Somebody beside us may have noted it. Where nobody has, the product must not wait: nobody would try it again.
+    if not noted and failures.open(record.product_id) is None:
+        raise UnavailableError(f"{record.product_id}: its failure could not be noted")
 
 
 def _keep(records: Iterable[StreamRecord], quarantine: KeptRecords) -> None:

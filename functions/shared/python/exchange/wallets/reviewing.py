@@ -7,16 +7,30 @@ from pynamodb.transactions import TransactWrite
 
 from exchange.approvals.model import Proposal
 from exchange.approvals.store import Effect
+from exchange.aws.dynamodb import bind
+from exchange.aws.settings import EnvironmentSettings
 from exchange.kernel.errors import Code, OutageError, Refused
 from exchange.kernel.ids import to_uuid
 from exchange.transfers.model import Clearance
 from exchange.transfers.store import TransferStore
 from exchange.wallets.clearing import Waiters
-from exchange.wallets.safeguard_store import set_limits
+from exchange.wallets.model import BankProvider
+from exchange.wallets.safeguard_store import SafeguardItem, set_limits
 from exchange.wallets.store import decide_review
 from exchange.wallets.views import transfer_view
 
 LISTED_MAX = 100
+
+
+class ReviewSettings(EnvironmentSettings):
+    """What reviews have in the environment: limits, and who stands for the bank."""
+
+    safeguards_table: str
+    bank_provider: BankProvider
+
+    def bind_reviews(self) -> None:
+        """Tell their items which tables they are here."""
+        bind(SafeguardItem, self.safeguards_table)
 
 
 class Reviews:

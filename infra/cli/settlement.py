@@ -1,0 +1,55 @@
+"""`exchange settlement`: what could not be settled, and trying it again, at the operators' API."""
+
+import json
+from enum import StrEnum
+from typing import Annotated, Any
+from uuid import uuid4
+
+import typer
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+from urllib3.exceptions import HTTPError
+
+from infra.local.operators import OperatorError, OperatorSession, demo_session
+from infra.local.settings import LaptopSettings
+
+console = Console(highlight=False)
+
+
+class Verb(StrEnum):
+    """What is asked about settlement."""
+
+    FAILED = "failed"
+    SHOW = "show"
+    RETRY = "retry"
+
+
+def settlement(
+    verb: Annotated[Verb, typer.Argument(help="failed: what waits; show: a product's failures; retry.")] = Verb.FAILED,
+    product: Annotated[str, typer.Argument(help="The product, such as ACME-USD; for show and retry.")] = "",
+    who: Annotated[str, typer.Option("--as", help="Which demo operator.")] = "olivia",
+    reason: Annotated[str, typer.Option(help="Why; it is kept in the audit row.")] = "at the terminal",
+) -> None:
+    """Show what could not be settled; have it tried again. What contradicts the records is proposed to a second one."""
+    try:
+        session = demo_session(LaptopSettings.load(), who)
+        console.print_json(json.dumps(_do(session, verb, product, reason)))
+    except (OperatorError, BotoCoreError, ClientError, HTTPError) as error:
+        console.print(str(error), style="red", markup=False)
+        raise typer.Exit(1) from error
+
+
+def _do(session: OperatorSession, verb: Verb, product: str, reason: str) -> Any:
+    if verb is Verb.FAILED:
+        return session.ask("GET", "/v1/settlement-failures")
+    if not product:
+        raise OperatorError(f"{verb.value} of which product? See: exchange settlement failed")
+    if verb is Verb.SHOW:
+        return session.ask("GET", f"/v1/settlement-failures?product_id={product}")
+    status, said = session.send("POST", f"/v1/settlement-failures/{product}/retry", {"reason": reason})
+    if said.get("code") == "SETTLEMENT_STOPPED":
+        wanted = {"kind": "settlement.retry", "payload": {"product_id": product}, "reason": reason, "key": str(uuid4())}
+        return session.ask("POST", "/v1/proposals", wanted)
+    if status != 200:
+        raise OperatorError(f"{said.get('message', said)} ({said.get('code')})")
+    return said
