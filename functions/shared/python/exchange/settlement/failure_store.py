@@ -15,6 +15,7 @@ from exchange.kernel.clock import Clock
 from exchange.settlement.failures import Failure, FailureState, hurried
 
 LISTED_MAX = 100
+PRODUCT_CHARACTERS_MAX = 64
 _POSITION_DIGITS = 64
 
 
@@ -49,7 +50,9 @@ class FailureStore:
         return newest if newest is not None and newest.open else None
 
     def of(self, product_id: str, *, limit: int = LISTED_MAX) -> list[Failure]:
-        """A product's failures, newest first. Raises UnavailableError."""
+        """A product's failures, newest first; what is no product has none. Raises UnavailableError."""
+        if len(product_id) > PRODUCT_CHARACTERS_MAX:
+            return []  # It would be no key of the table either.
         with reading():
             found = FailureItem.query(product_id, scan_index_forward=False, limit=limit, consistent_read=True)
             return [_failure(item) for item in found]
