@@ -10,6 +10,7 @@ from array import array
 from dataclasses import replace
 from fractions import Fraction
 from itertools import accumulate
+from typing import ClassVar
 
 from exchange.messages import (
     NO_COMMAND_ID,
@@ -47,6 +48,8 @@ RULES_VERSION = 1
 class Engine:
     """One product's matching engine."""
 
+    known_rules: ClassVar[frozenset[int]] = frozenset({RULES_VERSION})
+
     def __init__(self, product: ProductSpec) -> None:
         self._state = State(product)
 
@@ -54,10 +57,12 @@ class Engine:
     def restore(cls, data: bytes) -> "Engine":
         """Continue from a snapshot.
 
-        Raises:   SnapshotError.
+        Raises:   SnapshotError; UnknownRulesError where the log had switched to rules that this code does not have.
         """
+        state = snapshot.decode(data)
+        snapshot.require_known(state.rules_version, cls.known_rules)
         engine = cls.__new__(cls)
-        engine._state = snapshot.decode(data)  # noqa: SLF001 - our own class
+        engine._state = state  # noqa: SLF001 - our own class
         return engine
 
     @property
@@ -290,7 +295,7 @@ class Engine:
 
         Raises:   UnknownRulesError.
         """
-        if command.rules_version != RULES_VERSION:
+        if command.rules_version not in self.known_rules:
             raise UnknownRulesError(f"the log asks for rules version {command.rules_version}, here is {RULES_VERSION}")
         self._state.rules_version = command.rules_version
 

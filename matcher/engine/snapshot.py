@@ -14,7 +14,7 @@ from the start. What a right checksum covers is taken at its word: the orders ar
 
 import hashlib
 import struct
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from struct import Struct
 from typing import Final
@@ -29,7 +29,7 @@ from exchange.messages.commands import (
 )
 
 from matcher.engine.book import Order
-from matcher.engine.errors import SnapshotError
+from matcher.engine.errors import SnapshotError, UnknownRulesError
 from matcher.engine.memory import CommandIds, OrderIds
 from matcher.engine.product import ProductError, ProductSpec
 from matcher.engine.state import State
@@ -112,6 +112,16 @@ def checked_payload(data: bytes) -> bytes:
     if hashlib.sha256(payload).digest() != digest:
         raise SnapshotError("the snapshot's checksum is wrong")
     return payload
+
+
+def require_known(rules_version: int, known: Collection[int]) -> None:
+    """Go on only by rules that are known here: a snapshot remembers a switch that the log need not show again.
+
+    Raises:   UnknownRulesError.
+    """
+    if rules_version not in known:
+        here = " and ".join(map(str, sorted(known)))
+        raise UnknownRulesError(f"the snapshot was taken under rules version {rules_version}, here is {here}")
 
 
 def write_payload(saved: Saved) -> bytes:

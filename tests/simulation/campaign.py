@@ -7,6 +7,7 @@ python -m tests.simulation --seed 4711 --intents 6 --without "answer lost"
 
 from __future__ import annotations
 
+import gc
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
@@ -68,7 +69,15 @@ def campaign(first: int, count: int, *, jobs: int) -> Iterator[Verdict]:
 
 def run_all(seeds: Iterable[int]) -> list[Verdict]:
     """Run some seeds in this process. A seed that fails in the simulation itself says so."""
-    return [run(seed) for seed in seeds]
+    gc.collect()
+    gc.freeze()
+    gc.disable()  # garbage is a seed's whole world: looked for once, when it has ended
+    verdicts = []
+    for seed in seeds:
+        verdicts.append(run(seed))
+        gc.collect()
+    gc.enable()
+    return verdicts
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from exchange.ledger.store import BalanceItem, BalanceStore, JournalItem, Journa
 from exchange.orders.store import FillItem, OrderItem
 from exchange.settlement.failure_store import FailureItem
 from exchange.settlement.store import CheckpointItem
-from exchange.statements.store import StatementCursorItem, StatementItem
+from exchange.statements.service import bring_up
+from exchange.statements.store import StatementCursorItem, StatementItem, StatementStore
 from exchange.transfers.model import PaymentState, Transfer, TransferKind
 from exchange.transfers.store import BankMarkItem, TransferItem, TransferStore, transfer_item
 from exchange.users.model import KycLevel
@@ -185,6 +186,8 @@ def _funded(accounts: tuple[int, ...]) -> tuple[Mapping[str, Any], tuple[Payment
                     pause=lambda _: None,
                 )
                 payments.append(Payment(transfer.transfer_id, RAIL, asset, units))
+        for partition in dict.fromkeys(key[0] for key in dynamodb.tables["journal"].items):
+            bring_up(partition, journal=JournalStore(), statements=StatementStore(), pause=lambda _: None)
         return {name: table.items for name, table in dynamodb.tables.items() if table.items}, tuple(payments)
 
 

@@ -38,7 +38,8 @@ from tests.simulation.scheduler import Process
 
 TRIES_MAX: Final = 5
 IMPATIENT_SHARE: Final = 0.3
-SWEEP_SECONDS: Final = 5.0
+BELIEVING_SHARE: Final = 0.5
+SWEEP_SECONDS: Final = 10.0  # once a minute where nothing is in a hurry
 
 
 class Customers:
@@ -110,8 +111,10 @@ class Customers:
         self.busy -= 1
 
     def _do(self, intent: Intent) -> None:
-        if intent.wish in {Wish.PLACE, Wish.BATCH}:
+        if intent.wish in {Wish.PLACE, Wish.BATCH, Wish.REGRET}:
             self._place(intent)
+            if intent.wish is Wish.REGRET:
+                self._about(intent, self._named[intent.account_id][-1])
         elif intent.wish in {Wish.WITHDRAW, Wish.DEPOSIT, Wish.MOVE}:
             self._until_certain(intent, lambda p: self._transfer(intent, p))
         elif intent.wish is Wish.CANCEL_ALL:
@@ -123,7 +126,7 @@ class Customers:
     def _about(self, intent: Intent, name: str) -> None:
         account_id, path = intent.account_id, CLIENT_OID_PREFIX + name
         asked_at = self.cloud.scheduler.now_ns
-        if intent.wish is Wish.CANCEL:
+        if intent.wish in {Wish.CANCEL, Wish.REGRET}:
             _, answer = self._ask(lambda p: cancel_order(self.desk(p), account_id, path))
             if isinstance(answer, Order):
                 self._tell(account_id, name, answer, asked_at=asked_at, said=Said.CANCELING)
@@ -149,12 +152,12 @@ class Customers:
         if self.cloud.faults.hits(Fault.CLIENT_REPEATS):
             self.cloud.scheduler.spawn(self._process, lambda: self._once(account_id, names, work))
         for _ in range(_patience(intent)):
-            if self._once(account_id, names, work):
+            if _is_content(intent, self._once(account_id, names, work)):
                 return
             self.cloud.scheduler.sleep(0.5)
 
-    def _once(self, account_id: int, names: list[str], work: Callable[[Process], object]) -> bool:
-        """Place once and write down the answers; whether they are certain."""
+    def _once(self, account_id: int, names: list[str], work: Callable[[Process], object]) -> str:
+        """Place once and write down the answers; what kind they are."""
         asked_at = self.cloud.scheduler.now_ns
         kind, answers = self._ask(work)
         for number, name in enumerate(names):
@@ -163,7 +166,7 @@ class Customers:
             else:
                 answer = answers if isinstance(answers, Refused) else answers[number]
                 self._tell(account_id, name, answer, asked_at=asked_at)
-        return kind == "answer"
+        return kind
 
     def _until_certain(self, intent: Intent, work: Callable[[Process], object]) -> None:
         for _ in range(_patience(intent)):
@@ -173,6 +176,8 @@ class Customers:
                 self._tell(intent.account_id, intent.name, answer, asked_at=asked_at, is_transfer=True)
                 return
             self._note(intent.account_id, intent.name, Said(kind), asked_at, is_transfer=True)
+            if _is_content(intent, kind):
+                return
             self.cloud.scheduler.sleep(0.5)
 
     def _transfer(self, intent: Intent, process: Process) -> Transfer | Refused:
@@ -280,6 +285,11 @@ class Customers:
             clock=ProcessClock(process),
             note=lambda _: None,
         )
+
+
+def _is_content(intent: Intent, kind: str) -> bool:
+    """Whether a customer asks no more: some believe it when they hear that nothing has happened."""
+    return kind == "answer" or (kind == Said.UNAVAILABLE and intent.earlier < BELIEVING_SHARE)
 
 
 def _patience(intent: Intent) -> int:

@@ -20,6 +20,7 @@ class Fault(StrEnum):
     ANSWER_LOST = "answer lost"
     ANSWER_LOST_FOR_GOOD = "answer lost at every try"
     THROTTLED = "throttled"
+    THROTTLED_FOR_A_WHILE = "one operation throttled for a while"
     OUTAGE = "a service away for a while"
     CONFLICT = "transaction conflict"
     PLAIN_CONFLICT = "conflict of a plain write"
@@ -37,8 +38,11 @@ class Fault(StrEnum):
     SNAPSHOT_CHANGED = "snapshot with a changed byte"
     SNAPSHOT_GONE = "snapshot gone"
     SHARD_SPLIT = "orders shard split"
+    KILLED_AT_SPLIT = "matchers killed as their shard is split"
     EXECUTIONS_SPLIT = "executions shard split"
-    RELEASE_CHANGED = "matcher replaced by the other engine"
+    RELEASE_CHANGED = "matcher replaced by another release"
+    RULES_SWITCHED = "rules switched before everybody knows them"
+    OLD_RELEASE_STOPPED = "old release met rules it does not know"
     ITERATOR_EXPIRED = "iterator expired"
     TASK_TWICE = "state machine's task run twice"
     TASK_FAILED = "state machine's task failed after its effect"
@@ -48,7 +52,8 @@ class Fault(StrEnum):
     SWEEPER_EAGER = "sweeper run at once and again"
 
 
-# Rates for each fault where it comes at all: per call, per invocation, per look of the nemesis, as befits it.
+# Rates for each fault where it comes at all: per call, per invocation, per look of the nemesis, as befits it. What only
+# follows from others (OLD_RELEASE_STOPPED) has none.
 RATES: Final[Mapping[Fault, tuple[float, ...]]] = {
     Fault.CRASH_BEFORE: (0.003, 0.02),
     Fault.CRASH_AFTER: (0.003, 0.02),
@@ -82,6 +87,9 @@ RATES: Final[Mapping[Fault, tuple[float, ...]]] = {
     Fault.NOTIFICATION_LOST: (0.1, 0.4),
     Fault.NOTIFICATION_TWICE: (0.1, 0.4),
     Fault.SWEEPER_EAGER: (0.2, 0.5),
+    Fault.THROTTLED_FOR_A_WHILE: (0.05, 0.2),
+    Fault.KILLED_AT_SPLIT: (0.3, 0.8),
+    Fault.RULES_SWITCHED: (0.02, 0.1),
 }
 SHARE_PRESENT: Final = 0.35  # of the faults, in a run that has any
 

@@ -6,23 +6,18 @@ from typing import Final
 
 from exchange.instruments.model import Product
 from exchange.kernel.errors import OutageError
-from exchange.messages import ProductParameters
 
 from matcher.checkpoints import Pace
-from matcher.engine import SnapshotError
-from matcher.engine.product import ProductSpec
-from matcher.engine.reference import Engine as ReferenceEngine
-from matcher.engines import ProductEngines
+from matcher.engine import UnknownRulesError
 from matcher.lease import Lease, LeaseRecord
 from matcher.lease_store import LeaseStore
 from matcher.listings import ListingStore
-from matcher.markets import Engine, Engines
 from matcher.metrics import Meter
 from matcher.publisher import StreamSink
 from matcher.quarantine import QuarantineBucket
 from matcher.releases import ReleaseStore
 from matcher.shards import Shard, ShardList
-from matcher.snapshots import SnapshotBucket, SnapshotCorruptError
+from matcher.snapshots import SnapshotBucket
 from matcher.standby import Followed, Standby
 from matcher.stream_reader import PollingReader
 from matcher.supervisor import Supervisor
@@ -31,26 +26,12 @@ from matcher.world import World
 from tests.fakes.executors import InlineExecutor
 from tests.simulation.cloud import BUCKET, QUARANTINE, Cloud
 from tests.simulation.faults import Fault
+from tests.simulation.releases import NEXT_RELEASE, RELEASES
 from tests.simulation.scheduler import Process, Strand, VirtualEvent
 
 LEASE_SECONDS: Final = 9.0
 TICK_SECONDS: Final = 3.0
 CALLS_PER_CRASH: Final = 12  # a matcher calls all the time; it must not die of every tenth of a second
-
-
-class ReferenceEngines:
-    """Engines in plain Python: the other release of the same rules."""
-
-    def create(self, product_id: str, parameters: ProductParameters) -> Engine:
-        """An engine with an empty book."""
-        return ReferenceEngine(ProductSpec.from_parameters(product_id, parameters))
-
-    def restore(self, data: bytes) -> Engine:
-        """The engine that a snapshot was taken of. Raises SnapshotCorruptError."""
-        try:
-            return ReferenceEngine.restore(data)
-        except SnapshotError as error:
-            raise SnapshotCorruptError(str(error)) from error
 
 
 class Catalogue:
@@ -120,7 +101,7 @@ class Matchers:
         self._keeper = Process("keeper", cloud.scheduler)
         self._generation = 0
         self._supervisors: dict[int, Supervisor[SimulatedStandby]] = {}
-        self._turns = cloud.plan.engine_turns
+        self._releases = [cloud.plan.first_release] * cloud.plan.matchers
         self._draining: set[int] = set()
 
     def start(self) -> None:
@@ -136,9 +117,15 @@ class Matchers:
             process.kill()
 
     def change_release(self, number: int) -> None:
-        """Have one drained and replaced by the other engine, as a deployment does."""
-        self._turns += 1
+        """Have one drained and replaced by another release, as a deployment does, or its being taken back."""
+        self._releases[number] = (self._releases[number] + 1) % len(RELEASES)
         self._draining.add(number)
+
+    def roll_forward(self) -> None:
+        """Have all replaced by the next release where they are not of it."""
+        newest = RELEASES.index(NEXT_RELEASE)
+        self._draining |= {number for number, release in enumerate(self._releases) if release != newest}
+        self._releases = [newest] * len(self._releases)
 
     def _keep(self, number: int) -> None:
         scheduler, faults = self.cloud.scheduler, self.cloud.faults
@@ -157,7 +144,7 @@ class Matchers:
 
     def _work(self, number: int, process: Process) -> None:
         cloud, scheduler = self.cloud, self.cloud.scheduler
-        world = self._world(process)
+        world = self._world(number, process)
         supervisor = Supervisor[SimulatedStandby](
             LeaseStore(),
             ShardList(cloud.kinesis, "orders"),
@@ -187,20 +174,21 @@ class Matchers:
         for worker in supervisor._workers.values():
             if worker.failure is not None:
                 self.failures.append(f"{worker.failure!r}")
+            if isinstance(worker.failure, UnknownRulesError):
+                self.cloud.faults.fired[Fault.OLD_RELEASE_STOPPED] += 1
 
     def _renew(self, supervisor: Supervisor[SimulatedStandby]) -> None:
         while True:
             self.cloud.scheduler.sleep(LEASE_SECONDS / 3)
             supervisor.renew()
 
-    def _world(self, process: Process) -> World:
+    def _world(self, number: int, process: Process) -> World:
         cloud = self.cloud
-        engines: Engines = ReferenceEngines() if self._turns % 2 else ProductEngines()
         limits = (2, 50, 4)
         return World(
             leases=LeaseStore(),
             listings=ListingStore(Catalogue(cloud.plan.products)),  # type: ignore[arg-type]
-            engines=engines,
+            engines=RELEASES[self._releases[number]],
             releases=ReleaseStore(),
             open_reader=lambda shard, after: PollingReader(cloud.kinesis, "orders", shard, after=after),
             open_reader_at=lambda shard, at: PollingReader(cloud.kinesis, "orders", shard, at=at),

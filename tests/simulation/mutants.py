@@ -475,4 +475,18 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "        state.trade(maker, order, price, size)",
         "        state.trade(maker, order, order.price or price, size)",
     ),
+    _one(
+        "rules-guessed",
+        "an engine goes on by its own rules where the log asks for others",
+        "matcher.engine.reference",
+        "        if command.rules_version not in self.known_rules:\n",
+        "        if command.rules_version < 0:\n",
+    ),
+    _one(
+        "saved-rules-guessed",
+        "an engine goes on by its own rules where its snapshot was taken under others",
+        "matcher.engine.snapshot",
+        "    if rules_version not in known:\n",
+        "    if rules_version < 0:\n",
+    ),
 )

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 from typing import Final
+
+from exchange.aws.kinesis import StreamWriter
+from exchange.kernel.errors import OutageError
 
 from tests.simulation.cloud import Cloud
 from tests.simulation.faults import Fault
 from tests.simulation.matchers import LEASE_SECONDS, Matchers
+from tests.simulation.releases import switch_record
 from tests.simulation.scheduler import SECOND_NS, Process
 
 LOOK_SECONDS: Final = 1.0
 SERVICES: Final = ("dynamodb", "kinesis", "s3", "states", "sqs")
+# What may be throttled while all else goes on: one table's writes, one stream's, the starting of machines.
+OPERATIONS: Final = (
+    (("dynamodb", "TransactWriteItems"),),
+    (("dynamodb", "UpdateItem"),),
+    (("kinesis", "PutRecord"), ("kinesis", "PutRecords")),
+    (("states", "StartExecution"),),
+)
 
 
 class Nemesis:
@@ -22,18 +34,27 @@ class Nemesis:
         self._matchers = matchers
         self._rng = random.Random(f"{cloud.plan.seed}/nemesis")
         self._process = Process("nemesis", cloud.scheduler)
+        self._operator = Process("operator", cloud.scheduler)
+        self._operator.mortal = False
+        self._switched: set[str] = set()
 
     def start(self) -> None:
         """Begin."""
         self._cloud.scheduler.spawn(self._process, self._haunt)
 
     def stop(self) -> None:
-        """End, and let go of what it holds. Whoever is stopped still is replaced, as a health check would."""
+        """End, and let go of what it holds. Whoever is stopped still is replaced, as a health check would.
+
+        Where rules were switched, the roll-out that knows them is finished.
+        """
         self._process.kill()
         self._cloud.network.away.clear()
+        self._cloud.network.busy.clear()
         for process in self._matchers.processes.values():
             if process.paused_until > self._cloud.scheduler.now_ns:
                 process.kill()
+        if self._switched:
+            self._matchers.roll_forward()
 
     def _haunt(self) -> None:
         while True:
@@ -41,6 +62,7 @@ class Nemesis:
             self._trouble_matchers()
             self._trouble_services()
             self._trouble_snapshots()
+            self._switch_rules()
 
     def _trouble_matchers(self) -> None:
         faults, rng = self._cloud.faults, self._rng
@@ -58,6 +80,13 @@ class Nemesis:
         faults, rng, scheduler = self._cloud.faults, self._rng, self._cloud.scheduler
         if faults.hits(Fault.OUTAGE):
             self._cloud.network.away[rng.choice(SERVICES)] = scheduler.now_ns + int(rng.uniform(0.5, 15.0) * SECOND_NS)
+        if faults.hits(Fault.THROTTLED_FOR_A_WHILE):
+            until, share = scheduler.now_ns + int(rng.uniform(0.5, 15.0) * SECOND_NS), rng.choice((0.5, 0.9))
+            self._cloud.network.busy.update(dict.fromkeys(rng.choice(OPERATIONS), (until, share)))
+        self._split_shards()
+
+    def _split_shards(self) -> None:
+        faults, rng = self._cloud.faults, self._rng
         for fault, name in ((Fault.SHARD_SPLIT, "orders"), (Fault.EXECUTIONS_SPLIT, "executions")):
             open_shards = [shard for shard in self._cloud.kinesis.streams[name].shards if not shard.closed]
             if len(open_shards) < 4 and faults.hits(fault):
@@ -66,6 +95,26 @@ class Nemesis:
                 self._cloud.kinesis.split_shard(
                     StreamName=name, ShardToSplit=shard.shard_id, NewStartingHashKey=str(middle)
                 )
+                if name == "orders" and faults.hits(Fault.KILLED_AT_SPLIT):
+                    # Who starts then finds the parent not read to its end and its children beside it.
+                    for process in self._matchers.processes.values():
+                        process.kill()
+
+    def _switch_rules(self) -> None:
+        product_id = self._rng.choice(sorted(self._cloud.plan.products))
+        if product_id not in self._switched and self._cloud.faults.hits(Fault.RULES_SWITCHED):
+            self._switched.add(product_id)
+            self._cloud.scheduler.spawn(self._operator, partial(self._insist_on_rules, product_id))
+
+    def _insist_on_rules(self, product_id: str) -> None:
+        stream = StreamWriter(self._cloud.kinesis, "orders")
+        while True:
+            try:
+                stream.put(product_id=product_id, data=switch_record(product_id))
+            except OutageError:
+                self._cloud.scheduler.sleep(1.0)
+            else:
+                return
 
     def _trouble_snapshots(self) -> None:
         faults, rng, objects = self._cloud.faults, self._rng, self._cloud.s3.objects

@@ -1,6 +1,7 @@
 """What lies between a process and a service: time, and what can happen to a call in it."""
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ from tests.simulation.faults import Fault, Faults
 from tests.simulation.scheduler import SECOND_NS, Killed, Scheduler, Strand
 
 TRIES_MAX: Final = 3  # what botocore makes of one call
-_THROTTLES: Final = {
+_THROTTLES: Final[Mapping[str, str]] = {
     "dynamodb": "ProvisionedThroughputExceededException",
     "kinesis": "ProvisionedThroughputExceededException",
     "s3": "SlowDown",
@@ -37,6 +38,7 @@ class Network:
         self._faults = faults
         self._rng = random.Random(f"{seed}/network")
         self.away: dict[str, int] = {}
+        self.busy: dict[tuple[str, str], tuple[int, float]] = {}  # until when, and the share that is turned away
 
     def now_seconds(self) -> float:
         """The services' time."""
@@ -69,6 +71,10 @@ class Network:
                 strand.process.pause(660.0)
         return None
 
+    def _is_busy(self, service: str, operation: str) -> bool:
+        until, share = self.busy.get((service, operation), (0, 0.0))
+        return until > self._scheduler.now_ns and self._rng.random() < share
+
     def _crashes(self, strand: Strand, fault: Fault) -> bool:
         process = strand.process
         if not process.mortal or self._rng.random() * process.calls_per_crash >= 1.0:
@@ -83,7 +89,7 @@ class Network:
         if self.away.get(service, 0) > scheduler.now_ns or faults.hits(Fault.REQUEST_LOST):
             scheduler.sleep(travel if rng.random() < 0.8 else 2.0)
             return _lost(ConnectTimeoutError(endpoint_url=service))
-        if faults.hits(Fault.THROTTLED):
+        if self._is_busy(service, operation) or faults.hits(Fault.THROTTLED):
             scheduler.sleep(2 * travel)
             return _lost(refusal(_THROTTLES[service], operation))
         answer = _Answer()

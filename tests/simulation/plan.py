@@ -31,6 +31,7 @@ class Wish(StrEnum):
     CANCEL = "cancel"
     CANCEL_ALL = "cancel all"
     LOOK = "look"
+    REGRET = "place and cancel"
     WITHDRAW = "withdraw"
     DEPOSIT = "deposit"
     MOVE = "move"
@@ -66,7 +67,7 @@ class Plan:
     intents: tuple[Intent, ...]
     matchers: int
     shards: int
-    engine_turns: int
+    first_release: int
     lots: dict[str, int] = field(default_factory=dict)
 
     @classmethod
@@ -89,7 +90,7 @@ class Plan:
             intents=intents if intents_max is None else intents[:intents_max],
             matchers=draw.choice((1, 2, 2)),
             shards=draw.choice((1, 1, 2)),
-            engine_turns=draw.randrange(2),
+            first_release=draw.randrange(2),
         )
 
 
@@ -116,11 +117,11 @@ def _products(count: int, open_orders_max: int) -> dict[str, Product]:
 def _intent(
     draw: random.Random, number: int, products: tuple[str, ...], accounts: tuple[int, ...], pace: float
 ) -> Intent:
-    wish = draw.choices(tuple(Wish), weights=(60, 6, 9, 9, 3, 4, 5, 4, 3 if len(accounts) > 1 else 0))[0]
+    wish = draw.choices(tuple(Wish), weights=(56, 6, 9, 9, 3, 4, 4, 5, 4, 3 if len(accounts) > 1 else 0))[0]
     account_id = draw.choice(accounts)
     product_id = draw.choice(products)
     orders: tuple[OrderTerms, ...] = ()
-    if wish is Wish.PLACE:
+    if wish in {Wish.PLACE, Wish.REGRET}:
         orders = (_terms(draw),)
     elif wish is Wish.BATCH:
         orders = tuple(_terms(draw) for _ in range(draw.randint(2, 5)))

@@ -23,6 +23,7 @@ __all__ = ["IS_COMPILED", "Engine"]
 
 _HEADER_WORDS = COMMAND_HEADER.size // 8
 _UNCHAINED_MAX = 64
+KNOWN_RULES = frozenset({1})
 
 
 class Engine:
@@ -37,9 +38,10 @@ class Engine:
     def restore(cls, data: bytes) -> "Engine":
         """Continue from a snapshot.
 
-        Raises:   SnapshotError.
+        Raises:   SnapshotError; UnknownRulesError where the log had switched to rules that this code does not have.
         """
         saved = snapshot.read_payload(snapshot.checked_payload(data))
+        snapshot.require_known(saved.rules_version, KNOWN_RULES)
         engine = cls(saved.product)
         engine._load(saved)
         return engine

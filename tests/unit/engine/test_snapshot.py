@@ -2,11 +2,12 @@
 
 import hashlib
 import struct
+from dataclasses import replace
 from random import Random
 
 import pytest
 
-from matcher.engine import SnapshotError
+from matcher.engine import SnapshotError, UnknownRulesError, snapshot
 from tests.properties.engine_flow import PRODUCT, Flow
 from tests.unit.engine.engines import ENGINES, EngineClass
 
@@ -50,3 +51,12 @@ def test_an_unknown_version_is_never_guessed(engine_class: EngineClass) -> None:
     whole = _snapshot(engine_class)
     with pytest.raises(SnapshotError, match="version 3"):
         engine_class.restore(whole[:4] + struct.pack("<H", 3) + whole[6:])
+
+
+@pytest.mark.parametrize("engine_class", ENGINES)
+def test_rules_that_are_not_known_here_are_never_guessed(engine_class: EngineClass) -> None:
+    """The log's switch lies before the snapshot, so nobody meets it again: the snapshot has to say it."""
+    saved = snapshot.read_payload(snapshot.checked_payload(_snapshot(engine_class)))
+    later = snapshot.seal(snapshot.write_payload(replace(saved, rules_version=2)))
+    with pytest.raises(UnknownRulesError, match="rules version 2, here is 1"):
+        engine_class.restore(later)

@@ -1,14 +1,17 @@
 """Whatever happens to a matcher, the executions stream says what an undisturbed one would have said."""
 
+from dataclasses import replace
+
 import pytest
 from exchange.messages import UnknownVersionError, encode_commands
 
 from matcher.checkpoints import Pace
+from matcher.engine import UnknownRulesError, snapshot
 from matcher.engines import ProductEngines
 from matcher.intake import HistoryLostError
 from matcher.lease import LeaseLostError
 from matcher.loop import ShardLoop
-from matcher.snapshots import decode_state
+from matcher.snapshots import decode_state, encode_state
 from tests.fakes.bombs import Bomb, Killed
 from tests.fakes.consumers import Consumer
 from tests.fakes.kinesis import FakeReader
@@ -250,6 +253,24 @@ def test_an_unknown_version_stops_the_shard_after_what_came_before_is_published(
         run(world.reign())
     assert [event.order_id for event in world.consumer().events["ACME-USD"]] == [1, 1]
     assert world.quarantine.kept == {}
+
+
+def test_a_snapshot_under_rules_that_are_not_known_here_stops_the_shard_and_is_not_passed_over() -> None:
+    world = busy_world()
+    run(world.reign())
+    for key, data in world.snapshots.objects.items():
+        state = decode_state(data, shard_id=SHARD)
+        markets = {product_id: _under_next_rules(saved) for product_id, saved in state.markets.items()}
+        world.snapshots.objects[key] = encode_state(replace(state, markets=markets))
+    before = list(world.sink.published)
+    with pytest.raises(UnknownRulesError, match="rules version 2"):
+        world.reign("b")
+    assert world.sink.published == before
+
+
+def _under_next_rules(data: bytes) -> bytes:
+    saved = snapshot.read_payload(snapshot.checked_payload(data))
+    return snapshot.seal(snapshot.write_payload(replace(saved, rules_version=2)))
 
 
 def test_time_comes_from_the_stream_whoever_reads_it() -> None:
