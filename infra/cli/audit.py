@@ -2,14 +2,14 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from exchange.audit import Finding, World, check
-from exchange.audit.model import Replayed
+from exchange.audit.model import Replayed, Told
 from exchange.audit.store import (
     Places,
     bind_tables,
@@ -31,6 +31,7 @@ from pynamodb.exceptions import PynamoDBException
 from rich.console import Console
 from rich.table import Table
 
+from infra.cli.saved import saved_markets
 from infra.local.clients import environment
 from infra.local.laptop import read_stack
 from infra.local.settings import LaptopSettings
@@ -75,8 +76,13 @@ def audit(
     raise typer.Exit(0 if verdict.holds else 1)
 
 
-def audit_stack(stack: Mapping[str, Any], variables: Mapping[str, str], *, wait_seconds: int) -> Verdict:
-    """Audit the stack that `stack.json` describes. `variables` are the credentials that boto3 reaches it with."""
+def audit_stack(
+    stack: Mapping[str, Any], variables: Mapping[str, str], *, wait_seconds: int, history: Sequence[Told] = ()
+) -> Verdict:
+    """Audit the stack that `stack.json` describes. `variables` are the credentials that boto3 reaches it with.
+
+    `history` is what clients were told, where somebody wrote it down.
+    """
     os.environ.update({**variables, "AWS_ENDPOINT_URL": stack["aws_endpoint_url"]})
     places = Places(
         tables=stack["tables"],
@@ -89,10 +95,12 @@ def audit_stack(stack: Mapping[str, Any], variables: Mapping[str, str], *, wait_
     bind(ListingItem, places.tables["leases"])
     quiet = wait_until_quiet(places, wait_seconds=wait_seconds)
     kinesis = client("kinesis")
+    # Before the log is read: what is saved meanwhile may hold what is published meanwhile.
+    saved = list(saved_markets(client("s3"), stack["buckets"]["snapshots"]))
     replayed = replay(kinesis, places.orders_stream)
     chains = read_chain(stack["chain"]["chain"], EvmNode(stack["chain"]["node_url"])) if "chain" in stack else []
     world = read_world(places, kinesis=kinesis, s3=client("s3"), replayed=replayed, chains=chains)
-    return Verdict(tuple(check(world)), quiet)
+    return Verdict(tuple(check(replace(world, saved=saved, history=history))), quiet)
 
 
 def wait_until_quiet(places: Places, *, wait_seconds: int, pause: Callable[[float], None] = time.sleep) -> bool:

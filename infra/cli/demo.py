@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from exchange.audit.model import Told
 from rich.console import Console
 
 from infra.cli.chains import CONFIRMATIONS, UNLOCK_CONFIRMATIONS
@@ -74,12 +75,12 @@ def demo(
     try:
         if lobster is None:
             wanted = Wanted(orders, seed, product or None, rate, concurrency, leave)
-            sound = asyncio.run(_generated(session, wanted))
+            sound, history = asyncio.run(_generated(session, wanted))
         else:
-            sound = asyncio.run(_replayed(session, lobster, speed, limit or None, leave=leave))
+            sound, history = asyncio.run(_replayed(session, lobster, speed, limit or None, leave=leave))
     except _TOLD as error:
         _stop(str(error))
-    audited = _audited(stack, variables)
+    audited = _audited(stack, variables, history)
     raise typer.Exit(0 if _reconciled() and audited and sound else 1)
 
 
@@ -100,7 +101,7 @@ class Wanted:
     leave: bool
 
 
-async def _generated(session: Session, wanted: Wanted) -> bool:
+async def _generated(session: Session, wanted: Wanted) -> tuple[bool, list[Told]]:
     async with session:
         markets = await session.markets(wanted.product)
         await session.begin(markets)
@@ -124,7 +125,7 @@ async def _generated(session: Session, wanted: Wanted) -> bool:
         ending = await await_ending(desk, leave=wanted.leave)
         report.show_orders(console, desk.tally, session.traffic, ending)
         accounted = await _accounted(session, markets, ending)
-        return await _paid(session) and accounted
+        return await _paid(session) and accounted, await session.history()
 
 
 async def _paid(session: Session) -> bool:
@@ -151,7 +152,9 @@ def _poorest(session: Session, makers: Sequence[Trader]) -> Mapping[str, str]:
     }
 
 
-async def _replayed(session: Session, path: Path, speed: float, limit: int | None, *, leave: bool) -> bool:
+async def _replayed(
+    session: Session, path: Path, speed: float, limit: int | None, *, leave: bool
+) -> tuple[bool, list[Told]]:
     outline = replay.outline(replay.read_rows(path, limit))
     console.print(f"{path.name}: {outline.rows:,} rows become {outline.steps:,} requests on {replay.PRODUCT_ID}.")
     async with session:
@@ -182,7 +185,8 @@ async def _replayed(session: Session, path: Path, speed: float, limit: int | Non
         _, _, fills = await session.after()
         comparison = replay.compare(sent.takes, fills[sent.traders[Role.TAKER].name])
         report.show_comparison(console, comparison, replay.kinds(sent.counts))
-        return await _accounted(session, markets, ending) and not comparison.differing
+        sound = await _accounted(session, markets, ending) and not comparison.differing
+        return sound, await session.history()
 
 
 async def _empty_book(makers: Sequence[Trader]) -> None:
@@ -213,10 +217,10 @@ def _reconciled() -> bool:
     return True
 
 
-def _audited(stack: Mapping[str, Any], variables: Mapping[str, str]) -> bool:
-    """Ask the auditor, and print the verdict."""
+def _audited(stack: Mapping[str, Any], variables: Mapping[str, str], history: Sequence[Told]) -> bool:
+    """Ask the auditor, with what the customers were told, and print the verdict."""
     from infra.cli.audit import audit_stack, show
 
-    verdict = audit_stack(stack, variables, wait_seconds=AUDIT_WAIT_SECONDS)
+    verdict = audit_stack(stack, variables, wait_seconds=AUDIT_WAIT_SECONDS, history=history)
     show(verdict)
     return verdict.holds

@@ -17,6 +17,8 @@ from typing import Any, Protocol, Self
 
 import aiohttp
 
+from infra.demo.diary import Diary
+
 ATTEMPTS_MAX = 10
 ANSWER_SECONDS_MAX = 15
 PAUSE_SECONDS_MAX = 2.0
@@ -161,6 +163,7 @@ class Trader:
         self._now = now
         self._sleep = sleep
         self.traffic = traffic if traffic is not None else Traffic()
+        self.diary = Diary()
 
     async def request(self, method: str, path: str, body: bytes = b"") -> Reply:
         """Send one signed request, once. Raises AnswerLostError, UnreachableError."""
@@ -183,12 +186,14 @@ class Trader:
             if attempt:
                 self.traffic.repeated += 1
                 await self._sleep(_pause_seconds(attempt))
+            asked_at = time.monotonic_ns()
             try:
                 reply = await self.request("POST", "/orders", body)
             except UnreachableError:
                 continue
             except AnswerLostError:
                 reply = Reply(504, None, {})
+            self.diary.placed(client_oid, asked_at, reply.status, reply.body)
             if reply.status == 200:
                 return Accepted(str(reply.body["id"]))
             if reply.status in _TRY_AGAIN:
@@ -203,17 +208,22 @@ class Trader:
     async def find(self, client_oid: str) -> dict[str, Any] | None:
         """The order of this name; None where there is none, or nobody says."""
         self.traffic.asked += 1
+        asked_at = time.monotonic_ns()
         try:
             reply = await self.request("GET", f"/orders/client:{client_oid}")
         except (UnreachableError, AnswerLostError):
             return None
+        self.diary.found(client_oid, asked_at, reply.status, reply.body)
         return reply.body if reply.status == 200 else None
 
     async def cancel(self, client_oid: str) -> bool:
         """Ask for an order to be cancelled; False where it was done already. Asking twice does no harm."""
+        asked_at = time.monotonic_ns()
         reply = await self._insist("DELETE", f"/orders/client:{client_oid}")
         if reply.status not in {200, 404}:
             raise RequestRefusedError(f"DELETE of {client_oid} for {self.name}: {reply.status} {reply.message}")
+        if reply.status == 200:
+            self.diary.canceled(client_oid, asked_at, reply.body)
         return reply.status == 200
 
     async def get(self, path: str) -> Any:

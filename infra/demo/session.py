@@ -7,8 +7,10 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from exchange.audit.model import Told
 from exchange.aws.dynamodb import bind
 from exchange.instruments.store import InstrumentItem, InstrumentStore
+from exchange.kernel.ids import from_uuid
 from exchange.ledger.model import HOUSE_PREFIX
 from exchange.ledger.store import BalanceItem
 
@@ -71,6 +73,15 @@ class Session:
             self.last_trades[market.product_id] = int(ticker.get("trade_id", 0))
         self.before = await read_holdings(self.customers)
         self.fees_before = await asyncio.to_thread(fee_income)
+
+    async def history(self) -> list[Told]:
+        """What every customer was told of the orders of this run."""
+        told: list[Told] = []
+        for customer in self.customers:
+            if customer.diary.heard:
+                account_id = from_uuid((await customer.get("/users/self/verify"))["profile_id"])
+                told += customer.diary.told(account_id or 0)
+        return told
 
     async def after(self) -> tuple[Holdings, Mapping[str, int], dict[str, list[dict[str, Any]]]]:
         """What everybody has now, what the house took, and all fills since the beginning."""

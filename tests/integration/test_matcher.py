@@ -5,16 +5,20 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from exchange.audit import log_checks
+from exchange.audit.model import Replayed, World
+from exchange.audit.store import read_commands, read_executions, scan_stream
 from exchange.aws.dynamodb import bind
 from exchange.messages import CancelReason, EventType, ProductParameters, TimeInForce, encode_commands
 
 from infra.cli.release import release_matching
+from infra.cli.saved import saved_markets
 from matcher.engines import ProductEngines
 from matcher.markets import Market
 from matcher.quarantine import QuarantineBucket
@@ -27,6 +31,14 @@ from tests.unit.matcher.worlds import flow, order
 pytestmark = pytest.mark.cloud
 
 NOISE_SECONDS = 3.0
+EMPTY = World({}, (), {}, (), (), (), {}, {}, {}, {})
+LOG_INVARIANTS = (
+    log_checks.log_is_gapless,
+    log_checks.epochs_rise,
+    log_checks.replay_agrees,
+    log_checks.snapshots_are_published,
+    log_checks.commands_apply_once,
+)
 KILLS = int(os.environ.get("MATCHER_KILLS", "4"))
 STOPS = int(os.environ.get("MATCHER_STOPS", "1"))
 # A campaign goes in rounds, each on a cloud of its own that ends with its whole log replayed and compared.
@@ -88,6 +100,14 @@ def published(cloud: Cloud) -> Consumer:
 
 def replayed(cloud: Cloud) -> Consumer:
     """What one undisturbed engine a product says to the orders stream."""
+    consumer = Consumer()
+    for product_id, market in undisturbed(cloud.stream_records("orders")).items():
+        consumer.take((product_id, data) for data in market.drain(epoch=1))
+    return consumer
+
+
+def undisturbed(records: Iterable[dict[str, Any]]) -> dict[str, Market]:
+    """One engine a product that nothing happens to, after all the records."""
     terms = {
         product_id: ProductParameters(product_id[:4], "USD", "0.001", "0.01", "0.001", "1000000", "1", "100", "0.5")
         for product_id in PRODUCTS
@@ -96,13 +116,10 @@ def replayed(cloud: Cloud) -> Consumer:
         product_id: Market(product_id, ProductEngines().create(product_id, terms[product_id]))
         for product_id in PRODUCTS
     }
-    consumer = Consumer()
     # All is read before any is carried out: an iterator that waits for five minutes expires.
-    for record in map(stream_record, list(cloud.stream_records("orders"))):
-        market = markets[record.partition_key]
-        market.accept(record)
-        consumer.take((record.partition_key, data) for data in market.drain(epoch=1))
-    return consumer
+    for record in map(stream_record, list(records)):
+        markets[record.partition_key].accept(record)
+    return markets
 
 
 def assert_nothing_lost_or_doubled(cloud: Cloud) -> Consumer:
@@ -117,7 +134,25 @@ def assert_nothing_lost_or_doubled(cloud: Cloud) -> Consumer:
     wait_for(all_answered, "not everything was answered")
     for product_id, events in expected.items():
         assert found.events[product_id][: len(events)] == events
+    assert breaches_of(cloud) == []
     return found
+
+
+def breaches_of(cloud: Cloud) -> list[str]:
+    """What the audit's invariants of the log say of this cloud, by name. Snapshots first: the log only grows."""
+    saved = list(saved_markets(cloud.client("s3"), f"{PREFIX}-snapshots"))
+    kinesis = cloud.client("kinesis")
+    commands = read_commands(scan_stream(kinesis, f"{PREFIX}-orders"))
+    executions = read_executions(scan_stream(kinesis, f"{PREFIX}-executions"))
+    ends = {
+        product_id: Replayed(market.sequence, market.chain_hash)
+        for product_id, market in undisturbed(cloud.stream_records("orders")).items()
+    }
+    world = replace(EMPTY, executions=executions, commands=commands, replayed=ends, saved=saved)
+    findings = [invariant(world) for invariant in LOG_INVARIANTS]
+    looked_at = {finding.name for finding in findings if not finding.figure.startswith("0 ")}
+    assert looked_at >= {"R1", "R3", "R5", "R7"}  # and R2, where the matcher came to save something
+    return [f"{finding.name} {finding.claim}: {text}" for finding in findings for text in finding.breaches]
 
 
 def rounds(total: int, largest: int) -> list[tuple[int, int]]:
@@ -142,6 +177,7 @@ def test_kill_9_at_random_moments_loses_and_doubles_nothing(
         wait_for(matcher.leads, "nobody leads")
     found = assert_nothing_lost_or_doubled(cloud)
     assert max(found.epochs["ACME-USD"]) > kills
+    assert list(saved_markets(cloud.client("s3"), f"{PREFIX}-snapshots")), "R2 had nothing to look at"
     told(f"{seed + kills} kills of {KILLS}", found)
 
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from exchange.audit import World, check
-from exchange.audit.model import Replayed
+from exchange.audit import World, check, log_checks
+from exchange.audit.model import Replayed, Saved
 from exchange.audit.service import CHECKS
 from exchange.books.files import books_of
 from exchange.books.service import close_books
@@ -220,3 +220,12 @@ def _wrong_opening(world: World) -> World:
 def test_a_planted_breach_is_named(world: World, plant: Callable[[World], World], name: str) -> None:
     broken = {finding.name for finding in check(plant(world)) if not finding.holds}
     assert name in broken
+
+
+def test_a_snapshot_older_than_the_stream_is_believed_where_settlement_has_come_past_it(world: World) -> None:
+    first, *rest = world.executions[PRODUCT]
+    old = Saved("shard/1/7", PRODUCT, first.last_sequence, bytes(32))
+    trimmed = replace(world, executions={PRODUCT: rest}, saved=[old])
+    assert log_checks.snapshots_are_published(trimmed).holds
+    assert not log_checks.snapshots_are_published(replace(trimmed, cursors={})).holds
+    assert not log_checks.snapshots_are_published(replace(world, saved=[old])).holds

@@ -8,7 +8,9 @@ from itertools import product
 from typing import Any, TypeVar
 
 import pytest
+from exchange.audit.model import Said
 from exchange.kernel.errors import Refused
+from exchange.kernel.ids import to_uuid
 from exchange.users.signature import read_signature, signature_matches
 
 from infra.demo.client import (
@@ -21,6 +23,7 @@ from infra.demo.client import (
     Trader,
     Unknown,
 )
+from infra.demo.diary import Diary
 from tests.fakes.users import KEY_ID, PASSPHRASE, SECRET, Call
 from tests.unit.demo.fake_exchange import FakeExchange, Fault, user
 
@@ -88,6 +91,31 @@ def test_an_unknown_outcome_is_asked_for_before_anything_is_sent_again() -> None
     assert [(method, path) for method, path, _, _ in exchange.requests] == [
         ("POST", "/orders"),
         ("GET", "/orders/client:one"),
+    ]
+
+
+def test_a_diary_has_every_answer_as_it_was_meant() -> None:
+    for faults in product(Fault, repeat=3):
+        trader = a_trader(FakeExchange(), *faults)
+        run(trader.place("one", LIMIT))
+        *doubts, last = [heard.said for heard in trader.diary.heard]
+        assert last in {Said.ACCEPTED, Said.SEEN}, faults
+        assert set(doubts) <= {Said.UNAVAILABLE, Said.UNKNOWN, Said.ABSENT}, faults
+        assert (Said.UNKNOWN in doubts) >= (Fault.LOST_AFTER in faults[:1]), faults
+
+
+def test_a_diary_tells_a_refusal_from_a_gateway_s_own_words() -> None:
+    diary = Diary()
+    diary.placed("one", 1, 400, {"code": "RISK_PRICE_TOO_SMALL", "message": "price too small"})
+    diary.placed("two", 1, 503, {"message": "Service Unavailable"})
+    diary.placed("three", 1, 503, {"code": "SERVICE_UNAVAILABLE", "message": "try again"})
+    diary.canceled("four", 1, to_uuid(7))
+    said = [(told.name, told.said, told.order_id) for told in diary.told(account_id=9)]
+    assert said == [
+        ("one", Said.REFUSED, 0),
+        ("two", Said.UNKNOWN, 0),
+        ("three", Said.UNAVAILABLE, 0),
+        ("four", Said.CANCELING, 7),
     ]
 
 
