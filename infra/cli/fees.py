@@ -4,26 +4,32 @@ import json
 import os
 import time
 import tomllib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
-from exchange.aws.dynamodb import bind
+from exchange.audit.store import bind_tables
+from exchange.awards.model import awards_partition
+from exchange.awards.store import AwardStore
+from exchange.aws.dynamodb import connection
 from exchange.fees.document import read_schedule, schedule_document
 from exchange.fees.model import FeeSchedule, FeeScheduleError, Rates, Standing
-from exchange.fees.store import FeeScheduleItem, publish, read_standing, read_versions
+from exchange.fees.store import awarded_closing, publish, read_standing, read_versions
 from exchange.fees.what_if import Outcome, PastFill, what_if
 from exchange.instruments.model import Product
-from exchange.instruments.store import InstrumentItem, InstrumentStore
+from exchange.instruments.store import InstrumentStore
 from exchange.kernel.errors import OutageError
+from exchange.ledger.store import JournalStore
 from exchange.orders.model import Liquidity
 from exchange.orders.store import FillItem, fill_from
+from exchange.referrals.store import ReferralStore
 from rich.console import Console
 from rich.table import Table
 
+from infra.cli.books import CloseError, invoke
 from infra.local.clients import environment
 from infra.local.laptop import read_stack
 from infra.local.settings import LaptopSettings
@@ -36,6 +42,7 @@ def fees(
     publish_file: Annotated[Path | None, typer.Option("--publish", help="A version to publish, TOML or JSON.")] = None,
     what_if_file: Annotated[Path | None, typer.Option("--what-if", help="A version to try on past trades.")] = None,
     days: Annotated[int, typer.Option(help="How far back --what-if looks.", min=1)] = 30,
+    awards: Annotated[int, typer.Option(help="Pay and show what the fees of this closing give back.", min=0)] = 0,
 ) -> None:
     """Show the fee schedule's versions. A published one stays for ever; a later one takes over at its own time."""
     settings = LaptopSettings.load()
@@ -44,10 +51,12 @@ def fees(
         console.print("Nothing runs here. Start it with: make up", style="red")
         raise typer.Exit(1)
     os.environ.update({**environment(settings), "AWS_ENDPOINT_URL": stack["aws_endpoint_url"]})
-    for model, table in ((InstrumentItem, "instruments"), (FeeScheduleItem, "fee_schedules"), (FillItem, "fills")):
-        bind(model, stack["tables"][table])
+    bind_tables(stack["tables"])
     try:
         products = InstrumentStore().products()
+        if awards:
+            _show_awards(awards, stack, products)
+            return
         if what_if_file:
             _show_outcomes(_try(read_file(what_if_file, products), products, days), products)
             return
@@ -55,7 +64,7 @@ def fees(
             publish(read_file(publish_file, products), now_ns=time.time_ns())
         for version in read_versions():
             console.print_json(json.dumps(schedule_document(version)))
-    except (BotoCoreError, ClientError, OutageError, FeeScheduleError, OSError) as error:
+    except (BotoCoreError, ClientError, OutageError, CloseError, FeeScheduleError, OSError) as error:
         console.print(f"{type(error).__name__}: {error}", style="red", markup=False)
         raise typer.Exit(1) from error
 
@@ -68,7 +77,8 @@ def read_file(path: Path, products: Mapping[str, Product]) -> FeeSchedule:
     except ValueError as error:
         raise FeeScheduleError(f"{path}: {error}") from error
     schedule = read_schedule(document)
-    named = {*schedule.products, *(row.product_id for row in schedule.promotions if row.product_id)}
+    some = [*(row.product_id for row in schedule.promotions), *(row.product_id for row in schedule.rebates)]
+    named = {*schedule.products, *some} - {""}
     if unknown := sorted(named - products.keys()):
         raise FeeScheduleError(f"{unknown[0]} is not listed; there are {', '.join(sorted(products))}")
     return schedule
@@ -76,7 +86,7 @@ def read_file(path: Path, products: Mapping[str, Product]) -> FeeSchedule:
 
 def _try(schedule: FeeSchedule, products: Mapping[str, Product], days: int) -> list[Outcome]:
     since = time.time_ns() - days * 86_400 * 10**9
-    fills = [fill for fill in map(fill_from, FillItem.scan()) if fill.created_at_ns >= since]
+    fills = [fill for fill in map(fill_from, FillItem.scan()) if fill.created_at_ns >= since and not fill.busted_at_ns]
     own: dict[int, Rates] = {}
     for account_id in {fill.account_id for fill in fills}:
         standing: Standing = read_standing(account_id)
@@ -91,29 +101,71 @@ def _try(schedule: FeeSchedule, products: Mapping[str, Product], days: int) -> l
             fill.value_units,
             fill.fee_units,
             fill.created_at_ns,
+            fill.trade_id,
         )
         for fill in fills
     )
-    return what_if(past, schedule, own, products)
+    brought = dict(ReferralStore().all())
+    return what_if(past, schedule, own, products, versions=read_versions(), referral_of=brought.get)
+
+
+def _show_awards(closing: int, stack: Mapping[str, Any], products: Mapping[str, Product]) -> None:
+    """Have a closing paid, as it is every night, and show what its fees gave back."""
+    told = invoke(stack["outputs"]["FeesScheduleFunction"], {"closing": closing})
+    if closing > awarded_closing():
+        raise CloseError(f"there is no closing {closing} yet: exchange books --close")
+    console.print(f"Closing {closing} is paid; {told['awards']} awards were worked out")
+    table = Table("product", "kind", "account", "due", "paid", "asset", title="Awards", title_justify="left")
+    journal = JournalStore()
+    payees = {
+        int(entry.account)
+        for product_id in products
+        for batch, _ in journal.batches(awards_partition(product_id))
+        if batch.reference == str(closing)
+        for entry in batch.entries
+        if entry.units > 0
+    }
+    store = AwardStore(connection())
+    for payee_id in sorted(payees):
+        for award in store.awards(payee_id, before=closing + 1):
+            if award.closing < closing:
+                break
+            show = products[award.key.product_id].quote.format
+            table.add_row(
+                award.key.product_id,
+                award.key.kind.value,
+                str(payee_id),
+                show(award.due_units),
+                show(award.units),
+                award.asset,
+            )
+    console.print(table)
 
 
 def _show_outcomes(outcomes: Iterable[Outcome], products: Mapping[str, Product]) -> None:
     rows = list(outcomes)
-    paid: Counter[str] = Counter()
-    would: Counter[str] = Counter()
+    sums: dict[str, Counter[str]] = defaultdict(Counter)
     for row in rows:
-        paid[row.product_id] += row.paid_units
-        would[row.product_id] += row.what_if_units
+        sums[row.product_id] += Counter(
+            {
+                "paid": row.paid_units,
+                "given back": row.given_units,
+                "what if": row.what_if_units,
+                "it gives back": row.what_if_given_units,
+            }
+        )
     table = Table(title="Fees as they were, and as they would have been", title_justify="left")
-    for name in ("product", "asset", "paid", "what if", "difference"):
+    amounts = ("paid", "given back", "what if", "it gives back")
+    for name in ("product", "asset", *amounts, "difference"):
         table.add_column(name, justify="left" if name in {"product", "asset"} else "right")
-    for name in sorted(paid):
+    for name, by_column in sorted(sums.items()):
         quote = products[name].quote
-        amounts = (paid[name], would[name], would[name] - paid[name])
-        table.add_row(name, quote.asset_id, *(quote.format(units) for units in amounts))
+        change = sum(row.change_units for row in rows if row.product_id == name)
+        shown = (quote.format(units) for units in (*(by_column[column] for column in amounts), change))
+        table.add_row(name, quote.asset_id, *shown)
     console.print(table)
-    most = sorted(rows, key=lambda row: -abs(row.what_if_units - row.paid_units))[:ACCOUNTS_SHOWN_MAX]
-    for row in most:
+    for row in sorted(rows, key=lambda row: -abs(row.change_units))[:ACCOUNTS_SHOWN_MAX]:
         quote = products[row.product_id].quote
-        change = quote.format(row.what_if_units - row.paid_units)
-        console.print(f"account {row.account_id} in {row.product_id}: {change} {quote.asset_id}")
+        console.print(
+            f"account {row.account_id} in {row.product_id}: {quote.format(row.change_units)} {quote.asset_id}"
+        )

@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 from exchange.books.volumes import traded_volumes
-from exchange.fees.model import FeeSchedule, Rates, Tier, flat
+from exchange.fees.model import Commission, FeeSchedule, Rates, Rebate, Tier, flat
 from exchange.fees.what_if import PastFill, what_if
 from exchange.instruments.model import Asset, list_product
 from exchange.kernel.money import divide_up
 from exchange.ledger.model import Batch, Entry, EntryKind, Head, next_batch
+from exchange.referrals.model import Referral
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -85,6 +86,37 @@ def test_yesterdays_volume_makes_today_cheaper_and_todays_does_not() -> None:
     assert row.what_if_units == 10_000 + 10_000 + 1_000 + 10_000  # order 1 keeps the rates of its first fill
     (own,) = what_if(fills, schedule, {1: Rates(0, 0)}, PRODUCTS)
     assert own.what_if_units == 0
+
+
+def trade_fills(trade_id: int, value: int, *, maker: int, taker: int, fee: int, at: int = 0) -> list[PastFill]:
+    """Both sides; the taker paid the fee. The maker's comes second, as a table may tell them."""
+    return [
+        PastFill(2 * trade_id, taker, "BTC-USD", False, value, fee, at, trade_id),
+        PastFill(2 * trade_id + 1, maker, "BTC-USD", True, value, 0, at, trade_id),
+    ]
+
+
+def test_rebates_and_commissions_count_on_both_sides_of_the_question() -> None:
+    fills = [*trade_fills(1, 10**6, maker=1, taker=2, fee=6000), *trade_fills(2, 10**6, maker=1, taker=3, fee=6000)]
+    brought = {2: Referral(9, 0)}
+    now = FeeSchedule(0, (Tier(0, Rates(0, 6000)),), commission=Commission(100_000, 1))
+    then = FeeSchedule(0, (Tier(0, Rates(0, 4000)),), rebates=(Rebate("", 500),), commission=Commission(500_000, 1))
+    rows = what_if(fills, then, {}, PRODUCTS, versions=(now,), referral_of=brought.get)
+    told = {
+        row.account_id: (row.paid_units, row.given_units, row.what_if_units, row.what_if_given_units) for row in rows
+    }
+    assert told == {
+        1: (0, 0, 0, 1000),
+        2: (6000, 0, 4000, 0),
+        3: (6000, 0, 4000, 0),
+        9: (0, 600, 0, 2000),
+    }
+    assert sum(row.change_units for row in rows) == (8000 - 3000) - (12_000 - 600)
+    # What is half in the past has no split, and the version that held then counts.
+    assert what_if(fills[:1], then, {}, PRODUCTS, versions=(now,), referral_of=brought.get)[0].given_units == 0
+    late = replace(now, effective_ns=1)
+    rows = what_if(fills, then, {}, PRODUCTS, versions=(late,), referral_of=brought.get)
+    assert sum(row.given_units for row in rows) == 0
 
 
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 10**12), st.booleans()), max_size=30), st.integers(0, 9999))
