@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 from exchange.kernel.errors import Code, InvariantError, Refused, UnavailableError
+from exchange.ledger.model import EntryKind, Head
 from exchange.ledger.store import BalanceItem
-from exchange.transfers.model import BankAnswer, PaymentState, Recorded, Transfer, TransferStatus
+from exchange.transfers.model import BankAnswer, PaymentState, Recorded, Transfer, TransferKind, TransferStatus
 from exchange.wallets.withdrawing import (
     ATTEMPTS_MAX,
     UNSTARTED_AGE_NS,
@@ -16,6 +17,7 @@ from exchange.wallets.withdrawing import (
     request_withdrawal,
     return_withdrawal,
     start_forgotten,
+    withdrawal_batch,
 )
 
 from tests.fakes.payments import TransferWorld
@@ -121,6 +123,27 @@ def test_money_is_held_with_its_fee_and_posted_once(stores: Stores) -> None:
     assert stores.journal.head("rail:sandbox-bank").number == 1
     with pytest.raises(InvariantError):
         give_back(stores, made.transfer_id)
+
+
+@pytest.mark.parametrize(
+    ("flat", "network", "fees"),
+    [
+        (0, 0, {}),
+        (FEE, 0, {"house:fees:withdrawals": FEE}),
+        (0, 7, {"house:fees:network": 7}),
+        (FEE, 7, {"house:fees:withdrawals": FEE, "house:fees:network": 7}),
+    ],
+)
+def test_each_fee_is_a_posting_of_its_own(flat: int, network: int, fees: dict[str, int]) -> None:
+    made = Transfer(
+        "w1", 7, TransferKind.WITHDRAW, "USD", 6, 10_500_000, "sandbox-bank", "m", 1,
+        fee_units=flat + network, network_fee_units=network,
+    )  # fmt: skip
+    posted = withdrawal_batch(made, Head(), posted_at_ns=2)
+    entries = [(entry.account, entry.units) for entry in posted.entries if entry.kind is EntryKind.FEE]
+    assert entries == [pair for name, units in fees.items() for pair in (("7", -units), (name, units))]
+    others = [(entry.account, entry.units) for entry in posted.entries if entry.kind is EntryKind.WITHDRAWAL]
+    assert others == [("7", -10_500_000), ("house:custody:sandbox-bank", 10_500_000)]
 
 
 def test_a_declined_withdrawal_is_given_back_once(stores: Stores) -> None:
