@@ -55,10 +55,10 @@ def fees(
     try:
         products = InstrumentStore().products()
         if awards:
-            _show_awards(awards, stack, products)
+            show_awards(awards, stack, products)
             return
         if what_if_file:
-            _show_outcomes(_try(read_file(what_if_file, products), products, days), products)
+            show_outcomes(try_on_past(read_file(what_if_file, products), products, days), products)
             return
         if publish_file:
             publish(read_file(publish_file, products), now_ns=time.time_ns())
@@ -84,7 +84,8 @@ def read_file(path: Path, products: Mapping[str, Product]) -> FeeSchedule:
     return schedule
 
 
-def _try(schedule: FeeSchedule, products: Mapping[str, Product], days: int) -> list[Outcome]:
+def try_on_past(schedule: FeeSchedule, products: Mapping[str, Product], days: int) -> list[Outcome]:
+    """What the fills of the last days would have cost, and given back. Raises UnavailableError."""
     since = time.time_ns() - days * 86_400 * 10**9
     fills = [fill for fill in map(fill_from, FillItem.scan()) if fill.created_at_ns >= since and not fill.busted_at_ns]
     own: dict[int, Rates] = {}
@@ -109,7 +110,7 @@ def _try(schedule: FeeSchedule, products: Mapping[str, Product], days: int) -> l
     return what_if(past, schedule, own, products, versions=read_versions(), referral_of=brought.get)
 
 
-def _show_awards(closing: int, stack: Mapping[str, Any], products: Mapping[str, Product]) -> None:
+def show_awards(closing: int, stack: Mapping[str, Any], products: Mapping[str, Product]) -> None:
     """Have a closing paid, as it is every night, and show what its fees gave back."""
     told = invoke(stack["outputs"]["FeesScheduleFunction"], {"closing": closing})
     if closing > awarded_closing():
@@ -142,7 +143,8 @@ def _show_awards(closing: int, stack: Mapping[str, Any], products: Mapping[str, 
     console.print(table)
 
 
-def _show_outcomes(outcomes: Iterable[Outcome], products: Mapping[str, Product]) -> None:
+def show_outcomes(outcomes: Iterable[Outcome], products: Mapping[str, Product]) -> None:
+    """A row a product, and the accounts that would feel it most."""
     rows = list(outcomes)
     sums: dict[str, Counter[str]] = defaultdict(Counter)
     for row in rows:

@@ -4,14 +4,18 @@ import os
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from typing import Any
 
 import pytest
 from exchange.audit.store import bind_tables
+from exchange.fees.model import Rebate, flat
+from exchange.instruments.store import InstrumentStore
 
-from infra.cli.books import close_now, invoke
+from infra.cli.books import CloseError, close_now, invoke
+from infra.cli.fees import show_awards, show_outcomes, try_on_past
 from infra.local.clients import environment
 from tests.integration.conftest import RunningLaptop, audited
 from tests.integration.test_deposits import Customer
@@ -50,7 +54,11 @@ def place(customer: Customer, side: str, price: str) -> str:
 
 
 def test_who_brought_a_customer_and_a_maker_are_paid_once_out_of_the_fees(
-    laptop: RunningLaptop, stack: dict[str, Any], newcomer: Callable[..., dict[str, str]], eventually: Eventually
+    laptop: RunningLaptop,
+    stack: dict[str, Any],
+    newcomer: Callable[..., dict[str, str]],
+    eventually: Eventually,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     url = stack["rest_url"]
     referrer = Customer(url, newcomer("referrer"))
@@ -90,7 +98,26 @@ def test_who_brought_a_customer_and_a_maker_are_paid_once_out_of_the_fees(
     told = referrer.ask("GET", "/v1/referrals")
     assert told["commissions"] == [{"closing": row["closing"], "currency": "USD", "amount": row["amount"]}]
     assert brought.user["email"] not in str(told)
+    _assert_told_by_the_command_line(stack, row["closing"], rebate, capsys)
     audited(laptop)
+
+
+def _assert_told_by_the_command_line(
+    stack: dict[str, Any], closing: int, rebate: Decimal, capsys: pytest.CaptureFixture[str]
+) -> None:
+    products = InstrumentStore().products()
+    show_awards(closing, stack, products)
+    assert f"Closing {closing} is paid" in (told := capsys.readouterr().out)
+    assert format(rebate.normalize(), "f") in told
+    with pytest.raises(CloseError, match="no closing"):
+        show_awards(closing + 1000, stack, products)
+    outcomes = try_on_past(replace(flat(0, 6_000), rebates=(Rebate(PRODUCT, 200),)), products, days=1)
+    ours = [row for row in outcomes if row.product_id == PRODUCT]
+    assert sum(row.what_if_units for row in ours) > 0
+    # Without commissions, and a rebate that is double.
+    assert sum(row.what_if_given_units for row in ours) >= 2 * int(rebate * 10**6)
+    show_outcomes(outcomes, products)
+    assert PRODUCT in capsys.readouterr().out
 
 
 def test_a_code_that_nobody_has_registers_nobody(stack: dict[str, Any], newcomer: Callable[..., Any]) -> None:

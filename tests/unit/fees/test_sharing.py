@@ -90,7 +90,9 @@ def test_each_payer_s_referrer_has_a_share_and_the_maker_a_rebate() -> None:
         Share(ShareKind.COMMISSION, 12, 3000 * PPM),
         Share(ShareKind.REBATE, 1, 1000 * PPM),
     ]
-    assert list(split_fees(trade(0, 6000, product="C-D"), VERSION, {}.get)) == [Share(ShareKind.REBATE, 1, 10**6)]
+    assert list(split_fees(trade(0, 6000, product="C-D"), VERSION, lambda _: None)) == [
+        Share(ShareKind.REBATE, 1, 10**6)
+    ]
 
 
 def test_a_trade_without_fees_gives_nothing_and_one_with_little_no_more_than_that() -> None:
