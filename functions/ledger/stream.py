@@ -1,12 +1,16 @@
-"""The journal's own stream: every new batch goes onto the statements of the balances it moved."""
+"""The journal's own stream: every new batch goes onto the statements of the balances it moved, and what it settled is
+confirmed on the bus."""
 
 from typing import Any
 
 from aws_lambda_powertools import Logger
+from exchange.aws.clients import client
 from exchange.aws.dynamodb import bind
+from exchange.aws.event_bus import EventBus
 from exchange.aws.settings import EnvironmentSettings
 from exchange.kernel.clock import jittered_pause
-from exchange.ledger.store import JournalItem, JournalStore
+from exchange.ledger.store import JournalItem, JournalStore, batch_of_image
+from exchange.settlement.confirming import SOURCE, confirm
 from exchange.statements.service import bring_up
 from exchange.statements.store import StatementCursorItem, StatementItem, StatementStore
 
@@ -17,6 +21,7 @@ class Settings(EnvironmentSettings):
     journal_table: str
     statements_table: str
     checkpoints_table: str
+    bus_name: str
 
 
 settings = Settings.load()
@@ -26,18 +31,21 @@ bind(StatementItem, settings.statements_table)
 bind(StatementCursorItem, settings.checkpoints_table)
 journal = JournalStore()
 statements = StatementStore()
+bus = EventBus(client("events"), settings.bus_name, SOURCE)
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, int]:
-    """Bring the statements up to every partition that the records name.
+    """Bring the statements up to every partition that the records name, then confirm what the records say was settled.
 
-    What the records say is not read: the journal itself is, in its order, from where the statements are. So a lost,
-    repeated or reordered record does no harm. Raises where the batch must be tried again.
+    Statements are written from the journal itself, in its order, from where they are: a lost, repeated or reordered
+    record does them no harm. A confirmation is told again with its record. Raises where the batch must be tried again.
     """
-    keys = [record["dynamodb"]["Keys"]["partition"]["S"] for record in event["Records"]]
+    records = [record["dynamodb"] for record in event["Records"]]
+    keys = [record["Keys"]["partition"]["S"] for record in records]
     done = {
         partition: bring_up(partition, journal=journal, statements=statements, pause=jittered_pause)
         for partition in dict.fromkeys(keys)
     }
-    logger.debug("statements brought up", batches=done)
+    told = confirm([batch_of_image(record["NewImage"]) for record in records], bus)
+    logger.debug("statements brought up", batches=done, confirmations=told)
     return done

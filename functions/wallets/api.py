@@ -1,57 +1,42 @@
 """A customer's balances, holds, deposits and transfers over REST."""
 
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from exchange.aws.clients import client
-from exchange.aws.dynamodb import bind, connection
-from exchange.aws.settings import AccessSettings
+from exchange.aws.dynamodb import connection
 from exchange.instruments.catalogue import Catalogue
-from exchange.instruments.store import InstrumentItem, InstrumentStore
+from exchange.instruments.store import InstrumentStore
 from exchange.kernel.clock import SystemClock
-from exchange.ledger.store import BalanceItem, BalanceStore
-from exchange.orders.store import FillItem, OrderItem, OrderStore
+from exchange.ledger.store import BalanceStore
+from exchange.orders.store import OrderStore
 from exchange.rest import Api, ApiRequest
-from exchange.statements.store import StatementItem, StatementStore
-from exchange.transfers.store import TransferItem, TransferStore
+from exchange.statements.store import StatementStore
+from exchange.transfers.store import TransferStore
 from exchange.usage.gate import guard
 from exchange.users.access import authenticator
 from exchange.users.authentication import Principal
 from exchange.users.model import Scope
 from exchange.wallets.depositing import deposit_money
+from exchange.wallets.history import show_past_balance
 from exchange.wallets.holding import list_holds
 from exchange.wallets.listing import list_account_transfers, list_transfers, show_account, show_transfer
 from exchange.wallets.machine import StepFunctionsMachine
-from exchange.wallets.model import BankProvider, payment_methods
+from exchange.wallets.model import payment_methods
+from exchange.wallets.settings import WalletSettings
 from exchange.wallets.statement import list_ledger
 from exchange.wallets.views import account_views, wallet_views
 
 
-class Settings(AccessSettings):
+class Settings(WalletSettings):
     """The environment of this function."""
-
-    instruments_table: str
-    balances_table: str
-    orders_table: str
-    fills_table: str
-    statements_table: str
-    transfers_table: str
-    deposit_machine_arn: str
-    bank_provider: BankProvider
-    stripe_rail: Literal["on", "off"]
-    bank_files_rail: Literal["on", "off"]
 
 
 settings = Settings.load()
 app = Api("wallets", guard=partial(guard, settings))
 handler = app
 clock = SystemClock()
-bind(InstrumentItem, settings.instruments_table)
-bind(BalanceItem, settings.balances_table)
-bind(OrderItem, settings.orders_table)
-bind(FillItem, settings.fills_table)
-bind(StatementItem, settings.statements_table)
-bind(TransferItem, settings.transfers_table)
+settings.bind_wallets()
 access = authenticator(**settings.access())
 catalogue = Catalogue(InstrumentStore(), clock)
 balances, orders, statements = BalanceStore(), OrderStore(), StatementStore()
@@ -91,6 +76,13 @@ def ledger(request: ApiRequest, who: Principal, **path: str) -> Any:
     """What changed one balance, newest first, with what it was after each entry."""
     assets = catalogue.assets()
     return list_ledger(who.account_id, path["id"], request, statements=statements, orders=orders, assets=assets)
+
+
+@app.endpoint("GET", "/accounts/{id}/balance", caller=viewer)
+def past_balance(request: ApiRequest, who: Principal, **path: str) -> Any:
+    """What one balance was `at` a past moment."""
+    assets = catalogue.assets()
+    return show_past_balance(who.account_id, path["id"], request, statements=statements, assets=assets, clock=clock)
 
 
 @app.endpoint("GET", "/accounts/{id}/transfers", caller=viewer)

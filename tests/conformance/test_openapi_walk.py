@@ -57,6 +57,7 @@ def test_an_order_s_life(caller: Caller, laptop: RunningLaptop, eventually: Even
     fill = ask("listFills", query=f"order_id={placed['id']}")[0]
     assert (fill["order_id"], fill["liquidity"], fill["size"]) == (placed["id"], "M", "0.2")
     eventually(lambda: ask("listLedger", id=holds)[0]["type"] in {"match", "fee"})
+    assert ask("getPastBalance", id=holds, query="at=2020-01-01")["balance"] == "0"
     assert ask("cancelOrder", order_id=placed["id"]) == placed["id"]
     assert "hold" in ask("tryOrder", order())
     many = ask("placeOrders", {"product_id": "ACME-USD", "orders": [{"side": "buy", "price": "90", "size": "1"}] * 2})

@@ -45,6 +45,7 @@ ACCESS = {
     "GET /accounts/{id}": VIEW,
     "GET /accounts/{id}/holds": VIEW,
     "GET /accounts/{id}/ledger": VIEW,
+    "GET /accounts/{id}/balance": VIEW,
     "GET /accounts/{id}/transfers": VIEW,
     "GET /profiles": VIEW,
     "GET /profiles/{id}": VIEW,

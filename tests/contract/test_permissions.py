@@ -139,6 +139,7 @@ def test_a_function_writes_its_own_log_only(function: Function) -> None:
         ("DEPOSIT_SEED_KEY_ARN", "kms:Decrypt"),
         ("REPORTS_QUEUE_URL", "sqs:SendMessage"),
         ("WEBSOCKET_ENDPOINT", "execute-api:ManageConnections"),
+        ("BUS_NAME", "events:PutEvents"),
     ],
 )
 def test_whoever_is_told_of_it_may_use_it(variable: str, action: str) -> None:

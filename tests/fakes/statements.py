@@ -20,6 +20,12 @@ class FakeStatements:
             return page
         return Page(account, asset)
 
+    def page_with(self, account: str, asset: str, number: int) -> Page:
+        """The page that has a line."""
+        for page in self.pages(account, asset, before=number + 1):
+            return page
+        return Page(account, asset)
+
     def append(self, page: Page) -> bool:
         """Put a page unless its place is taken."""
         own = self.rows[page.account, page.asset]

@@ -125,6 +125,9 @@ def actions(scope: Message, operation: str, body: bytes) -> Iterator[tuple[str, 
     path = unquote(scope["path"])
     if service == "DynamoDB":
         yield from _of_tables(name, json.loads(body or b"{}"))
+    elif operation == "AWSEvents.PutEvents":
+        for bus in {entry["EventBusName"] for entry in json.loads(body)["Entries"]}:
+            yield "events:PutEvents", bus
     elif service in SERVICES:
         request = json.loads(body or b"{}")
         found = next((str(request[key]) for key in RESOURCES if key in request), "*")

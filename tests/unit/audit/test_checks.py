@@ -171,6 +171,11 @@ def _lost_closing(world: World) -> World:
     return replace(world, closings=[(replace(closing, statement=json.dumps(told)), books)])
 
 
+def _marked_as_undone(world: World) -> World:
+    first, *rest = world.fills
+    return replace(world, fills=[replace(first, busted_at_ns=1), *rest])
+
+
 def _lost_line(world: World) -> World:
     first, *rest = world.statements
     return replace(world, statements=[replace(first, lines=first.lines[1:]), *rest])
@@ -195,6 +200,7 @@ def _wrong_opening(world: World) -> World:
         (_overdrawn, "L3"),
         (_one_sided, "L2"),
         (_rewritten, "L5"),
+        (_marked_as_undone, "L11"),
         (_lost_line, "L8"),
         (_doubled_page, "L8"),
         (_wrong_opening, "L8"),

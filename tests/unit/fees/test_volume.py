@@ -45,6 +45,25 @@ def test_both_sides_of_a_trade_count_its_value_without_the_fee() -> None:
     assert traded_volumes([batch], PRODUCTS) == {1: 4_000_000, 2: 4_000_000}
 
 
+def bust(undone: Batch, *, owed: int = 0) -> Batch:
+    """What undoes the one trade of a batch, of whose customers the buyer owes some base."""
+    opposite = [Entry(e.account, e.asset, -e.units, EntryKind.REVERSAL, "1") for e in undone.entries]
+    if owed:
+        buyer = undone.entries[0]
+        opposite.append(Entry(buyer.account, buyer.asset, owed, EntryKind.REVERSAL, "1"))
+        opposite.append(Entry(f"house:receivable:{buyer.account}", buyer.asset, -owed, EntryKind.REVERSAL, "1"))
+    partition = undone.partition.replace("product:", "busts:")
+    return next_batch(Head(), partition=partition, posted_at_ns=2, reference="1", entries=opposite)
+
+
+def test_what_was_undone_counts_off_for_both_sides_whatever_they_owe() -> None:
+    kept, undone = trade("BTC-USD", 1, 2, 10**8, 40_000 * 10**6), trade("BTC-USD", 2, 3, 10**7, 5_000 * 10**6, fee=77)
+    for owed in (0, 10**7):
+        found = traded_volumes([kept, undone, bust(undone, owed=owed)], PRODUCTS)
+        assert found == {1: 4_000_000, 2: 4_000_000, 3: 0}
+        assert traded_volumes([bust(undone, owed=owed)], PRODUCTS) == {2: -500_000, 3: -500_000}
+
+
 def test_another_quote_asset_is_worth_what_it_traded_for_meanwhile() -> None:
     dollars = trade("BTC-USD", 1, 2, 2 * 10**8, 80_000 * 10**6)
     coins = trade("ETH-BTC", 3, 1, 10**9, 10**8 // 2)

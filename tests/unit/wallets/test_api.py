@@ -1,5 +1,6 @@
 """Wallets over REST, through the real function: own things are shown, others' are not found, bad input does nothing."""
 
+import datetime as dt
 import json
 import time
 from collections.abc import Iterator
@@ -47,6 +48,7 @@ MODELS: dict[str, list[Any]] = {
 ROUTES = (
     "/accounts/{id}/ledger",
     "/accounts/{id}/holds",
+    "/accounts/{id}/balance",
     "/accounts/{id}/transfers",
     "/accounts/{id}",
     "/transfers/{id}",
@@ -410,4 +412,36 @@ def test_a_ledger_refuses_what_it_cannot_read(wallets: Wallets, query: str) -> N
 
 def test_another_customers_ledger_is_not_found(wallets: Wallets) -> None:
     said = wallets.ask("GET", f"/accounts/{account_uuid(ACCOUNT_ID + 1, 'USD')}/ledger")
+    assert (said.status, said.json["code"]) == (404, "ACCOUNT_NOT_FOUND")
+
+
+BALANCE = f"/accounts/{account_uuid(ACCOUNT_ID, 'USD')}/balance"
+
+
+@pytest.mark.parametrize(
+    ("at", "balance"),
+    [
+        ("1970-01-01T00:00:00.999999Z", "0"),
+        ("1970-01-01T00:00:01Z", "10"),
+        ("1970-01-01T00:00:02.5", "8.998"),
+        ("1970-01-01T02:00:03%2B02:00", "7.996"),
+        ("2020-01-01", "7.996"),
+    ],
+)
+def test_a_balance_at_a_past_moment_is_what_was_posted_by_then(wallets: Wallets, at: str, balance: str) -> None:
+    _five_lines()
+    said = wallets.ask("GET", BALANCE, query=f"at={at}")
+    assert (said.status, said.json["balance"], said.json["currency"]) == (200, balance, "USD")
+    assert said.json["id"] == account_uuid(ACCOUNT_ID, "USD")
+
+
+def test_a_balance_that_is_not_known_is_not_told(wallets: Wallets) -> None:
+    _five_lines()
+    now = dt.datetime.now(dt.UTC)
+    for at in ("", "soon", "2026-13-01", "9999-01-01", now.isoformat().replace("+", "%2B")):
+        said = wallets.ask("GET", BALANCE, query=f"at={at}")
+        assert (said.status, said.json["code"]) == (400, "REQUEST_FIELD_INVALID"), at
+        assert said.json["message"].startswith("at:")
+    assert wallets.ask("GET", BALANCE).json["code"] == "REQUEST_FIELD_INVALID"
+    said = wallets.ask("GET", f"/accounts/{account_uuid(ACCOUNT_ID + 1, 'USD')}/balance", query="at=2020-01-01")
     assert (said.status, said.json["code"]) == (404, "ACCOUNT_NOT_FOUND")

@@ -6,6 +6,7 @@ from typing import Final
 from exchange.audit import (
     award_checks,
     bank_checks,
+    bust_checks,
     chain_checks,
     client_checks,
     closing_checks,
@@ -55,6 +56,7 @@ QUIET: Final[tuple[Check, ...]] = (
     ledger_checks.custody_is_outside,
     trade_checks.orders_follow_the_log,
     trade_checks.trades_settled_once,
+    bust_checks.busts_are_opposites,
     log_checks.epochs_rise,
     log_checks.replay_agrees,
     log_checks.accepted_is_published,

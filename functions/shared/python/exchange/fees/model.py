@@ -218,9 +218,12 @@ class Standing:
     traded: tuple[Traded, ...] = ()
 
     def volume(self, now_ns: int) -> int:
-        """What it traded in the periods that ended within VOLUME_DAYS days. Units: cents of VOLUME_ASSET."""
+        """What it traded in the periods that ended within VOLUME_DAYS days. Units: cents of VOLUME_ASSET.
+
+        Not below zero, where more was undone in them than was traded.
+        """
         since = now_ns - VOLUME_DAYS * _DAY_NS
-        return sum(row.volume for row in self.traded if row.until_ns > since)
+        return max(0, sum(row.volume for row in self.traded if row.until_ns > since))
 
     def with_traded(self, row: Traded) -> "Standing":
         """The standing with one more period; counted again it changes nothing. Periods too old to count are dropped."""

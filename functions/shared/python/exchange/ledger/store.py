@@ -1,5 +1,6 @@
 """Journal and balances in DynamoDB. Everything here is written inside somebody's transaction."""
 
+import base64
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -200,6 +201,18 @@ class JournalStore:
                 Batch(item.partition, item.batch, item.previous_hash, item.posted_at_ns, item.reference, entries),
                 item.hash,
             )
+
+
+def batch_of_image(image: Mapping[str, Mapping[str, str]]) -> Batch:
+    """The batch that a record of the journal's own stream has, as JSON."""
+    return Batch(
+        image["partition"]["S"],
+        int(image["batch"]["N"]),
+        base64.b64decode(image["previous_hash"]["B"]),
+        int(image["posted_at_ns"]["N"]),
+        image["reference"]["S"],
+        parse_entries(image["entries"]["S"]),
+    )
 
 
 class BalanceStore:

@@ -64,6 +64,12 @@ class StatementStore:
             return page
         return Page(account, asset)
 
+    def page_with(self, account: str, asset: str, number: int) -> Page:
+        """The page that has the line of this number; an empty one where there is no such. Raises UnavailableError."""
+        for page in self._pages(account, asset, before=number + 1, limit=1):
+            return page
+        return Page(account, asset)
+
     def pages(self, account: str, asset: str, *, before: int | None = None) -> Iterator[Page]:
         """Pages with any line numbered below `before` (None: all), newest first. Raises UnavailableError."""
         return self._pages(account, asset, before=before, limit=None)
