@@ -12,18 +12,20 @@ from exchange.payments.bank import SharedSecret
 from exchange.payments.file_store import BankFileItem, BankFileStore
 from exchange.payments.model import Notification, TakenBack
 from exchange.payments.notification import NotificationBody
-from exchange.payments.paying_out import hear
-from exchange.payments.payouts import Stage, Told
+from exchange.payments.refunding import Books
 from exchange.payments.reversing import take_back
 from exchange.payments.service import take_notification
 from exchange.payments.signature import verify
 from exchange.payments.store import ReversalStore
-from exchange.payments.stripe_events import PAYOUT, read_event
+from exchange.payments.stripe_events import read_event
+from exchange.payments.stripe_hearing import hear_event
 from exchange.payments.stripe_payouts import StripePayouts
 from exchange.payments.stripe_provider import StripeProvider, stripe_client
 from exchange.payments.waiters import TaskTokens
 from exchange.rest import Api, ApiRequest, read_body
 from exchange.transfers.store import BankMarkItem, TransferItem, TransferStore
+from exchange.wallets.ending import endings
+from exchange.wallets.store import PostingStore
 
 
 class Settings(EnvironmentSettings):
@@ -53,6 +55,8 @@ journal, balances, files = JournalStore(), BalanceStore(), BankFileStore(connect
 waiters = TaskTokens(client("stepfunctions"))
 secret = SharedSecret(client("secretsmanager"), settings.bank_webhook_secret_arn, clock)
 stripe_secret = SharedSecret(client("secretsmanager"), settings.stripe_webhook_secret_arn, clock)
+post, give_back = endings(transfers, journal, PostingStore(connection()), clock=clock, pause=jittered_pause)
+books = Books(transfers, journal, balances, reversals, post, give_back, clock, jittered_pause, app.logger.error)
 stripe_key = SharedSecret(client("secretsmanager"), settings.stripe_api_key_arn, clock)
 
 
@@ -81,12 +85,13 @@ def stripe_event(request: ApiRequest) -> Any:
     if not event.kind:
         return {"status": "ignored"}
     at_stripe = stripe_client(stripe_key.value(), api_base=settings.stripe_api_base)
-    if event.kind == PAYOUT:
-        return _hear(StripePayouts(at_stripe, clock).said(event.object_id))
-    said = StripeProvider(at_stripe, customers=transfers, clock=clock).said(event)
+    provider, paying_out = StripeProvider(at_stripe, customers=transfers, clock=clock), StripePayouts(at_stripe, clock)
+    said = hear_event(event, provider=provider, paying_out=paying_out, payouts=files, books=books)
     if isinstance(said, TakenBack):
         return _take_back(said)
-    return {"status": "ignored"} if said is None else _take(said)
+    if isinstance(said, Notification):
+        return _take(said)
+    return said if isinstance(said, Refused) else {"status": said}
 
 
 def _take_back(said: TakenBack) -> Any:
@@ -101,15 +106,6 @@ def _take_back(said: TakenBack) -> Any:
     )
     app.logger.warning("a payment was taken back", transfer_id=said.transfer_id, reversal_id=said.reversal_id)
     return posted if isinstance(posted, Refused) else {"status": posted}
-
-
-def _hear(told: Told | None) -> Any:
-    if told is None:
-        return {"status": "ignored"}
-    heard = hear(told, payouts=files, journal=journal, clock=clock, pause=jittered_pause)
-    if told.stage in {Stage.FAILED, Stage.CANCELED}:
-        app.logger.error("a payout did not reach the bank", payout_id=told.payout_id, reason=told.reason)
-    return heard if isinstance(heard, Refused) else {"status": heard}
 
 
 def _take(said: Notification) -> Any:

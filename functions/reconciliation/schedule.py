@@ -12,11 +12,10 @@ from exchange.aws.settings import EnvironmentSettings
 from exchange.breaks.store import BreakItem, BreakStore
 from exchange.kernel.clock import SystemClock
 from exchange.payments.bank import SharedSecret
-from exchange.payments.model import STRIPE
-from exchange.payments.stripe_payouts import StripePayouts
+from exchange.payments.stripe_funds import StripeFunds
 from exchange.payments.stripe_provider import stripe_client
 from exchange.reconciliation.service import reconcile
-from exchange.reconciliation.store import read_provider, read_sides
+from exchange.reconciliation.store import read_sides, read_stripe
 
 PAUSE_SECONDS = 3
 
@@ -72,7 +71,7 @@ def _look() -> World:
     providers: list[BankView] = []
     if settings.stripe_rail == "on":
         at_stripe = stripe_client(stripe_key.value(), api_base=settings.stripe_api_base)
-        providers = read_provider(STRIPE, StripePayouts(at_stripe, clock))
+        providers = read_stripe(StripeFunds(at_stripe))
     return read_sides(
         kinesis=client("kinesis"), executions_stream=settings.executions_stream, chains=chains, providers=providers
     )

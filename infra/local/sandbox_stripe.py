@@ -21,6 +21,8 @@ from infra.local.sandbox_payouts import Funds
 Answer = tuple[int, dict[str, Any]]
 Deliver = Callable[[bytes, str], None]
 
+# The cents of a refund that is pending until somebody says more, and of one that fails after all.
+PENDING, FAILS_LATER = 21, 22
 _OPEN = frozenset({"requires_action", "requires_payment_method"})
 
 
@@ -83,6 +85,10 @@ class SandboxStripe:
                 return 200, self._list(form)
             case ["balance"]:
                 return 200, self.funds.balance()
+            case ["refunds"]:
+                of = [each for each in self.objects.values() if each["object"] == "refund"]
+                wanted = form.get("payment_intent")
+                return 200, _page("refunds", [each for each in of if wanted in {None, each["payment_intent"]}], form)
             case ["payouts" | "balance_transactions" as listed]:
                 found = [each for each in self.objects.values() if each["object"] == listed.removesuffix("s")]
                 return 200, _page(listed, found, form)
@@ -212,8 +218,12 @@ class SandboxStripe:
         if not 0 < amount <= left:
             return _error(400, "invalid_request_error", f"Refund amount is greater than unrefunded amount {left}")
         intent["amount_refunded"] = intent.get("amount_refunded", 0) + amount
-        made = self._about("refund", "re", intent, amount, "refund.created", status="succeeded")
+        status = "pending" if amount % 100 == PENDING else "succeeded"
+        values = {"status": status, "failure_reason": None, "metadata": _metadata(form)}
+        made = self._about("refund", "re", intent, amount, "refund.created", **values)
         self.funds.move("payment_refund", made, -amount)
+        if amount % 100 == FAILS_LATER:
+            self._outside(made, "fail", {})
         return 200, made
 
     def _about(
@@ -243,8 +253,8 @@ class SandboxStripe:
             case "dispute", "lose" if thing["status"] == "needs_response":
                 thing["status"] = "lost"
                 self._tell("charge.dispute.closed", thing)
-            case "refund", "fail" if thing["status"] == "succeeded":
-                thing["status"] = "failed"
+            case "refund", "fail" if thing["status"] in {"pending", "succeeded"}:
+                thing |= {"status": "failed", "failure_reason": "lost_or_stolen_card"}
                 self.objects[thing["payment_intent"]]["amount_refunded"] -= thing["amount"]
                 self.funds.move("refund_failure", thing, thing["amount"])
                 self._tell("refund.failed", thing)

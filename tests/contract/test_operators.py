@@ -50,6 +50,7 @@ PROPOSALS = {
     "withdrawal.refuse": ({S, C, F}, {S, C, F}),
     "limits.set": ({S, F}, {S, C}),
     "stripe.payout": ({S, F}, {S, F}),
+    "stripe.refund": ({S, C, F}, {S, C, F}),
 }
 
 

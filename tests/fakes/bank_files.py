@@ -67,6 +67,8 @@ class FakeFiles:
     batches: dict[str, list[OutgoingBatch]] = field(default_factory=lambda: defaultdict(list))
     found: dict[tuple[str, str], Case] = field(default_factory=dict)
     paid_out: dict[str, Payout] = field(default_factory=dict)
+    costs_at: int = 0
+    refunds: set[str] = field(default_factory=set)
 
     def _reach(self, effect: Callable[[], Result]) -> Result:
         return self.cuts.reach(effect)
@@ -180,6 +182,26 @@ class FakeFiles:
     def open_payouts(self) -> list[Payout]:
         """Those to be asked about."""
         return [payout for payout in self.paid_out.values() if payout.open]
+
+    def open_refunds(self) -> list[str]:
+        """Refunds to be asked for."""
+        return self._reach(lambda: sorted(self.refunds))
+
+    def close_refund(self, transfer_id: str) -> None:
+        """Not any more."""
+        self._reach(lambda: self.refunds.discard(transfer_id))
+
+    def costs_seen(self) -> int:
+        """How far costs were posted."""
+        return self._reach(lambda: self.costs_at)
+
+    def note_costs_seen(self, at_seconds: int) -> None:
+        """Note it."""
+
+        def write() -> None:
+            self.costs_at = at_seconds
+
+        self._reach(write)
 
     def change(self, change: Change) -> Posted:
         """A payout and what it posts."""

@@ -257,7 +257,7 @@ class TransferWorld:
                 )
                 available[bearer, row.asset] -= row.units
                 available[receivable_account(row.account_id), row.asset] += row.units
-            elif row.reverses:
+            elif row.reverses and row.completed_at_ns:
                 sign = 1 if row.kind is TransferKind.WITHDRAW else -1
                 available[customer] -= sign * row.received_units
                 available[custody] += sign * row.units

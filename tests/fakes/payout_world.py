@@ -7,11 +7,13 @@ from exchange.audit.bank_checks import custody_is_what_the_bank_has, under_way_i
 from exchange.audit.model import BankView, World
 from exchange.kernel.errors import Refused
 from exchange.ledger.model import Balance, may_be_negative, sum_by_asset
+from exchange.payments.costs import post_costs
 from exchange.payments.files import RAIL
 from exchange.payments.model import STRIPE
 from exchange.payments.paying_out import change_to, hear, new_payout, see_to_payouts
 from exchange.payments.payouts import UNDER_WAY, Payout
 from exchange.payments.stripe_events import PAYOUT, read_event
+from exchange.payments.stripe_funds import StripeFunds
 from exchange.payments.stripe_payouts import StripePayouts
 from exchange.payments.stripe_provider import stripe_client
 
@@ -31,7 +33,7 @@ def no_pause(_attempt: int) -> None:
 class PayoutWorld(FileWorld):
     """A venue whose money lies at Stripe, and whose banks are one with statements and one without."""
 
-    def __init__(self, cuts: Cuts | None = None) -> None:
+    def __init__(self, cuts: Cuts | None = None, *, fee_ppm: int = 0) -> None:
         super().__init__(cuts)
         self.events: list[bytes] = []
         self.sandbox = SandboxStripe(
@@ -40,8 +42,10 @@ class PayoutWorld(FileWorld):
             deliver=lambda body, _signature: self.events.append(body),
             now=self.now_seconds,
             arrive=lambda payout: arrive(self.bank, payout),
+            fee_ppm=fee_ppm,
         )
-        self.stripe = StripePayouts(stripe_client(API_KEY, http_client=Wire(self.sandbox, self.cuts)), self.clock)
+        at_stripe = stripe_client(API_KEY, http_client=Wire(self.sandbox, self.cuts))
+        self.stripe, self.funds = StripePayouts(at_stripe, self.clock), StripeFunds(at_stripe)
         self.asked_for = 0
 
     def hold(self, cents: int) -> None:
@@ -72,6 +76,19 @@ class PayoutWorld(FileWorld):
             clock=self.clock,
             pause=no_pause,
             note=self.notes.append,
+        )
+
+    def post_costs(self) -> int:
+        """What Stripe took, by the schedule."""
+        return post_costs(
+            stripe=self.funds,
+            seen=self.files,
+            transfers=self.transfers,
+            journal=self.books,
+            postings=self.books,
+            assets=ASSETS,
+            clock=self.clock,
+            pause=no_pause,
         )
 
     def hear(self, body: bytes) -> str | Refused:
@@ -121,7 +138,7 @@ class PayoutWorld(FileWorld):
     def at_rest(self) -> None:
         """Once all was said, custody at Stripe is Stripe's balance, and what it paid is at the bank."""
         self.sound()
-        assert self.cents(STRIPE) == self.stripe.balance().get("USD", 0)
+        assert self.cents(STRIPE) == self.funds.balance().get("USD", 0)
         paid: Callable[[Mapping[str, Any]], bool] = lambda each: each["status"] == "paid"  # noqa: E731
         assert self.cents(BANK) == sum(
             each["amount"] for each in self.made() if paid(each) and each["metadata"]["rail"] == BANK

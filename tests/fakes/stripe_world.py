@@ -7,15 +7,22 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import stripe
-from exchange.kernel.errors import Refused
-from exchange.payments.model import STRIPE
+from exchange.kernel.errors import Code, Refused
+from exchange.payments.model import STRIPE, Notification, TakenBack
+from exchange.payments.refunding import Books, new_refund, see_to_refunds
 from exchange.payments.service import ByRail
 from exchange.payments.stripe_events import read_event
+from exchange.payments.stripe_hearing import hear_event
+from exchange.payments.stripe_payouts import StripePayouts
 from exchange.payments.stripe_provider import StripeProvider, stripe_client
+from exchange.payments.stripe_refunds import StripeRefunds
 from exchange.transfers.model import Transfer, TransferStatus
+from exchange.wallets.ending import endings
 from exchange.wallets.model import BankProvider, DepositRequest, new_deposit, payment_methods
+from exchange.wallets.withdrawing import hold_movements
 
 from infra.local.sandbox_stripe import SandboxStripe
+from tests.fakes.bank_files import FakeFiles
 from tests.fakes.payments import TransferWorld
 from tests.fakes.wallets import ASSETS, NOON_NS, CrashError, Cuts
 
@@ -55,6 +62,20 @@ class StripeWorld(TransferWorld):
         client = stripe_client(API_KEY, http_client=Wire(self.sandbox, self.cuts))
         self.stripe = StripeProvider(client, customers=self.transfers, clock=self.clock)
         self.provider = ByRail(self.queue, {STRIPE: lambda: self.stripe})
+        self.files = FakeFiles(self.transfers, self.books, self.cuts)
+        self.paying_out, self.refunding = StripePayouts(client, self.clock), StripeRefunds(client, self.clock)
+        post, give_back = endings(self.transfers, self.books, self.books, clock=self.clock, pause=_no_pause)
+        self.ends = Books(
+            self.transfers,
+            self.books,
+            self.books,
+            self.books,
+            post,
+            give_back,
+            self.clock,
+            _no_pause,
+            self.notes.append,
+        )
 
     def intent(self, transfer: Transfer) -> dict[str, Any]:
         """The payment of a transfer, as the sandbox has it."""
@@ -93,8 +114,25 @@ class StripeWorld(TransferWorld):
         event = read_event(WEBHOOK_SECRET, headers=headers, body=body)
         if isinstance(event, Refused):
             return event
-        said = self.stripe.said(event) if event.kind else None
-        return "ignored" if said is None else self.hear_said(said)
+        if not event.kind:
+            return "ignored"
+        said = hear_event(event, provider=self.stripe, paying_out=self.paying_out, payouts=self.files, books=self.ends)
+        return self.hear_said(said) if isinstance(said, Notification | TakenBack) else said
+
+    def send_back(self, deposit: Transfer, amount: str, *, proposal: str = "p") -> Transfer | Refused:
+        """The write of a refund's approval, once a proposal."""
+        refund = new_refund(proposal, self.transfers.rows.get(deposit.transfer_id), amount, at_ns=self.clock.now_ns())
+        if isinstance(refund, Refused) or refund.transfer_id in self.transfers.rows:
+            return refund
+        if not self.books._move(hold_movements(refund)):
+            return Refused(Code.RISK_INSUFFICIENT_FUNDS, "Insufficient funds")
+        self.transfers.rows[refund.transfer_id] = refund
+        self.files.refunds.add(refund.transfer_id)
+        return refund
+
+    def ask_refunds(self) -> int:
+        """The schedule, once."""
+        return see_to_refunds(refunds=self.files, stripe=self.refunding, books=self.ends)
 
     def through(self, transfer: Transfer) -> None:
         """Try everything again until the transfer has ended; a lost event is made good for by asking again."""
@@ -110,6 +148,10 @@ class StripeWorld(TransferWorld):
             if self.transfers.rows[transfer.transfer_id].status is not TransferStatus.PENDING:
                 return
         raise AssertionError(f"{transfer.transfer_id} never came to an end")
+
+
+def _no_pause(_attempt: int) -> None:
+    pass
 
 
 def real_seconds() -> int:

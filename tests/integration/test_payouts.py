@@ -102,6 +102,11 @@ def held(
 def test_what_lies_at_stripe_comes_to_the_bank_and_comes_back_where_it_fails(
     laptop: RunningLaptop, desk: Desk, held: Customer, outside: AtStripe, eventually: Ask
 ) -> None:
+    before = desk.custody("stripe")
+    assert desk.compared()["found"] == 0  # What Stripe took is known before it is posted.
+    desk.run()
+    assert 500_000 <= before - desk.custody("stripe") < 5_000_000
+    assert desk.compared()["found"] == 0
     stripe, under_way, bank, by_files = desk.places()
     for amount, gone in (("10", 10_000_000), ("5.12", 0), ("5.13", 0)):
         desk.want("stripe.payout", asset="EUR", amount=amount, rail="sandbox-bank")
@@ -110,13 +115,14 @@ def test_what_lies_at_stripe_comes_to_the_bank_and_comes_back_where_it_fails(
         eventually(partial(_at, desk, after))
         stripe, under_way, bank, by_files = after
     desk.want("stripe.payout", asset="EUR", amount="5.14", rail="sandbox-bank")
-    assert desk.run() == {"payouts": 1}
+    desk.run()
     assert desk.places() == (stripe - 5_140_000, under_way + 5_140_000, bank, by_files)
     assert desk.compared()["found"] == 0  # What is under way is known.
     late = next(each for each in outside.api.payouts.list(params={"limit": 1}).data)
     outside.outside(laptop, late.id, "pay")
     eventually(partial(_at, desk, (stripe - 5_140_000, under_way, bank + 5_140_000, by_files)))
-    assert desk.run() == {"payouts": 0}
+    desk.run()
+    assert desk.places() == (stripe - 5_140_000, under_way, bank + 5_140_000, by_files)
     audited(laptop)
 
 
@@ -127,10 +133,11 @@ def _at(desk: Desk, places: tuple[int, int, int, int]) -> bool:
 def test_a_lost_event_is_made_good_for_and_a_bank_with_statements_says_itself_what_came(
     laptop: RunningLaptop, desk: Desk, held: Customer, eventually: Ask
 ) -> None:
+    desk.run()
     stripe, under_way, bank, by_files = desk.places()
     desk.want("stripe.payout", asset="EUR", amount="7.15", rail="sandbox-bank")
     desk.run()
-    eventually(lambda: desk.run() == {"payouts": 0})
+    eventually(lambda: desk.run()["payouts"] == 0)
     desk.want("stripe.payout", asset="EUR", amount="20", rail="bank-files")
     desk.run()
     after = (stripe - 27_150_000, under_way, bank + 7_150_000, by_files + 20_000_000)
@@ -153,6 +160,41 @@ def test_more_than_stripe_holds_or_to_nowhere_is_not_approved(desk: Desk) -> Non
     status, said = desk.olivia.send("POST", "/v1/proposals", {**wanted, "reason": "less", "key": uuid.uuid4().hex})
     assert (status, said["code"]) == (400, "REQUEST_FIELD_INVALID")
     assert desk.places() == before
+
+
+def test_a_deposit_is_sent_back_and_comes_again_where_that_fails(
+    laptop: RunningLaptop, desk: Desk, held: Customer, outside: AtStripe, eventually: Ask
+) -> None:
+    made = next(
+        row for row in held.ask("GET", "/transfers") if row["details"].get("bank_reference", "").startswith("pi_")
+    )
+    before = held.micro_euros()
+    status, said = desk.approve(desk.propose("stripe.refund", transfer_id=made["id"], amount="100.01"))
+    assert (status, said["code"]) == (400, "PROPOSAL_OUTDATED")
+    desk.want("stripe.refund", transfer_id=made["id"], amount="30")
+    desk.run()
+    (sent,) = undoing(held, made["id"])
+    assert (sent["type"], sent["amount"]) == ("withdraw", "30")
+    assert eventually(lambda: held.ended(sent["id"]))["status"] == "completed"
+    assert held.micro_euros() == before - 30_000_000
+    desk.want("stripe.refund", transfer_id=made["id"], amount="10.21")  # pending, and it fails after that
+    desk.run()
+    failed = next(row for row in undoing(held, made["id"]) if row["amount"] == "10.21")
+    done = eventually(lambda: held.ended(failed["id"]))
+    outside.outside(laptop, done["details"]["bank_reference"], "fail")
+    eventually(lambda: undoing(held, failed["id"]))
+    assert held.micro_euros() == before - 30_000_000
+    desk.want("stripe.refund", transfer_id=made["id"], amount="70.01")  # of the 70 that are left
+    desk.run()
+    refused = next(row for row in undoing(held, made["id"]) if row["amount"] == "70.01")
+    assert eventually(lambda: held.ended(refused["id"]))["status"] == "canceled"
+    assert held.micro_euros() == before - 30_000_000
+    audited(laptop)
+
+
+def undoing(customer: Customer, transfer_id: str) -> list[dict[str, Any]]:
+    """The transfers that undo one."""
+    return [row for row in customer.ask("GET", "/transfers") if row["details"].get("reverses") == transfer_id]
 
 
 def test_a_balance_at_stripe_that_is_another_is_a_break(desk: Desk, held: Customer, laptop: RunningLaptop) -> None:

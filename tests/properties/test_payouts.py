@@ -19,7 +19,7 @@ class Payouts(RuleBasedStateMachine):
 
     @initialize(cents=st.integers(5_000, 50_000))
     def open(self, cents: int) -> None:
-        self.world = PayoutWorld()
+        self.world = PayoutWorld(fee_ppm=5_000)
         self.world.hold(cents)
 
     @rule(euros=st.integers(1, 90), ending=st.integers(10, 16), rail=st.sampled_from([BANK, RAIL]))
@@ -39,6 +39,32 @@ class Payouts(RuleBasedStateMachine):
         with suppress(CrashError, UnavailableError):
             self.world.run()
         self.world.cuts.at = 0
+
+    @rule(seconds=st.integers(0, 90), crash=CRASH, after=AFTER)
+    def post_costs(self, seconds: int, crash: int, after: bool) -> None:
+        self.world.clock.at_ns += seconds * 1_000_000_000
+        self._cut(crash, after)
+        with suppress(CrashError, UnavailableError):
+            self.world.post_costs()
+        self.world.cuts.at = 0
+
+    @rule(cents=st.integers(1, 20_000), back=st.booleans())
+    def charge(self, cents: int, back: bool) -> None:
+        """Stripe takes something by itself, or gives a fee back."""
+        funds, thing = self.world.sandbox.funds, {"id": "", "currency": "usd"}
+        if back:
+            funds.keep(
+                "balance_transaction",
+                "txn",
+                type="adjustment",
+                source="du",
+                amount=0,
+                fee=-cents,
+                net=cents,
+                currency="usd",
+            )
+        else:
+            funds.move("stripe_fee", thing, -cents)
 
     @rule(which=st.integers(0, 200), crash=CRASH, after=AFTER)
     def hear(self, which: int, crash: int, after: bool) -> None:
@@ -87,6 +113,8 @@ class Payouts(RuleBasedStateMachine):
             self.world.end(payout, "pay")
         self.world.run()
         self.world.take_all()
+        self.world.post_costs()
+        assert self.world.post_costs() == 0
         came_back = [each for each in self.world.files.payouts() if each.over and each.arrived]
         assert all(each.rail == RAIL for each in came_back)  # Its bank has not taken it back by a line.
         if not came_back:

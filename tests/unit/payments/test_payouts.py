@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 from exchange.approvals.model import Proposal
@@ -38,8 +39,8 @@ ENDINGS = [
 ]
 
 
-def a_world(cuts: Cuts | None = None) -> PayoutWorld:
-    world = PayoutWorld(cuts)
+def a_world(cuts: Cuts | None = None, *, fee_ppm: int = 0) -> PayoutWorld:
+    world = PayoutWorld(cuts, fee_ppm=fee_ppm)
     world.hold(10_000)
     return world
 
@@ -194,6 +195,40 @@ def test_a_line_of_another_amount_is_nobodys_yet(cents: int) -> None:
     world.take_all()
     assert world.cents(UNDER_WAY) == 1_014
     assert [case.units for case in world.files.found.values()] == [cents * 10_000]
+
+
+def test_what_stripe_takes_is_a_cost_of_the_venue_each_charge_once() -> None:
+    world = a_world(fee_ppm=5_000)
+    world.sandbox.funds.move("stripe_fee", {"id": "", "currency": "usd"}, -30)
+    assert (world.post_costs(), world.post_costs()) == (2, 0)
+    assert world.books.balances["house:costs:stripe", "USD"] == -800_000
+    assert world.cents(STRIPE) == 9_920
+    world.clock.at_ns += 3_600_000_000_000
+    world.sandbox.funds.move("payment", {"id": "pi", "currency": "usd"}, 1)
+    assert world.post_costs() == 1
+    assert world.books.balances["house:costs:stripe", "USD"] == -810_000  # a cent at least
+
+
+def test_a_fee_that_stripe_gives_back_is_no_cost_any_more() -> None:
+    world = a_world(fee_ppm=5_000)
+    values = {"amount": 0, "fee": -50, "net": 50, "currency": "usd"}
+    world.sandbox.funds.keep("balance_transaction", "txn", type="adjustment", source="du", **values)
+    assert world.post_costs() == 2
+    assert world.books.balances["house:costs:stripe", "USD"] == 0
+    world.at_rest()
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("at", range(1, 14))
+def test_a_crash_anywhere_posts_each_cost_once(at: int, after: bool) -> None:
+    world = a_world(fee_ppm=5_000)
+    world.hold(500)
+    world.cuts.at, world.cuts.after, world.cuts.count = at, after, 0
+    for _ in range(2):
+        with suppress(CrashError):
+            world.post_costs()
+    assert world.books.balances["house:costs:stripe", "USD"] == -530_000
+    world.at_rest()
 
 
 @pytest.mark.parametrize("amount", ["0", "0.001", "-1", "1e3", "ten", "1.005"])

@@ -66,7 +66,7 @@ UNFREEZE = "customer.unfreeze"
 SET_KYC_LEVEL = "customer.set_kyc_level"
 RELEASE, REFUSE = "withdrawal.release", "withdrawal.refuse"
 SET_LIMITS = "limits.set"
-PAY_OUT = "stripe.payout"
+PAY_OUT, REFUND = "stripe.payout", "stripe.refund"
 KINDS: Mapping[str, Kind] = {
     EXPLAIN: Kind(
         fields=frozenset({"asset", "break_id"}),
@@ -92,6 +92,7 @@ KINDS: Mapping[str, Kind] = {
         propose=frozenset({Role.SUPERADMIN, Role.FINANCE}),
         decide=frozenset({Role.SUPERADMIN, Role.FINANCE}),
     ),
+    REFUND: Kind(frozenset({"transfer_id", "amount"}), propose=_MONEY, decide=_MONEY),
     SET_LIMITS: Kind(
         fields=frozenset({"level", "asset", "per_transfer", "per_day", "review_above"}),
         propose=frozenset({Role.SUPERADMIN, Role.FINANCE}),

@@ -13,15 +13,16 @@ from exchange.instruments.model import Asset
 from exchange.instruments.store import InstrumentItem
 from exchange.kernel.clock import Clock
 from exchange.kernel.errors import Refused
-from exchange.ledger.model import custody_account
+from exchange.ledger.model import Movements, custody_account, customer_account
 from exchange.ledger.store import BalanceItem, JournalStore, append_batch, move_balances
-from exchange.payments.file_store import BankFileItem, BankFileStore, put_payout
+from exchange.payments.file_store import OPEN_REFUND, BankFileItem, BankFileStore, put_payout
 from exchange.payments.files import RAIL as BANK_FILES
 from exchange.payments.model import STRIPE
 from exchange.payments.paying_out import change_to, new_payout
 from exchange.payments.payouts import Payout
+from exchange.payments.refunding import new_refund
 from exchange.payments.reversing import movements_of
-from exchange.transfers.store import TransferItem, transfer_item
+from exchange.transfers.store import TransferItem, TransferStore, transfer_item
 
 CUSTODY = custody_account(STRIPE)
 # What can be paid out where: by asset and rail.
@@ -87,7 +88,35 @@ class PayoutEffect:
         return payout
 
 
+class RefundEffect:
+    """What an approved stripe.refund does."""
+
+    def __init__(self, transfers: TransferStore, clock: Clock) -> None:
+        self._transfers = transfers
+        self._clock = clock
+
+    def apply(self, transaction: TransactWrite, proposal: Proposal) -> None:
+        """Hold what a customer has of a deposit by Stripe, and have it sent back; never more than is available.
+
+        Raises:   UnfitError where there is no such deposit, or it was not so much; UnavailableError.
+        """
+        deposit = self._transfers.transfer(proposal.payload["transfer_id"])
+        at_ns, amount = self._clock.now_ns(), proposal.payload["amount"]
+        refund = new_refund(proposal.proposal_id, deposit, amount, at_ns=at_ns)
+        if isinstance(refund, Refused):
+            raise UnfitError(refund.message)
+        transaction.save(transfer_item(refund), condition=TransferItem.transfer_id.does_not_exist())
+        transaction.save(BankFileItem(OPEN_REFUND, refund.transfer_id))
+        movements = Movements()
+        movement = movements.of(customer_account(refund.account_id), refund.asset)
+        movement.available, movement.held = -refund.units, refund.units
+        move_balances(transaction, movements)
+
+
 def payment_effects(places: Places, clock: Clock) -> Mapping[str, Effect]:
     """What each of these kinds does in the write of its approval."""
     files = BankFileStore(connection())
-    return {"stripe.payout": PayoutEffect(places, files=files, clock=clock).apply}
+    return {
+        "stripe.payout": PayoutEffect(places, files=files, clock=clock).apply,
+        "stripe.refund": RefundEffect(TransferStore(connection()), clock).apply,
+    }

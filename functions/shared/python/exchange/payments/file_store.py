@@ -38,7 +38,7 @@ from exchange.transfers.model import PaymentState, Transfer, TransferStatus
 from exchange.transfers.store import TransferItem, transfer_item
 
 _FAILED = "ConditionalCheckFailedException"
-_PAYOUT, _OPEN_PAYOUT = "payout", "open-payout"
+_PAYOUT, _OPEN_PAYOUT, OPEN_REFUND = "payout", "open-payout", "open-refund"
 _LOST = frozenset({"ConditionalCheckFailed", "TransactionConflict"})
 
 
@@ -301,6 +301,23 @@ class BankFileStore:
                 move_balances(transaction, movements_of(change.batch))
 
         return Posted.DONE if self._write(write, f"payout {change.after.payout_id}") else Posted.LOST
+
+    def open_refunds(self) -> list[str]:
+        """The transfers of refunds that Stripe is still to be asked for. Raises UnavailableError."""
+        return [str(item.key) for item in self._rows(OPEN_REFUND)]
+
+    def close_refund(self, transfer_id: str) -> None:
+        """Stripe need not be asked any more; again is harmless. Raises OutageError."""
+        self._write(lambda transaction: transaction.delete(BankFileItem(OPEN_REFUND, transfer_id)), transfer_id)
+
+    def costs_seen(self) -> int:
+        """The moment of the newest cost at Stripe that was posted; 0 before the first. Raises UnavailableError."""
+        item = self._get("stripe", "costs-seen")
+        return item.number or 0 if item else 0
+
+    def note_costs_seen(self, at_seconds: int) -> None:
+        """Note it. Raises OutageError."""
+        self._put(BankFileItem("stripe", "costs-seen", number=at_seconds))
 
     # Orders -----------------------------------------------------------------------------------------------------------
 

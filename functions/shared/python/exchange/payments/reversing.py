@@ -107,7 +107,7 @@ def take_back(
             wanted = _taken(deposit, said, available=available, now_ns=now_ns)
         else:
             owed = owed_units(taken.account_id, taken.asset, debts=balances)
-            wanted = _given(taken, said, owed=owed, now_ns=now_ns)
+            wanted = given_again(taken, said, owed=owed, now_ns=now_ns)
         batch = reversal_batch(wanted, journal.head(f"rail:{wanted.rail}"), posted_at_ns=now_ns)
         if reversals.post_reversal(wanted, batch, movements_of(batch)) is Posted.DONE:
             return "recorded"
@@ -158,13 +158,20 @@ def _taken(deposit: Transfer, said: TakenBack, *, available: int, now_ns: int) -
     )
 
 
-def _given(taken: Transfer, said: TakenBack, *, owed: int, now_ns: int) -> Transfer:
+def given_id(said: TakenBack) -> str:
+    """The transfer by which what was taken is given again: the same word, the same transfer."""
+    return _reversal_id("given", said)
+
+
+def given_again(taken: Transfer, said: TakenBack, *, owed: int, now_ns: int) -> Transfer:
     """The money is back: it settles what is owed by now, less or more than it was, and the rest is free."""
     settled = settled_of(taken.units, owed)
     return replace(
         taken,
-        transfer_id=_reversal_id("given", said),
+        transfer_id=given_id(said),
         kind=TransferKind.DEPOSIT,
+        task_token="",
+        bank_reference=said.reversal_id,
         received_units=taken.units - settled,
         settled_units=settled,
         reverses=taken.transfer_id,

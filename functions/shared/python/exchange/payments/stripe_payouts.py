@@ -1,6 +1,5 @@
-"""Stripe as the one who pays out to our own bank account, and who says what it holds for us."""
+"""Stripe as the one who pays out to our own bank account."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import stripe
@@ -82,19 +81,6 @@ class StripePayouts:
     def _told(found: Any, payout_id: str) -> Told:
         reason = str(getattr(found, "failure_message", None) or getattr(found, "failure_code", None) or "")
         return Told(payout_id, _STAGES[found.status], found.id, reason)
-
-    def balance(self) -> Mapping[str, int]:
-        """What Stripe holds for us by currency, what is not available yet included.
-
-        Units:    as Stripe counts: cents, yen.
-        Raises:   UnavailableError, OutcomeUnknownError.
-        """
-        told = asking(self._api.balance.retrieve)
-        held: dict[str, int] = {}
-        for part in (*told.available, *told.pending):
-            currency = str(part.currency).upper()
-            held[currency] = held.get(currency, 0) + int(part.amount)
-        return held
 
 
 def _payout_id(found: Any) -> str:

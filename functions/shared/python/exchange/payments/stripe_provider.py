@@ -24,6 +24,8 @@ PAGE_MAX = 100
 TIMEOUT_SECONDS = 8
 _ADDRESS_PARTS = ("iban", "bic", "account_number", "sort_code", "routing_number", "account_holder_name", "bank_name")
 
+_CAME_BACK = frozenset({"failed", "canceled"})
+
 Result = TypeVar("Result")
 
 
@@ -75,6 +77,11 @@ class StripeProvider:
         said = said_of(intent, event_id=f"asked-{intent.id}-{intent.status}")
         return Asked(intent.id, _funding(intent), said)
 
+    def refunded(self, refund_id: str) -> Notification | None:
+        """What became of a refund that we asked for; None of one that somebody else did. Raises UnavailableError."""
+        refund = asking(lambda: self._api.refunds.retrieve(refund_id))
+        return refund_said(refund) if named_transfer(refund) else None
+
     def said(self, event: Event) -> Notification | TakenBack | None:
         """What an event's payment came to, as Stripe's API has it now; None where it is open or none of ours.
 
@@ -87,13 +94,12 @@ class StripeProvider:
             return self._taken_back(dispute, gone=net < 0, reason=f"disputed: {dispute.reason}")
         if event.kind == REFUND:
             refund = asking(lambda: self._api.refunds.retrieve(event.object_id))
-            if refund.status == "pending":
-                return None
-            return self._taken_back(refund, gone=refund.status == "succeeded", reason="returned to its sender")
+            # What is pending has left what Stripe holds for us already.
+            return self._taken_back(refund, gone=refund.status not in _CAME_BACK, reason="returned to its sender")
         return said_of(self._retrieve(event.object_id), event_id=event.event_id)
 
     def _taken_back(self, thing: Any, *, gone: bool, reason: str) -> TakenBack | None:
-        transfer_id = _transfer_id(self._retrieve(thing.payment_intent)) if thing.payment_intent else ""
+        transfer_id = named_transfer(self._retrieve(thing.payment_intent)) if thing.payment_intent else ""
         if not transfer_id:
             return None
         currency = str(thing.currency).upper()
@@ -130,7 +136,7 @@ class StripeProvider:
             "limit": PAGE_MAX,
         }
         intents = asking(lambda: list(self._api.payment_intents.list(params=wanted).auto_paging_iter()))
-        return next((intent for intent in intents if _transfer_id(intent) == instruction.instruction_id), None)
+        return next((intent for intent in intents if named_transfer(intent) == instruction.instruction_id), None)
 
     def _customer(self, account_id: int) -> str:
         """Each of our accounts is one customer of Stripe's, so that its account number stays the same."""
@@ -151,7 +157,7 @@ def minor_units(amount: str, currency: str) -> int:
 
 def said_of(intent: Any, *, event_id: str) -> Notification | None:
     """What a payment has come to; None while it is open, and for payments that carry no id of ours."""
-    transfer_id, currency = _transfer_id(intent), str(intent.currency).upper()
+    transfer_id, currency = named_transfer(intent), str(intent.currency).upper()
     outcome = {"succeeded": Outcome.BOOKED, "canceled": Outcome.DECLINED}.get(intent.status)
     if not transfer_id or outcome is None:
         return None
@@ -168,8 +174,25 @@ def said_of(intent: Any, *, event_id: str) -> Notification | None:
     )
 
 
-def _transfer_id(intent: Any) -> str:
-    metadata = getattr(intent, "metadata", None)
+def refund_said(refund: Any) -> Notification:
+    """What a refund of ours has come to: paid from when Stripe took it from what it holds for us, until it fails."""
+    currency = str(refund.currency).upper()
+    came_back = refund.status in _CAME_BACK
+    return Notification(
+        event_id=f"{refund.id}-{'back' if came_back else 'taken'}",
+        transfer_id=named_transfer(refund),
+        outcome=Outcome.DECLINED if came_back else Outcome.BOOKED,
+        amount=format_units(refund.amount, minor_digits(currency)),
+        currency=currency,
+        bank_reference=refund.id,
+        reason=str(getattr(refund, "failure_reason", None) or refund.status) if came_back else "",
+        provider=STRIPE,
+    )
+
+
+def named_transfer(thing: Any) -> str:
+    """The transfer of ours that something at Stripe carries the id of; empty where it carries none."""
+    metadata = getattr(thing, "metadata", None)
     return str(metadata["transfer_id"]) if metadata and "transfer_id" in metadata else ""
 
 

@@ -9,33 +9,36 @@ from exchange.aws.dynamodb import connection
 from exchange.instruments.store import InstrumentStore
 from exchange.ledger.store import BalanceItem, JournalStore, balances_from
 from exchange.orders.store import FillItem, fill_from
+from exchange.payments.costs import AtStripe, unposted
 from exchange.payments.file_store import BankFileStore
-from exchange.payments.model import minor_digits
+from exchange.payments.model import STRIPE, minor_digits
 from exchange.statements.store import reached_partitions
 from exchange.transfers.model import TransferKind
-from exchange.transfers.store import TransferItem, transfer_from
+from exchange.transfers.store import TransferItem, TransferStore, transfer_from
 
 
-class Provider(Protocol):
-    """Whoever holds money for us and can be asked how much."""
+class Funds(AtStripe, Protocol):
+    """Stripe, as far as it tells what it holds for us and what it took."""
 
     def balance(self) -> Mapping[str, int]:
         """What it holds by currency, in its minor units."""
         ...
 
 
-def read_provider(rail: str, provider: Provider) -> list[BankView]:
-    """What a provider says that it holds, and zero of what it does not name and we have with it.
+def read_stripe(funds: Funds) -> list[BankView]:
+    """What Stripe says that it holds, with what it took and nobody has posted yet; zero of what it does not name.
 
     Raises:   UnavailableError, OutcomeUnknownError.
     """
-    held, views = provider.balance(), []
+    took = unposted(stripe=funds, seen=BankFileStore(connection()), transfers=TransferStore(connection()))
+    held, views = funds.balance(), []
     for asset in InstrumentStore().assets().values():
         digits = minor_digits(asset.asset_id)
         if asset.kind == "fiat" and asset.scale >= digits:
-            units = held.get(asset.asset_id, 0) * int(10 ** (asset.scale - digits))
-            told = f"it says {asset.format(units)}"
-            views.append(BankView(rail, asset.asset_id, units, [told]))
+            unit, costs = int(10 ** (asset.scale - digits)), [cost for cost in took if cost.asset == asset.asset_id]
+            has, open_units = held.get(asset.asset_id, 0) * unit, sum(cost.minor for cost in costs) * unit
+            lines = [f"it says {asset.format(has)}, and took {asset.format(open_units)} that is not posted yet"]
+            views.append(BankView(STRIPE, asset.asset_id, has + open_units, lines))
     return views
 
 
