@@ -33,11 +33,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="this one only")
     parser.add_argument("--intents", type=int, help="only the first so many wishes of its customers")
     parser.add_argument("--without", default="", help="faults to leave out, by name, with commas")
+    parser.add_argument("--only", help="of the seed's faults only these")
     return parser.parse_args()
 
 
 def _one(asked: argparse.Namespace) -> int:
-    without = [Fault(name) for name in asked.without.split(",") if name]
+    without = _faults(asked.without)
+    if asked.only is not None:
+        without |= set(Fault) - _faults(asked.only)
     verdict = run(asked.seed, intents_max=asked.intents, without=without, tracing=True)
     for breach in verdict.breaches:
         print(f"{breach.invariant}: {breach.text}")
@@ -48,6 +51,10 @@ def _one(asked: argparse.Namespace) -> int:
     for fault, count in verdict.fired.most_common():
         print(f"  {count:6} {fault}")
     return 1 if verdict.breaches else 0
+
+
+def _faults(names: str) -> set[Fault]:
+    return {Fault(name) for name in names.split(",") if name}
 
 
 def _report(tally: Tally, seconds: float, jobs: int) -> int:
