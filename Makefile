@@ -20,7 +20,7 @@ ENGINE_SOURCES := $(wildcard setup.py matcher/json_*.py matcher/json_*.pxd match
 # Where it is set, every process compiles everything that it imports, each time: the quick tests take twice as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: candles help setup up down status demo audit lint test test-checked check format bench deploy clean test-engines test-day bench-engine cold-start simulate mutants openapi scaling permissions audit-dependencies campaign-matcher campaign-settlement campaign-freezes campaign-faults
+.PHONY: candles help setup up down status demo audit lint test test-checked check format bench deploy clean test-engines test-day bench-engine cold-start simulate mutants fuzz openapi scaling permissions audit-dependencies campaign-matcher campaign-settlement campaign-freezes campaign-faults
 
 help: ## What there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[36mmake %-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -115,6 +115,10 @@ campaign-faults: $(STAMP) ## Throttle, fail, delay and lose requests while order
 
 test-day: $(STAMP) ## A whole NASDAQ day through both engines: DAY=file, LOBSTER's format
 	$(if $(DAY),EXCHANGE_LOBSTER_DAY=$(abspath $(DAY))) $(BIN)/pytest tests/campaigns/test_nasdaq_day.py
+
+MESSAGES ?= 10000
+fuzz: $(STAMP) ## Damaged messages and noise for every decoder of bytes from outside: MESSAGES=10000 of each
+	FUZZ_EXAMPLES=$(MESSAGES) $(BIN)/pytest -q -n 2 --hypothesis-profile=fuzz tests/properties/test_decoders.py
 
 SEEDS ?= 10000
 simulate: $(STAMP) ## The whole exchange on virtual time while everything fails: SEEDS=10000, from FIRST=1 on

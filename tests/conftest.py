@@ -1,8 +1,17 @@
-"""What holds for every test: each has a name of its own."""
+"""What holds for every test: each has a name of its own. And how long `make fuzz` asks."""
 
+import os
 from collections import Counter
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "fuzz",
+    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "100")),
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -10,6 +10,7 @@ import hmac
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -25,6 +26,7 @@ from schemathesis.core.transport import Response
 from schemathesis.generation import GenerationMode
 
 from infra.local.sandbox_stripe import SandboxStripe
+from tests.conformance.links import LINKS, linked
 from tests.contract.cloud_definition import api_document
 from tests.contract.test_access import ACCESS, BANK, PERSON
 from tests.integration.conftest import RunningLaptop
@@ -33,6 +35,8 @@ pytestmark = pytest.mark.cloud
 EXAMPLES = int(os.environ.get("OPENAPI_EXAMPLES", "5"))
 SEED = int(os.environ.get("OPENAPI_SEED", "1"))
 STEPS = 8
+# Which links a scenario takes is chance; of 32 so many are always among them.
+KINDS_MIN = 8
 # What is refused with 400 though it is well formed: it names something that is not there.
 ABSENT = {"PRODUCT_NOT_FOUND", "ORDER_ID_INVALID", "EVENTS_EXPIRED"}
 # What a document can't say of two parameters together.
@@ -72,8 +76,8 @@ def closed_document() -> dict[str, Any]:
     return document
 
 
-def configuration() -> SchemathesisConfig:
-    """How much is asked; always the same with the same seed."""
+def configuration(*, guess: bool = True) -> SchemathesisConfig:
+    """How much is asked; always the same with the same seed. `guess` which operations belong together, by names."""
 
     def spoken(name: str) -> dict[str, Any]:
         return {"dictionary": name, "probability": 0.7}
@@ -87,7 +91,10 @@ def configuration() -> SchemathesisConfig:
             # In its place stands `well_formed_means_understood`: most refusals of orders are no faults of form.
             "checks": {"positive_data_acceptance": {"enabled": False}},
             # Other methods: tests/integration/test_methods.py tries each on each path.
-            "phases": {"coverage": {"unexpected-methods": []}, "stateful": {"max-steps": STEPS}},
+            "phases": {
+                "coverage": {"unexpected-methods": []},
+                "stateful": {"max-steps": STEPS, "inference": {} if guess else {"algorithms": []}},
+            },
             "dictionaries": {name: {"values": list(values)} for name, values in WORDS.items()},
             "parameters": parameters,
             "operations": [
@@ -98,6 +105,8 @@ def configuration() -> SchemathesisConfig:
 
 
 SCHEMA = schemathesis.openapi.from_dict(closed_document(), config=configuration())
+# Only the links that links.py tells of, so that every step is one of a life: made, seen, changed, ended.
+LINKED = schemathesis.openapi.from_dict(linked(closed_document()), config=configuration(guess=False))
 
 
 class Signed(AuthBase):
@@ -229,22 +238,63 @@ def test_whatever_is_asked_the_answer_is_as_documented(case: schemathesis.Case[A
     )
 
 
+class Walk:
+    """Runs scenarios, and counts the links that were followed, by name: how often, and how often with success."""
+
+    def __init__(self, schema: Any, caller: Caller) -> None:
+        self.followed: Counter[str] = Counter()
+        self.succeeded: Counter[str] = Counter()
+        self._schema, self._caller = schema, caller
+
+    def run(self, scenarios: int) -> None:
+        """Run so many."""
+        walk, machine = self, self._schema.as_state_machine()
+
+        class Scenario(machine):  # type: ignore[misc, valid-type]
+            """Steps that use what earlier ones answered."""
+
+            def get_call_kwargs(self, case: schemathesis.Case[Any]) -> dict[str, Any]:
+                """Who asks, and where."""
+                auth = walk._caller.auth(case.method, case.operation.path)
+                return {"base_url": walk._caller.url, "session": walk._caller.session, "auth": auth}
+
+            def step(self, input: Any) -> Any:  # noqa: A002 - schemathesis names it
+                """One request; counted where it used what an earlier one answered."""
+                output = super().step(input)
+                if input.transition is not None and input.is_applied:
+                    walk.followed[input.transition.id] += 1
+                    walk.succeeded[input.transition.id] += output.response.status_code == 200
+                return output
+
+        limits = settings(
+            max_examples=scenarios,
+            stateful_step_count=STEPS,
+            deadline=None,
+            derandomize=True,
+            suppress_health_check=list(HealthCheck),
+        )
+        Scenario.run(settings=limits)
+
+    def told(self) -> str:
+        """The figures."""
+        kinds = sum(times > 0 for times in self.succeeded.values())
+        return (
+            f"{self.followed.total()} links followed, {self.succeeded.total()} to a success; "
+            f"{len(self.followed)} kinds of link, {kinds} with a success"
+        )
+
+
 def test_whatever_follows_from_an_answer_is_as_documented_too(caller: Caller) -> None:
-    machine = SCHEMA.as_state_machine()
+    walk = Walk(SCHEMA, caller)
+    walk.run(EXAMPLES * 4)
+    print(f"guessed: {walk.told()}")  # noqa: T201 - figures to read
+    assert walk.followed
 
-    class Scenario(machine):  # type: ignore[misc, valid-type]
-        """Steps that use what earlier ones answered."""
 
-        def get_call_kwargs(self, case: schemathesis.Case[Any]) -> dict[str, Any]:
-            """Who asks, and where."""
-            auth = caller.auth(case.method, case.operation.path)
-            return {"base_url": caller.url, "session": caller.session, "auth": auth}
-
-    limits = settings(
-        max_examples=EXAMPLES * 4,
-        stateful_step_count=STEPS,
-        deadline=None,
-        derandomize=True,
-        suppress_health_check=list(HealthCheck),
-    )
-    Scenario.run(settings=limits)
+def test_what_is_made_can_be_seen_changed_and_ended(caller: Caller) -> None:
+    walk = Walk(LINKED, caller)
+    walk.run(EXAMPLES * 4)
+    print(f"linked: {walk.told()}")  # noqa: T201 - figures to read
+    never = {link.name for link in LINKS if not any(link.name in name for name in walk.succeeded)}
+    print(f"never followed: {sorted(never)}")  # noqa: T201 - figures to read
+    assert sum(times > 0 for times in walk.succeeded.values()) >= KINDS_MIN

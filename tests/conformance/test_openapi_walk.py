@@ -130,7 +130,7 @@ def test_money_and_its_moves(caller: Caller, laptop: RunningLaptop, eventually: 
     assert ask("confirmTotp", {"two_factor_code": totp.now()})["totp"]
     assert not ask("removeTotp", {"two_factor_code": totp.at(time.time() + 30)})["totp"]
     assert "changed_at" in ask("getSafeguards")
-    event = {"id": "evt_1", "type": "payout.paid", "data": {"object": {"id": "po_1"}}}
+    event = {"id": "evt_1", "type": "customer.created", "data": {"object": {"id": "cus_1"}}}
     assert ask("notifyStripeEvent", event)["status"] == "ignored"
 
 

@@ -2,23 +2,32 @@
 
 import base64
 import json
+import re
 import secrets
 import urllib.parse
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pyotp
 import pytest
+from exchange.iso20022.grammar import check_digits
 
+from infra.local.operators import OperatorSession, log_in
+from tests.contract.test_routes import operations as api_operations
 from tests.integration.conftest import RunningLaptop
 from tests.integration.hostile import JSON, Attack, operations, signed
 from tests.integration.test_bad_input import GOOD_ORDER, Enemy
+from tests.integration.test_bank_files import Bank
 from tests.integration.test_users import Visitor
 
 pytestmark = pytest.mark.cloud
+Eventually = Callable[[Callable[[], Any]], Any]
 # Where the customer's own name and address belong; nothing else has them.
 PERSONAL_TABLES = {"users"}
+# Where the name and the account of somebody who paid in belong: the bank's files, and what we owe back.
+PAYER_TABLES = {"bank_files"}
 
 
 class Planted(Visitor):
@@ -30,6 +39,9 @@ class Planted(Visitor):
         self.email = f"canary-{mark}@example.com"
         self.name = f"Canary {mark}"
         self.password = f"Canary-{mark}-Aa1!"
+        self.payer = f"Payer {mark}"
+        account = f"CNRY{secrets.randbelow(10**14):014d}"
+        self.iban = f"GB{check_digits('GB', account)}{account}"
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +55,7 @@ def planted(laptop: RunningLaptop) -> Planted:
 
 
 @pytest.fixture(scope="module")
-def canaries(laptop: RunningLaptop, planted: Planted) -> Mapping[str, tuple[str, ...]]:
+def canaries(laptop: RunningLaptop, planted: Planted, eventually: Eventually) -> Mapping[str, tuple[str, ...]]:
     """Plant, and say what was planted: secrets, which belong nowhere, and personal data."""
     login = {"email": planted.email, "password": planted.password}
     status, session = planted.send("POST", "/v1/sessions", login)
@@ -59,16 +71,69 @@ def canaries(laptop: RunningLaptop, planted: Planted) -> Mapping[str, tuple[str,
     )  # so that streams have records
     typed = f"typed-{uuid.uuid4().hex}"
     _send_everywhere(enemy, key, planted, typed)
+    operators = _ask_operators(laptop, planted, typed)
+    totp = _turn_on_totp(planted)
+    _pay_by_file(laptop, planted, eventually)
     outputs, manager = laptop.stack["outputs"], laptop.client("secretsmanager")
     ours = [
         manager.get_secret_value(SecretId=outputs[name])["SecretString"]
         for name in outputs
         if name.endswith(("SecretArn", "KeyArn")) and ":secret:" in outputs[name]
     ]
-    assert len(ours) >= 3
+    assert len(ours) >= 4  # the bank's and Stripe's webhooks, Stripe's key, the edge's proof
     tokens = [session[name] for name in ("access_token", "refresh_token", "id_token") if session.get(name)]
     secret = [planted.password, key["secret"], key["passphrase"], base64.b64decode(key["secret"]).hex(), typed]
-    return {"secret": (*secret, *tokens, *ours), "personal": (planted.email, planted.name)}
+    secret += [totp, *operators, *_seed(laptop)]
+    personal = (planted.email, planted.name)
+    return {"secret": (*secret, *tokens, *ours), "personal": personal, "payer": (planted.payer, planted.iban)}
+
+
+def _ask_operators(laptop: RunningLaptop, planted: Planted, typed: str) -> list[str]:
+    """Operators look up and freeze nobody; strangers paste secrets there. Returns the operators' own secrets."""
+    pool, url = laptop.stack["outputs"]["OperatorPoolClientId"], laptop.stack["operators_url"]
+    known = laptop.stack["operators"]
+    session = log_in(laptop.client("cognito-idp"), pool, url, known[0])
+    pasted = {"reason": typed, "password": typed, "email": planted.email}
+    for method, path, operation in api_operations("operators"):
+        target = re.sub(r"{\w+}", typed, path)
+        for token in (session.access_token, f"{typed}.x.{typed}"):
+            OperatorSession(url, token).send(method, target, pasted if "requestBody" in operation else None)
+    return [session.access_token, *(each[name] for each in known for name in ("password", "totp_secret"))]
+
+
+def _turn_on_totp(planted: Planted) -> str:
+    """The second factor's secret, which is told once; its codes are tried right and wrong, and it is left on."""
+    status, begun = planted.send("POST", "/v1/withdrawals/totp", {})
+    assert status == 200, begun
+    secret = str(begun["secret"])
+    assert planted.send("POST", "/v1/withdrawals/totp/confirm", {"two_factor_code": secret})[0] == 400
+    code = pyotp.TOTP(secret).now()
+    assert planted.send("POST", "/v1/withdrawals/totp/confirm", {"two_factor_code": code})[0] == 200
+    assert planted.send("POST", "/v1/withdrawals/totp", {"two_factor_code": secret})[0] == 400
+    return secret
+
+
+def _pay_by_file(laptop: RunningLaptop, planted: Planted, eventually: Eventually) -> None:
+    """Somebody sends euros to nobody in particular; the bank's file says who it was, and a damaged file does too."""
+    bank = Bank(laptop)
+    form = {"amount": "3", "reference": "who knows", "name": planted.payer, "iban": planted.iban}
+    bank.do("transfer", **form)
+    statement = f"<Document><Nm>{planted.payer}</Nm><IBAN>{planted.iban}</IBAN>".encode()
+    damaged = bank.drop(statement)
+    eventually(lambda: damaged in bank.refused())
+    eventually(lambda: any(planted.payer in text for table, text in kept(laptop) if table in PAYER_TABLES))
+
+
+def _seed(laptop: RunningLaptop) -> list[str]:
+    """The seed of every deposit address, opened as only one role may, in the forms that somebody would write it in."""
+    scanned = laptop.client("dynamodb").scan(TableName=laptop.stack["tables"]["chains"])["Items"]
+    (sealed,) = [item for item in scanned if "sealed_seed" in item]
+    opened = laptop.client("kms").decrypt(
+        KeyId=laptop.stack["outputs"]["DepositSeedKeyArn"],
+        CiphertextBlob=bytes(sealed["sealed_seed"]["B"]),
+        EncryptionContext={"chain": sealed["chain"]["S"]},
+    )["Plaintext"]
+    return [opened.hex(), base64.b64encode(opened).decode(), opened.decode("latin-1"), repr(opened)[2:-1]]
 
 
 def _send_everywhere(enemy: Enemy, key: Mapping[str, str], planted: Planted, typed: str) -> None:
@@ -84,8 +149,9 @@ def _send_everywhere(enemy: Enemy, key: Mapping[str, str], planted: Planted, typ
             headers = {**JSON, "CB-ACCESS-KEY": typed, "CB-ACCESS-SIGN": key["secret"], "CB-ACCESS-TIMESTAMP": typed}
             enemy.send(Attack(method, target, body, {**headers, "CB-ACCESS-PASSPHRASE": key["passphrase"]}))
     query = urllib.parse.urlencode(pasted)
-    for path in ("/orders", "/time", f"/products/{typed}", f"/orders/{typed}"):
-        enemy.send(Attack("GET", f"{path}?{query}", b"", enemy.login))
+    for method, path, _ in operations():
+        if method == "GET":
+            enemy.send(Attack("GET", f"{re.sub('{.*?}', typed, path)}?{query}", b"", enemy.login))
 
 
 def written(laptop: RunningLaptop) -> Iterator[tuple[str, str]]:
@@ -149,12 +215,13 @@ def test_no_log_stream_or_metric_has_a_secret_or_who_somebody_is(
 def test_no_table_has_a_secret_and_only_one_has_who_somebody_is(
     laptop: RunningLaptop, canaries: Mapping[str, tuple[str, ...]]
 ) -> None:
-    found, personal = [], set()
+    found, where = [], {"personal": set[str](), "payer": set[str]()}
     for table, text in kept(laptop):
         found += [f"{table}: {_around(text, canary)}" for canary in canaries["secret"] if canary in text]
-        personal |= {table for canary in canaries["personal"] if canary in text}
+        for kind, tables in where.items():
+            tables |= {table for canary in canaries[kind] if canary in text}
     assert not found, "\n".join(sorted(set(found)))
-    assert personal == PERSONAL_TABLES
+    assert where == {"personal": PERSONAL_TABLES, "payer": PAYER_TABLES}
 
 
 def test_what_is_looked_for_would_be_found(laptop: RunningLaptop, planted: Planted) -> None:
