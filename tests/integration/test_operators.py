@@ -11,7 +11,7 @@ import urllib3
 from infra.local.operators import OperatorSession, log_in
 from tests.contract.test_operators import PROPOSALS, ROUTES
 from tests.contract.test_routes import operations
-from tests.integration.conftest import RunningLaptop
+from tests.integration.conftest import RunningLaptop, audited
 from tests.integration.test_users import Visitor
 
 pytestmark = pytest.mark.cloud
@@ -59,7 +59,7 @@ def rows_of(session: OperatorSession, subject: str) -> list[Mapping[str, str]]:
         after = f"&after={reply.headers['CB-AFTER']}"
 
 
-def test_a_freeze_bites_at_once_and_two_people_undo_it(login: Login, customer: Visitor) -> None:
+def test_a_freeze_bites_at_once_and_two_people_undo_it(login: Login, customer: Visitor, laptop: RunningLaptop) -> None:
     olivia, oscar = login("olivia"), login("oscar")
     key = customer.make_key("view", "transfer")
     assert customer.by_key(key, "GET", "/accounts")[0] == 200
@@ -89,6 +89,26 @@ def test_a_freeze_bites_at_once_and_two_people_undo_it(login: Login, customer: V
     (row,) = rows_of(oscar, customer.user_id)
     assert (row["action"], row["reason"]) == ("freeze customer", "strange logins")
     assert row["request_id"]
+
+    audited(laptop)
+    links = chain_of(laptop)
+    assert [int(link["moment"]["S"]) for link in links] == list(range(1, len(links) + 1))
+    assert len(links) >= 3  # a freeze, a proposal and its approval; what was refused left none
+
+
+def chain_of(laptop: RunningLaptop) -> list[Mapping[str, Any]]:
+    """The links of all audit rows, as the table has them."""
+    pages = (
+        laptop.client("dynamodb")
+        .get_paginator("query")
+        .paginate(
+            TableName=laptop.stack["tables"]["audit_rows"],
+            KeyConditionExpression="#d = :d",
+            ExpressionAttributeNames={"#d": "day"},
+            ExpressionAttributeValues={":d": {"S": "chain"}},
+        )
+    )
+    return [item for page in pages for item in page["Items"]]
 
 
 def test_an_effect_that_does_not_fit_any_more_approves_nothing(login: Login, customer: Visitor) -> None:

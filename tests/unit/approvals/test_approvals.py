@@ -19,10 +19,22 @@ from exchange.approvals.model import (
     spent,
 )
 from exchange.approvals.service import decide, open_proposals, propose
-from exchange.approvals.store import AuditRowItem, AuditRowStore, ProposalItem, ProposalStore, committed, spend_approval
+from exchange.approvals.store import (
+    TRIES,
+    AuditRowStore,
+    ProposalItem,
+    ProposalStore,
+    bind_audit_rows,
+    committed,
+    every_link,
+    every_row,
+    newest_link,
+    recorded,
+    spend_approval,
+)
 from exchange.aws.dynamodb import bind, connection
 from exchange.kernel.clock import iso_utc
-from exchange.kernel.errors import Code, Refused
+from exchange.kernel.errors import Code, Refused, UnavailableError
 from moto import mock_aws
 from pynamodb.transactions import TransactWrite
 
@@ -31,6 +43,12 @@ from tests.fakes.tables import create_tables
 NOW = 1_800_000_000 * 10**9
 DAY = iso_utc(NOW)[:10]
 PAYLOAD = {"user_id": "carol"}
+# What a proposal's item needs beside its id.
+REST: Mapping[str, Any] = {
+    **dict.fromkeys(["kind", "payload", "payload_hash", "reason", "maker", "made_key", "state"], "x"),
+    "made_at_ns": 1,
+    "expires_at_ns": 1,
+}
 KIND = "customer.unfreeze"
 
 
@@ -84,7 +102,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     with mock_aws():
         create_tables("proposals", "audit_rows")
         bind(ProposalItem, "proposals")
-        bind(AuditRowItem, "audit_rows")
+        bind_audit_rows("audit_rows")
         yield World()
 
 
@@ -165,6 +183,50 @@ def test_every_act_leaves_a_row_and_their_hashes_are_a_chain(world: World) -> No
     assert first.after_hash == second.before_hash == digest(proposal_json(made))
     assert second.after_hash == digest(proposal_json(done))
     assert AuditRowStore().of_day(DAY, after=first.cursor, limit=1) == [second]
+
+
+def test_every_act_has_its_link_in_one_chain(world: World) -> None:
+    assert newest_link() is None
+    made = world.made()
+    world.now += 86_400 * 10**9 * 2
+    world.made(key="k2")
+    links, rows = every_link(), every_row()
+    assert [(each.number, each.day) for each in links] == [(1, DAY), (2, iso_utc(world.now)[:10])]
+    assert links[1].previous_hash == links[0].hash
+    assert [rows[each.day, each.cursor].subject for each in links] == [
+        made.proposal_id,
+        proposal_id_for("olivia", "k2"),
+    ]
+    assert newest_link() == links[1]
+
+
+def test_an_act_that_another_overtook_goes_behind_it(world: World) -> None:
+    other = iter([False, True, True])
+
+    def fill(transaction: TransactWrite) -> None:
+        """Something to write, and the first time another operator is quicker."""
+        if not next(other):
+            world.made(key="quicker")
+        transaction.save(ProposalItem("mine", **REST), condition=ProposalItem.proposal_id.does_not_exist())
+
+    row = world.act("oscar").row("try", "mine", before=None, after="x")
+    assert recorded(connection(), row, fill)
+    assert [every_row()[each.day, each.cursor].actor for each in every_link()] == ["olivia", "oscar"]
+    # The second time its own condition fails, and nothing is written down.
+    assert not recorded(connection(), replace(row, row_id="again"), fill)
+    assert len(every_link()) == len(every_row()) == 2
+
+
+def test_who_is_always_overtaken_is_told_that_nothing_happened(world: World) -> None:
+    quicker = iter(range(1_000))
+
+    def fill(_: TransactWrite) -> None:
+        world.made(key=f"quicker-{next(quicker)}")
+
+    with pytest.raises(UnavailableError):
+        recorded(connection(), world.act("oscar").row("try", "mine", before=None, after="x"), fill)
+    assert {every_row()[each.day, each.cursor].actor for each in every_link()} == {"olivia"}
+    assert len(every_link()) == TRIES
 
 
 def test_an_approval_that_others_act_on_is_spent_once_for_its_own_payload(world: World) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from exchange.approvals.model import Act, Proposal
 from exchange.approvals.service import decide, propose
-from exchange.approvals.store import AuditRowItem, ProposalItem, ProposalStore
+from exchange.approvals.store import ProposalItem, ProposalStore
 from exchange.audit.model import BankView, World
 from exchange.aws.dynamodb import bind, connection
 from exchange.breaks.model import EXPLAIN, Break, BreakState, Way
@@ -110,7 +110,7 @@ A_BREAK = Break("USD", Way.BANK, "B1", "custody at a bank is what its statements
 def breaks() -> Iterator[BreakStore]:
     with mock_aws():
         create_tables("breaks", "proposals", "audit_rows")
-        for model, name in ((BreakItem, "breaks"), (ProposalItem, "proposals"), (AuditRowItem, "audit_rows")):
+        for model, name in ((BreakItem, "breaks"), (ProposalItem, "proposals")):
             bind(model, name)
         yield BreakStore(connection())
 

@@ -1,6 +1,6 @@
 """What the operators' API has in its environment of its own: its tables, and the pool that knows operators."""
 
-from exchange.approvals.store import AuditRowItem, ProposalItem
+from exchange.approvals.store import ProposalItem, bind_audit_rows
 from exchange.aws.dynamodb import bind
 from exchange.aws.settings import ApiSettings
 from exchange.breaks.store import BreakItem
@@ -21,5 +21,5 @@ class AdminSettings(ApiSettings):
         """Tell its items which tables they are here."""
         bind(CustomerItem, self.users_table)
         bind(ProposalItem, self.proposals_table)
-        bind(AuditRowItem, self.audit_rows_table)
+        bind_audit_rows(self.audit_rows_table)
         bind(BreakItem, self.breaks_table)

@@ -7,7 +7,7 @@ from pynamodb.transactions import TransactWrite
 
 from exchange.admin.model import SET_KYC_LEVEL, UNFREEZE
 from exchange.approvals.model import AuditRow, Proposal
-from exchange.approvals.store import Effect, add_audit_row, committed
+from exchange.approvals.store import Effect, recorded
 from exchange.breaks.model import EXPLAIN
 from exchange.breaks.store import explain
 from exchange.users.model import Customer, CustomerStatus
@@ -28,9 +28,8 @@ class StatusStore:
 
         def fill(transaction: TransactWrite) -> None:
             _set_status(transaction, before.user_id, before.status, after.status)
-            add_audit_row(transaction, row)
 
-        return committed(self._connection, fill)
+        return recorded(self._connection, row, fill)
 
 
 def unfreeze(transaction: TransactWrite, proposal: Proposal) -> None:

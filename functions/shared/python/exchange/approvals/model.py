@@ -7,7 +7,7 @@ approval shows the same payload again. It is spent once, in the write of what it
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -16,6 +16,8 @@ from exchange.kernel.errors import Code, Refused
 WAITING_NS_MAX = 3_600 * 1_000_000_000
 APPROVED_NS_MAX = 3_600 * 1_000_000_000
 SYSTEM = "system"
+# What the first link of the chain of audit rows follows.
+NO_LINK = "0" * 64
 
 
 class ProposalState(StrEnum):
@@ -76,6 +78,31 @@ class AuditRow:
     def cursor(self) -> str:
         """Where the row stands in its day; sorts by time."""
         return f"{self.at_ns:020d}.{self.row_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link of the one chain of all audit rows: the `number`-th row, and the hash of the link before.
+
+    `hash` is kept beside it: another row, another place, or another row before it is another hash.
+    """
+
+    number: int
+    previous_hash: str
+    day: str
+    cursor: str
+    hash: str
+
+
+def link(head: Link | None, row: AuditRow, day: str) -> Link:
+    """The link of a row that follows `head`, the newest one; None stands for an empty chain."""
+    number, previous = (head.number + 1, head.hash) if head else (1, NO_LINK)
+    return Link(number, previous, day, row.cursor, link_hash(number, previous, row))
+
+
+def link_hash(number: int, previous_hash: str, row: AuditRow) -> str:
+    """The hash of a link: over its place, the link before, and all that its row says."""
+    return digest(["audit row", str(number), previous_hash, {**asdict(row), "at_ns": str(row.at_ns)}])
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,8 @@
-"""Proposals and audit rows in DynamoDB. A row is put once, in the write of what it tells of; nobody changes one."""
+"""Proposals and audit rows in DynamoDB. A row is put once, in the write of what it tells of; nobody changes one.
+
+Rows are chained: the same write puts the row's link, numbered and hashed over the link before. Two writers at once want
+the same number, so one of them is refused and tries again behind the other. There is no head to change, only puts.
+"""
 
 import json
 from collections.abc import Callable, Mapping
@@ -12,14 +16,17 @@ from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
-from exchange.approvals.model import AuditRow, Proposal, ProposalState
-from exchange.aws.dynamodb import UnitsAttribute, cancellation_codes, reading
+from exchange.approvals.model import AuditRow, Link, Proposal, ProposalState, link
+from exchange.aws.dynamodb import UnitsAttribute, bind, cancellation_codes, reading
 from exchange.kernel.clock import iso_utc
 from exchange.kernel.errors import UnavailableError
 
 # Adds to a transaction what an approved proposal does.
 Effect = Callable[[TransactWrite, Proposal], None]
 _FAILED = frozenset({"ConditionalCheckFailed", "TransactionConflict"})
+CHAIN = "chain"
+# How often a row tries to be the next one, each time behind another operator's act of that very moment.
+TRIES = 8
 
 
 class OpenProposalsIndex(GlobalSecondaryIndex[Any]):
@@ -76,6 +83,26 @@ class AuditRowItem(Model):
     reason = UnicodeAttribute(null=True)
 
 
+class AuditLinkItem(Model):
+    """A link of the chain of all audit rows, in their table, under a day that no calendar has."""
+
+    class Meta:
+        table_name = "audit_rows"
+
+    day = UnicodeAttribute(hash_key=True)  # CHAIN
+    moment = UnicodeAttribute(range_key=True)  # the number, so that it sorts
+    row_day = UnicodeAttribute()
+    row_moment = UnicodeAttribute()
+    previous_hash = UnicodeAttribute()
+    hash = UnicodeAttribute()
+
+
+def bind_audit_rows(table: str) -> None:
+    """Tell rows and links which table is theirs."""
+    bind(AuditRowItem, table)
+    bind(AuditLinkItem, table)
+
+
 class UnfitError(Exception):
     """What was approved can't be done, because what it would change is not as it takes it to be."""
 
@@ -120,9 +147,8 @@ class ProposalStore:
 
         def fill(transaction: TransactWrite) -> None:
             transaction.save(item, condition=ProposalItem.proposal_id.does_not_exist())
-            add_audit_row(transaction, row)
 
-        return committed(self._connection, fill)
+        return recorded(self._connection, row, fill)
 
     def change(self, before: Proposal, after: Proposal, row: AuditRow) -> bool:
         """Write a decision with its row and, where it is then applied, its effect: all or nothing. Raises OutageError.
@@ -132,11 +158,10 @@ class ProposalStore:
 
         def fill(transaction: TransactWrite) -> None:
             _change(transaction, before, after)
-            add_audit_row(transaction, row)
             if after.state is ProposalState.APPLIED:
                 self._effects[after.kind](transaction, after)
 
-        return committed(self._connection, fill)
+        return recorded(self._connection, row, fill)
 
 
 class AuditRowStore:
@@ -149,10 +174,28 @@ class AuditRowStore:
             return [_row(item) for item in AuditRowItem.query(day, later, consistent_read=True, limit=limit)]
 
 
-def add_audit_row(transaction: TransactWrite, row: AuditRow) -> None:
-    """Put a row in the write of what it tells of."""
+def recorded(connection: Connection, row: AuditRow, fill: Callable[[TransactWrite], None]) -> bool:
+    """Write what `fill` puts into a transaction together with its audit row and the row's link: all or nothing.
+
+    Returns:  False where it can't, or a condition of `fill` fails.
+    Raises:   OutageError.
+    """
+    for _ in range(TRIES):
+        head = newest_link()
+        if committed(connection, lambda transaction, head=head: _fill_recorded(transaction, row, head, fill)):  # type: ignore[misc]
+            return True
+        if newest_link() == head:
+            return False
+    raise UnavailableError("audit rows: too many operators act at once")
+
+
+def _fill_recorded(
+    transaction: TransactWrite, row: AuditRow, head: Link | None, fill: Callable[[TransactWrite], None]
+) -> None:
+    fill(transaction)
+    day = iso_utc(row.at_ns)[:10]
     item = AuditRowItem(
-        iso_utc(row.at_ns)[:10],
+        day,
         row.cursor,
         row_id=row.row_id,
         at_ns=row.at_ns,
@@ -165,6 +208,36 @@ def add_audit_row(transaction: TransactWrite, row: AuditRow) -> None:
         reason=row.reason or None,
     )
     transaction.save(item, condition=AuditRowItem.moment.does_not_exist())
+    made = link(head, row, day)
+    following = AuditLinkItem(
+        CHAIN,
+        f"{made.number:020d}",
+        row_day=made.day,
+        row_moment=made.cursor,
+        previous_hash=made.previous_hash,
+        hash=made.hash,
+    )
+    transaction.save(following, condition=AuditLinkItem.moment.does_not_exist())
+
+
+def newest_link() -> Link | None:
+    """The newest link of the chain of audit rows, as it is now. Raises UnavailableError."""
+    with reading():
+        newest = AuditLinkItem.query(CHAIN, scan_index_forward=False, consistent_read=True, limit=1)
+        return next(map(_link, newest), None)
+
+
+def every_link() -> list[Link]:
+    """The whole chain, oldest link first. Raises UnavailableError."""
+    with reading():
+        return [_link(item) for item in AuditLinkItem.query(CHAIN, consistent_read=True)]
+
+
+def every_row() -> dict[tuple[str, str], AuditRow]:
+    """Every audit row by its day and cursor. Raises UnavailableError."""
+    with reading():
+        rows = AuditRowItem.scan(AuditRowItem.row_id.exists(), consistent_read=True)
+        return {(item.day, item.moment): _row(item) for item in rows}
 
 
 def spend_approval(transaction: TransactWrite, approved: Proposal, spent: Proposal) -> None:
@@ -221,6 +294,10 @@ def _proposal(item: ProposalItem) -> Proposal:
         decided_at_ns=item.decided_at_ns or 0,
         decision_reason=item.decision_reason or "",
     )
+
+
+def _link(item: AuditLinkItem) -> Link:
+    return Link(int(item.moment), item.previous_hash, item.row_day, item.row_moment, item.hash)
 
 
 def _row(item: AuditRowItem) -> AuditRow:

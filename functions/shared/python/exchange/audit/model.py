@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from exchange.approvals.model import AuditRow, Link
 from exchange.books.model import Books, Closing
 from exchange.chains.departures import Departure, Mined
 from exchange.chains.model import Arrival, Listing, Place
@@ -122,6 +123,14 @@ class BankView:
 
 
 @dataclass(frozen=True, slots=True)
+class Acts:
+    """What operators did: the chain of audit rows, read first, and then the rows, by day and cursor."""
+
+    links: Sequence[Link]
+    rows: Mapping[tuple[str, str], AuditRow]
+
+
+@dataclass(frozen=True, slots=True)
 class World:
     """Everything that must agree with everything else, read when the exchange was quiet.
 
@@ -153,6 +162,7 @@ class World:
     fee_versions: Sequence[FeeSchedule] = ()
     referrals: Mapping[int, Referral] = field(default_factory=dict)  # by the account that pays fees
     awarded: int = 0  # the last closing that rebates and commissions are said to be paid for
+    acts: Acts | None = None  # what operators did, where that was read
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from exchange.audit import (
+    act_checks,
     award_checks,
     bank_checks,
     bust_checks,
@@ -27,6 +28,7 @@ ALWAYS: Final[tuple[Check, ...]] = (
     ledger_checks.journal_explains_balances,
     ledger_checks.journal_is_chained,
     closing_checks.closed_is_closed,
+    act_checks.acts_are_chained,
     award_checks.awards_are_earned,
     ledger_checks.transfers_are_posted,
     ledger_checks.paid_once,

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from exchange.audit.model import BankView, ChainView, Replayed, TransferRow, World
+from exchange.approvals.store import bind_audit_rows, every_link, every_row
+from exchange.audit.model import Acts, BankView, ChainView, Replayed, TransferRow, World
 from exchange.awards.store import AwardItem
 from exchange.aws.dynamodb import bind, connection
 from exchange.books.files import books_of
@@ -84,6 +85,8 @@ def bind_tables(tables: Mapping[str, str]) -> None:
     ):
         if name in tables:
             bind(model, tables[name])
+    if "audit_rows" in tables:
+        bind_audit_rows(tables["audit_rows"])
     if "market_data" in tables:
         bind_market_data(tables["market_data"])
 
@@ -208,6 +211,7 @@ def read_world(
         fee_versions=read_versions(),
         referrals=dict(ReferralStore().all()),
         awarded=awarded_closing(),
+        acts=Acts(every_link(), every_row()),
     )
 
 

@@ -9,7 +9,7 @@ from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
 from exchange.approvals.model import AuditRow, Proposal
-from exchange.approvals.store import UnfitError, add_audit_row, committed
+from exchange.approvals.store import UnfitError, committed, recorded
 from exchange.aws.dynamodb import UnitsAttribute, reading
 from exchange.kernel.clock import Clock
 from exchange.settlement.failures import Failure, FailureState, hurried
@@ -72,10 +72,8 @@ class FailureStore:
 
         def fill(transaction: TransactWrite) -> None:
             _put(transaction, failure)
-            if row is not None:
-                add_audit_row(transaction, row)
 
-        return committed(self._connection, fill)
+        return recorded(self._connection, row, fill) if row is not None else committed(self._connection, fill)
 
 
 class SettlementRetries:
