@@ -3,7 +3,7 @@ names that customers choose. tests/contract/test_ownership.py says which there a
 
 import json
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,7 +37,8 @@ class Parties:
 
 
 @pytest.fixture(scope="module")
-def parties(laptop: RunningLaptop, newcomer: Make, eventually: Eventually) -> Parties:
+def parties(laptop: RunningLaptop, newcomer: Make, eventually: Eventually) -> Iterator[Parties]:
+    """Both, who leave nothing behind that another test could trade with or come upon."""
     owner, enemy = (Enemy(laptop, newcomer(name)) for name in ("olivia", "eve"))
 
     def made(method: str, path: str, body: Any = None) -> Any:
@@ -62,7 +63,10 @@ def parties(laptop: RunningLaptop, newcomer: Make, eventually: Eventually) -> Pa
         ],
         "/v1/withdrawals/{id}": [doubtful],
     }
-    return Parties(owner, enemy, enemy.ask("GET", "/profiles")[1][0]["id"], ids)
+    yield Parties(owner, enemy, enemy.ask("GET", "/profiles")[1][0]["id"], ids)
+    for who in (owner, enemy):
+        assert who.ask("DELETE", "/orders")[0] == 200
+    assert owner.ask("POST", f"/v1/withdrawals/{doubtful}/cancel")[0] == 200
 
 
 def missing(name: str) -> str:
