@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from exchange.approvals.model import Act, Proposal
 from exchange.approvals.service import decide, propose
-from exchange.approvals.store import ProposalItem, ProposalStore
+from exchange.approvals.store import ProposalItem, ProposalStore, bind_audit_rows
 from exchange.audit.model import BankView, World
 from exchange.aws.dynamodb import bind, connection
 from exchange.breaks.model import EXPLAIN, Break, BreakState, Way
@@ -112,6 +112,7 @@ def breaks() -> Iterator[BreakStore]:
         create_tables("breaks", "proposals", "audit_rows")
         for model, name in ((BreakItem, "breaks"), (ProposalItem, "proposals")):
             bind(model, name)
+        bind_audit_rows("audit_rows")
         yield BreakStore(connection())
 
 
