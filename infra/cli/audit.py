@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -18,7 +18,7 @@ from exchange.audit.store import (
     read_executions,
     read_world,
     scan_stream,
-    statements_are_written,
+    stated_journal,
 )
 from exchange.aws.clients import client
 from exchange.aws.dynamodb import bind
@@ -41,6 +41,8 @@ from matcher.markets import Markets
 from matcher.stream_reader import stream_record
 
 QUIET_SECONDS_MAX = 60
+# The last event of each product, the last batch of each part of the journal.
+Position = tuple[tuple[tuple[str, int], ...], tuple[tuple[str, int], ...]]
 console = Console(highlight=False)
 
 
@@ -93,31 +95,43 @@ def audit_stack(
     )
     bind_tables(places.tables)
     bind(ListingItem, places.tables["leases"])
-    quiet = wait_until_quiet(places, wait_seconds=wait_seconds)
+    deadline = time.monotonic() + wait_seconds
+    while True:
+        quiet = wait_until_quiet(places, until=deadline)
+        world = _read(stack, places)
+        # Nobody trades, but chains and banks go on: what moved while it was read is read again.
+        still = quiet is not None and _position(places) == quiet
+        if still or time.monotonic() > deadline:
+            return Verdict(tuple(check(replace(world, history=history))), still)
+
+
+def _read(stack: Mapping[str, Any], places: Places) -> World:
     kinesis = client("kinesis")
     # Before the log is read: what is saved meanwhile may hold what is published meanwhile.
     saved = list(saved_markets(client("s3"), stack["buckets"]["snapshots"]))
     replayed = replay(kinesis, places.orders_stream)
     chains = read_chain(stack["chain"]["chain"], EvmNode(stack["chain"]["node_url"])) if "chain" in stack else []
     world = read_world(places, kinesis=kinesis, s3=client("s3"), replayed=replayed, chains=chains)
-    return Verdict(tuple(check(replace(world, saved=saved, history=history))), quiet)
+    return replace(world, saved=saved)
 
 
-def wait_until_quiet(places: Places, *, wait_seconds: int, pause: Callable[[float], None] = time.sleep) -> bool:
-    """Wait until no order is pending and every reader stands at the last event; False where that takes too long."""
-    deadline = time.monotonic() + wait_seconds
-    last: tuple[object, ...] = ()
+def wait_until_quiet(places: Places, *, until: float) -> Position | None:
+    """Wait until no order is pending and every reader stands at the last event. None where that takes too long.
+
+    Units:    `until` in seconds of the monotonic clock.
+    """
+    last: Position | None = None
     while True:
         seen = _position(places)
         if seen is not None and seen == last:
-            return True
-        last = seen or ()
-        if time.monotonic() > deadline:
-            return False
-        pause(1.0)
+            return seen
+        last = seen
+        if time.monotonic() > until:
+            return None
+        time.sleep(1.0)
 
 
-def _position(places: Places) -> tuple[object, ...] | None:
+def _position(places: Places) -> Position | None:
     """Where everybody stands, or None where somebody is behind."""
     if OrderStore().pending_since(time.time_ns(), limit=1):
         return None
@@ -126,12 +140,13 @@ def _position(places: Places) -> tuple[object, ...] | None:
         product_id: max(record.last_sequence for record in records)
         for product_id, records in read_executions(scan_stream(client("kinesis"), places.executions_stream)).items()
     }
-    if not statements_are_written({f"product:{name}": cursor.head.number for name, cursor in settled.items()}):
+    posted = stated_journal()
+    if posted is None:
         return None
     for product_id, end in ends.items():
         if settled.get(product_id, Cursor()).sequence < end or folded.get(product_id, 0) < end:
             return None
-    return tuple(sorted(ends.items()))
+    return tuple(sorted(ends.items())), tuple(sorted(posted.items()))
 
 
 def replay(kinesis: Any, orders_stream: str) -> dict[str, Replayed]:

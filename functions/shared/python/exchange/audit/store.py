@@ -135,11 +135,16 @@ def read_cursors() -> tuple[dict[str, Cursor], dict[str, int]]:
     return settled, {product_id: markets.sequence(product_id) for product_id in InstrumentStore().products()}
 
 
-def statements_are_written(journal_ends: Mapping[str, int]) -> bool:
-    """Whether the statements have reached the journal's end: in these partitions, and in every one they ever read."""
+def journal_partitions() -> set[str]:
+    """Every partition that anything was ever posted in."""
+    return {item.partition for item in JournalItem.scan(attributes_to_get=["partition"], consistent_read=True)}
+
+
+def stated_journal() -> dict[str, int] | None:
+    """Where each partition of the journal ends; None where the statements have not reached all of these ends."""
     journal, written = JournalStore(), reached_partitions()
-    ends = {**{partition: journal.head(partition).number for partition in written}, **journal_ends}
-    return all(written.get(partition, 0) >= end for partition, end in ends.items())
+    ends = {partition: journal.head(partition).number for partition in journal_partitions() | written.keys()}
+    return ends if all(written.get(partition, 0) >= end for partition, end in ends.items()) else None
 
 
 class Holdings(Protocol):
@@ -184,12 +189,11 @@ def read_world(
 ) -> World:
     """Read everything. Call `bind_tables` first, and wait until the exchange is quiet."""
     cursors, book_sequences = read_cursors()
-    partitions = {item.partition for item in JournalItem.scan(attributes_to_get=["partition"], consistent_read=True)}
     journal, vault = JournalStore(), S3Vault(s3, places.archive_bucket)
     return World(
         products=InstrumentStore().products(),
         balances=[row for item in BalanceItem.scan(consistent_read=True) for row in balances_from(item)],
-        batches={partition: list(journal.batches(partition)) for partition in sorted(partitions)},
+        batches={partition: list(journal.batches(partition)) for partition in sorted(journal_partitions())},
         orders=[order_from(item) for item in OrderItem.scan(consistent_read=True)],
         fills=[fill_from(item) for item in FillItem.scan(consistent_read=True)],
         transfers=[
