@@ -52,10 +52,9 @@ def rows_of(session: OperatorSession, subject: str) -> list[Mapping[str, str]]:
     after = ""
     while True:
         reply = urllib3.request("GET", url + after, headers=headers, retries=False, timeout=30)
-        page = json.loads(reply.data)
-        if not page:
+        found += json.loads(reply.data)
+        if "CB-AFTER" not in reply.headers:
             return [row for row in found if row["subject"] == subject]
-        found += page
         after = f"&after={reply.headers['CB-AFTER']}"
 
 
