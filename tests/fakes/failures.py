@@ -14,10 +14,14 @@ class FakeFailures:
     refuses: bool = False
 
     def open(self, product_id: str) -> Failure | None:
-        """A product's open failure."""
-        found = [row for row in self.every_open() if row.product_id == product_id]
-        assert len(found) <= 1, "a product has at most one"
-        return found[0] if found else None
+        """A product's newest failure, where it is open."""
+        newest = self.newest(product_id)
+        return newest if newest is not None and newest.open else None
+
+    def newest(self, product_id: str) -> Failure | None:
+        """A product's newest failure, by its place in the stream."""
+        own = [row for row in self.rows.values() if row.product_id == product_id]
+        return max(own, key=lambda row: int(row.position), default=None)
 
     def every_open(self) -> Iterator[Failure]:
         """Every open failure."""

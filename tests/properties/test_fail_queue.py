@@ -1,13 +1,14 @@
 """Whatever fails, passes, is hurried and comes again: every event is settled once and in order, none stays behind."""
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from exchange.kernel.errors import OutageError, OutcomeUnknownError
 from exchange.settlement.delivery import StreamRecord, deliver
-from exchange.settlement.failures import FailureState, hurried
+from exchange.settlement.failures import Failure, FailureState, hurried
 from exchange.settlement.retrying import retry_due
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,29 +21,53 @@ STEP_NS = 37 * 1_000_000_000
 
 @dataclass
 class Kept:
-    """The quarantine in memory."""
+    """The quarantine in memory. What others do `meanwhile` happens before each look at it and after each change."""
 
     records: dict[tuple[str, int], StreamRecord] = field(default_factory=dict)
     marks: set[str] = field(default_factory=set)
+    stale: bool = False  # Whoever asks whether a product is paused asked long ago.
+    meanwhile: Callable[[], None] = lambda: None
 
     def is_paused(self, product_id: str) -> bool:
-        return product_id in self.marks
+        self.meanwhile()
+        return self.stale or product_id in self.marks
 
     def pause(self, product_id: str, reason: str) -> None:
         assert reason
         self.marks.add(product_id)
+        self.meanwhile()
 
     def keep(self, record: StreamRecord) -> None:
         self.records[record.product_id, int(record.sequence_number)] = record
+        self.meanwhile()
 
     def kept(self, product_id: str) -> Iterator[StreamRecord]:
+        self.meanwhile()
         return iter([row for key, row in sorted(self.records.items()) if key[0] == product_id])
+
+    def holds(self, product_id: str) -> bool:
+        self.meanwhile()
+        return product_id in self.marks or any(key[0] == product_id for key in self.records)
 
     def settled(self, record: StreamRecord) -> None:
         self.records.pop((record.product_id, int(record.sequence_number)), None)
+        self.meanwhile()
 
     def release(self, product_id: str) -> None:
         self.marks.discard(product_id)
+        self.meanwhile()
+
+
+@dataclass
+class Rows(FakeFailures):
+    """The rows in memory, with what others do before each write."""
+
+    meanwhile: Callable[[], None] = lambda: None
+
+    def put(self, failure: Failure) -> bool:
+        """Write a failure in the place of the version before it."""
+        self.meanwhile()
+        return super().put(failure)
 
 
 @dataclass
@@ -50,7 +75,7 @@ class World:
     """Two products on one shard, settled by numbered events; the cursor drops what it has, a gap is refused."""
 
     kept: Kept = field(default_factory=Kept)
-    failures: FakeFailures = field(default_factory=FakeFailures)
+    failures: Rows = field(default_factory=Rows)
     at_ns: int = 10**18
     settled: dict[str, list[int]] = field(default_factory=lambda: {product: [] for product in PRODUCTS})
     ails: dict[str, str] = field(default_factory=dict)
@@ -146,3 +171,48 @@ def test_everything_is_settled_once_and_in_order_in_the_end(doings: list[tuple[s
         assert world.settled[product] == list(range(1, brought + 1))
     assert (world.kept.records, world.kept.marks, list(world.failures.every_open())) == ({}, set(), [])
     assert all(row.settled_at_ns for row in world.failures.rows.values())
+
+
+@pytest.mark.parametrize("first", ["deliver", "retry", "retry beside a stale look"])
+@pytest.mark.parametrize("at", range(12))
+def test_who_comes_between_two_steps_of_another_leaves_nothing_that_waits_for_nobody(first: str, at: int) -> None:
+    world, product = World(), PRODUCTS[0]
+    calls, inside = 0, False
+
+    def other() -> None:
+        """The outage is over: what is in the queue is tried again at once, or the stream brings the next record."""
+        world.ails.clear()
+        if first == "deliver":
+            world.hurry()
+            world.retry()
+        else:
+            world.kept.stale = "stale" in first
+            world.deliver(1)
+            world.kept.stale = False
+
+    def meanwhile() -> None:
+        nonlocal calls, inside
+        if inside:
+            return
+        if calls == at:
+            inside = True
+            other()
+            inside = False
+        calls += 1
+
+    world.put(product)
+    world.at_ns += 100 * STEP_NS
+    world.ails[product] = "outage"
+    if first != "deliver":
+        world.deliver(1)
+        world.put(product)
+        world.hurry()
+        world.ails.clear()
+    world.kept.meanwhile = world.failures.meanwhile = meanwhile
+    if first == "deliver":
+        world.deliver(1)
+    else:
+        world.retry()
+    world.kept.meanwhile = world.failures.meanwhile = lambda: None
+    waits = {*world.kept.marks, *(key[0] for key in world.kept.records)}
+    assert not waits or world.failures.open(product) is not None, "nobody would try it again"

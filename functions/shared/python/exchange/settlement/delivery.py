@@ -15,7 +15,7 @@ from exchange.kernel.clock import Clock
 from exchange.kernel.errors import OutageError, UnavailableError
 from exchange.messages import MalformedRecordError
 from exchange.messages.event_records import EVENT_RECORD_LENGTH_MAX, EVENTS_MAGIC
-from exchange.settlement.failures import Failure, Stop, new_failure
+from exchange.settlement.failures import Failure, Stop, failed_again, new_failure
 
 # An Express input is at most 256 KB; records travel as base64 inside it.
 INPUT_CHARACTERS_MAX = 240_000
@@ -84,6 +84,10 @@ class KeptRecords(Protocol):
         """A product's kept records in the stream's order."""
         ...
 
+    def holds(self, product_id: str) -> bool:
+        """Whether a record or a mark of a product is there, asked anew."""
+        ...
+
     def settled(self, record: StreamRecord) -> None:
         """Forget a kept record."""
         ...
@@ -96,8 +100,8 @@ class KeptRecords(Protocol):
 class Failures(Protocol):
     """The fail queue."""
 
-    def open(self, product_id: str) -> Failure | None:
-        """A product's open failure."""
+    def newest(self, product_id: str) -> Failure | None:
+        """A product's newest failure. An older one is open for a moment only, and a try of it finds nothing."""
         ...
 
     def put(self, failure: Failure) -> bool:
@@ -152,6 +156,8 @@ def deliver(
             _note(unsettled[0], stop, quarantine, failures, now_ns)
             _keep(unsettled, quarantine)
             quarantine.pause(product_id, stop.error)
+            # A retry may have found nothing kept yet and closed the row; whoever closes one looks behind it as well.
+            _note(unsettled[0], stop, quarantine, failures, clock.now_ns())
             paused[product_id] = stop.error
     return Delivered(trades, paused)
 
@@ -208,13 +214,17 @@ def _note(record: StreamRecord, stop: Stop, quarantine: KeptRecords, failures: F
 
     Raises:   OutageError.
     """
-    if failures.open(record.product_id) is not None:
+    newest = failures.newest(record.product_id)
+    if newest is not None and newest.open:
         return
     if stop.error.startswith(GAP) and next(iter(quarantine.kept(record.product_id)), None) is not None:
         stop = Stop(stop.error, passing=True)  # What is missing is what was kept.
-    noted = failures.put(new_failure(record.product_id, record.sequence_number, stop, now_ns))
+    if newest is not None and int(newest.position) >= int(record.sequence_number):
+        failure = failed_again(newest, stop, records_settled=0, now_ns=now_ns)  # It was closed too early.
+    else:
+        failure = new_failure(record.product_id, record.sequence_number, stop, now_ns)
     # Somebody beside us may have noted it. Where nobody has, the product must not wait: nobody would try it again.
-    if not noted and failures.open(record.product_id) is None:
+    if not failures.put(failure) and not ((newest := failures.newest(record.product_id)) and newest.open):
         raise UnavailableError(f"{record.product_id}: its failure could not be noted")
 
 

@@ -46,8 +46,12 @@ class FailureStore:
 
     def open(self, product_id: str) -> Failure | None:
         """A product's open failure, which is its newest. Raises UnavailableError."""
-        newest = next(iter(self.of(product_id, limit=1)), None)
+        newest = self.newest(product_id)
         return newest if newest is not None and newest.open else None
+
+    def newest(self, product_id: str) -> Failure | None:
+        """A product's newest failure. Raises UnavailableError."""
+        return next(iter(self.of(product_id, limit=1)), None)
 
     def of(self, product_id: str, *, limit: int = LISTED_MAX) -> list[Failure]:
         """A product's failures, newest first; what is no product has none. Raises UnavailableError."""

@@ -78,6 +78,7 @@ def failed_again(failure: Failure, stop: Stop, *, records_settled: int, now_ns: 
         attempts=failure.attempts + 1,
         last_failed_at_ns=now_ns,
         retry_at_ns=now_ns + seconds * _SECOND_NS if stop.passing else 0,
+        settled_at_ns=0,
         records_settled=failure.records_settled + records_settled,
         version=failure.version + 1,
     )
@@ -98,4 +99,6 @@ def settled(failure: Failure, *, records_settled: int, now_ns: int) -> Failure:
 
 def hurried(failure: Failure, now_ns: int) -> Failure:
     """The failure as it is to be tried again at once."""
-    return replace(failure, state=FailureState.RETRYING, retry_at_ns=now_ns, version=failure.version + 1)
+    return replace(
+        failure, state=FailureState.RETRYING, retry_at_ns=now_ns, settled_at_ns=0, version=failure.version + 1
+    )

@@ -52,6 +52,10 @@ class Quarantine:
             number = key.rsplit("/", 1)[1].lstrip("0") or "0"
             yield StreamRecord(product_id, number, base64.b64encode(data).decode())
 
+    def holds(self, product_id: str) -> bool:
+        """Whether a record or the mark of a product is there, whatever is remembered."""
+        return next(self._keys(f"{_PREFIX}/{product_id}/"), None) is not None
+
     def settled(self, record: StreamRecord) -> None:
         """Forget a kept record that has been settled."""
         self._client.delete_object(Bucket=self._bucket, Key=_key(record))

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from exchange.kernel.clock import Clock
 from exchange.settlement.delivery import KeptRecords, SettlementMachine, release
-from exchange.settlement.failures import Failure, FailureState, failed_again, settled
+from exchange.settlement.failures import Failure, FailureState, failed_again, hurried, settled
 
 
 class Failures(Protocol):
@@ -49,7 +49,13 @@ def retry(
     else:
         after = failed_again(failure, tried.stop, records_settled=tried.records, now_ns=now_ns)
     # An operator who hurried it meanwhile has the word: the next run finds nothing kept, or tries again.
-    return after if failures.put(after) else failure
+    if not failures.put(after):
+        return failure
+    if not after.open and quarantine.holds(failure.product_id):
+        # The stream kept something between the last look and this row, and may have seen the row open.
+        again = hurried(after, now_ns)
+        return again if failures.put(again) else after
+    return after
 
 
 def alarming(failures: Iterable[Failure]) -> list[Failure]:
