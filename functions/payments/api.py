@@ -104,8 +104,11 @@ def _take_back(said: TakenBack) -> Any:
         clock=clock,
         pause=jittered_pause,
     )
+    if isinstance(posted, Refused):
+        app.logger.error("what is taken back does not fit", transfer_id=said.transfer_id, reason=posted.message)
+        return posted
     app.logger.warning("a payment was taken back", transfer_id=said.transfer_id, reversal_id=said.reversal_id)
-    return posted if isinstance(posted, Refused) else {"status": posted}
+    return {"status": posted}
 
 
 def _take(said: Notification) -> Any:

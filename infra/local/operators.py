@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,11 +45,13 @@ class OperatorSession:
 
 def make_operators(laptop: Laptop) -> list[dict[str, Any]]:
     """Make the demo operators with their second factor. Returns what stack.json says of them."""
-    return [_make(laptop, name, roles) for name, roles in DEMO_OPERATORS.items()]
+    cognito = laptop.client("cognito-idp")
+    return [make_operator(cognito, laptop.outputs, name, roles) for name, roles in DEMO_OPERATORS.items()]
 
 
-def _make(laptop: Laptop, name: str, roles: tuple[str, ...]) -> dict[str, Any]:
-    cognito, pool = laptop.client("cognito-idp"), laptop.outputs["OperatorPoolId"]
+def make_operator(cognito: Any, outputs: Mapping[str, str], name: str, roles: Sequence[str]) -> dict[str, Any]:
+    """Make one operator with their second factor, in the pool that a stack's `outputs` name."""
+    pool = outputs["OperatorPoolId"]
     email, password = f"{name}@operators.example.com", f"Demo-{secrets.token_urlsafe(16)}-1a"
     attributes = [{"Name": "email", "Value": email}, {"Name": "email_verified", "Value": "true"}]
     made = cognito.admin_create_user(
@@ -62,7 +64,7 @@ def _make(laptop: Laptop, name: str, roles: tuple[str, ...]) -> dict[str, Any]:
     cognito.admin_set_user_password(UserPoolId=pool, Username=email, Password=password, Permanent=True)
     for role in roles:
         cognito.admin_add_user_to_group(UserPoolId=pool, Username=made["Username"], GroupName=role)
-    secret = _enrol(cognito, laptop.outputs["OperatorPoolClientId"], email, password)
+    secret = _enrol(cognito, outputs["OperatorPoolClientId"], email, password)
     subject = next(row["Value"] for row in made["Attributes"] if row["Name"] == "sub")
     return {
         "name": name,

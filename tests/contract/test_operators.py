@@ -7,11 +7,14 @@ import pytest
 from exchange.admin.model import ALONE, KINDS, Action, Operator, Role, refuse_alone, refuse_kind
 from exchange.admin.store import IMMEDIATE_EFFECTS
 from exchange.kernel.errors import Code, Refused
+from exchange.payments.effects import payment_effects
+from exchange.settlement.effects import settlement_effects
 from exchange.wallets.reviewing import REVIEW_EFFECTS
 
 from tests.contract.cloud_definition import api_document, function_named, functions, nested_template, resources
 from tests.contract.test_permissions import _table_of, as_list
 from tests.contract.test_routes import operations
+from tests.fakes.wallets import FakeClock
 
 S, U, C, F, A = Role.SUPERADMIN, Role.SUPPORT, Role.COMPLIANCE, Role.FINANCE, Role.AUDITOR
 # A row for each route: who may. Of a proposal it depends on its kind: the rows below.
@@ -85,7 +88,9 @@ def test_a_kind_is_proposed_and_decided_by_its_roles_alone(role: Role) -> None:
 
 
 def test_every_effect_is_of_a_kind() -> None:
-    assert {**IMMEDIATE_EFFECTS, **REVIEW_EFFECTS}.keys() <= KINDS.keys()
+    clock = FakeClock()
+    effects = [*IMMEDIATE_EFFECTS, *REVIEW_EFFECTS, *settlement_effects(clock), *payment_effects(dict, clock)]
+    assert sorted(effects) == sorted(KINDS)
 
 
 def test_an_auditor_changes_nothing() -> None:

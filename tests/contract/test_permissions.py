@@ -2,9 +2,13 @@
 
 import re
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from typing import Any
 
 import pytest
+from exchange.instruments.model import Asset
+from exchange.payments.model import BANK, STRIPE, provider_of
+from exchange.wallets.model import BankProvider, payment_methods
 
 from tests.contract.cloud_definition import (
     NESTED,
@@ -200,7 +204,7 @@ def test_only_these_functions_write_the_journal_and_only_in_transactions() -> No
         },
         "payments-api": {
             "ForAnyValue:StringEquals": in_transaction,
-            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["rail:stripe"]},
+            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["rail:stripe", "rail:bank", "rail:sandbox-*"]},
         },
         "payments-schedule": {
             "ForAnyValue:StringEquals": in_transaction,
@@ -211,6 +215,21 @@ def test_only_these_functions_write_the_journal_and_only_in_transactions() -> No
             "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["busts:*", "rail:stripe"]},
         },
     }
+
+
+def test_what_any_bank_or_stripe_takes_back_may_be_posted() -> None:
+    # IAM conditions are not evaluated on a laptop, so a rail that is missing here would be found on AWS alone.
+    (granted,) = [
+        statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+        for statement in function_named("payments-api").statements
+        if statement["Sid"] == "AppendToTheJournal"
+    ]
+    assets = {kind: Asset(kind, kind.title(), 6, kind) for kind in ("fiat", "crypto", "stock")}
+    ways = [payment_methods(assets, bank, stripe=True, bank_files=True) for bank in BankProvider]
+    rails = {way.rail for each in ways for way in each} | {STRIPE}
+    heard = {rail for rail in rails if provider_of(rail) in {BANK, STRIPE}}
+    assert len(heard) > 2
+    assert [rail for rail in heard if not any(fnmatch(f"rail:{rail}", pattern) for pattern in granted)] == []
 
 
 @pytest.mark.parametrize(

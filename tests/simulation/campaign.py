@@ -74,7 +74,11 @@ def run_all(seeds: Iterable[int]) -> list[Verdict]:
     gc.disable()  # garbage is a seed's whole world: looked for once, when it has ended
     verdicts = []
     for seed in seeds:
-        verdicts.append(run(seed))
+        try:
+            verdicts.append(run(seed))
+        except BaseException as error:
+            error.add_note(f"in seed {seed}: python -m tests.simulation --seed {seed}")
+            raise
         gc.collect()
     gc.enable()
     return verdicts

@@ -1,7 +1,7 @@
 """Design bugs, one at a time: each must be killed by a named invariant, or the oracle is not worth its name.
 
-A mutant replaces a text of a module with another. `kills` are the invariants that may name it first; any other name, an
-error of the simulation itself for one, does not count.
+A mutant replaces a text of a module with another. Whichever invariant names it first has killed it, but for a seed that
+breaks without any mutant too (`mutate.py`).
 """
 
 from dataclasses import dataclass

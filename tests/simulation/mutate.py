@@ -42,19 +42,26 @@ def kill(mutant: Mutant, *, seeds_max: int) -> Death:
 
     for seed in range(1, seeds_max + 1):
         breaches = run(seed).breaches
-        if breaches:
+        if breaches and not _breaks_unmutated(seed):
             named = ", ".join(dict.fromkeys(breach.invariant for breach in breaches))
             return Death(mutant.name, seed, named, breaches[0].text)
     return Death(mutant.name, seeds_max)
 
 
+def _breaks_unmutated(seed: int) -> bool:
+    """Whether a seed breaks without any mutant as well, which then kills nobody; in a process of its own."""
+    return _python("-m", "tests.simulation", "--seed", str(seed)).returncode != 0
+
+
+def _python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    paths = os.pathsep.join((str(ROOT), str(ROOT / "functions/shared/python")))
+    command, variables = [sys.executable, *arguments], {**os.environ, "PYTHONPATH": paths}
+    return subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
+
+
 def kill_apart(mutant: Mutant, *, seeds_max: int) -> Death:
     """The same in a process of its own."""
-    command = [sys.executable, "-m", "tests.simulation.mutate", "--mutant", mutant.name, "--seeds", str(seeds_max)]
-    paths = os.pathsep.join((str(ROOT), str(ROOT / "functions/shared/python")))
-    done = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, check=False
-    )
+    done = _python("-m", "tests.simulation.mutate", "--mutant", mutant.name, "--seeds", str(seeds_max))
     lines = done.stdout.strip().splitlines()
     if not lines:
         return Death(mutant.name, 0, "", done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "no answer")

@@ -81,6 +81,20 @@ def _debt_too_large(entries: list[Entry]) -> list[Entry]:
     return [*entries, debt, replace(debt, account=receivable_account(1), units=-8)]
 
 
+def _lent(entries: list[Entry], account: int, asset: str, units: int) -> list[Entry]:
+    lent = Entry(str(account), asset, units, EntryKind.REVERSAL, entries[0].reference)
+    return [*entries, lent, replace(lent, account=receivable_account(account), units=-units)]
+
+
+def _debt_of_a_stranger(entries: list[Entry]) -> list[Entry]:
+    return _lent(entries, 99, "BTC", 10**12)
+
+
+def _debt_of_more_than_was_traded(entries: list[Entry]) -> list[Entry]:
+    gives = next(entry for entry in entries if entry.units < 0 and entry.account.isdigit())
+    return _lent(entries, int(gives.account), gives.asset, 10**12)
+
+
 @pytest.mark.parametrize(
     "breach",
     [
@@ -92,6 +106,8 @@ def _debt_too_large(entries: list[Entry]) -> list[Entry]:
         lambda world: changed(world, lambda entries: [replace(e, kind=EntryKind.MATCH) for e in entries]),
         lambda world: changed(world, _free_money),
         lambda world: changed(world, _debt_too_large),
+        lambda world: changed(world, _debt_of_a_stranger),
+        lambda world: changed(world, _debt_of_more_than_was_traded),
         lambda world: busted(world, 2, available=10**12),
         lambda world: replace(world, fills=[replace(fill, busted_at_ns=0) for fill in world.fills]),
         lambda world: replace(world, fills=[replace(fill, busted_at_ns=1) for fill in world.fills]),
@@ -106,6 +122,8 @@ def _debt_too_large(entries: list[Entry]) -> list[Entry]:
         "no reversals",
         "money besides",
         "a debt that is larger than what was missing",
+        "a debt of somebody who did not trade",
+        "a debt of more than must be given back",
         "busted twice",
         "no fill says so",
         "every fill says so",

@@ -8,6 +8,8 @@ from exchange.referrals.model import Referral, code_of, read_code
 from hypothesis import given
 from hypothesis import strategies as st
 
+PROMOTION = {"from": "2026-12-01T00:00:00Z", "until": "2027-01-01T00:00:00Z", "maker": "0.001", "taker": "0.001"}
+
 TIERS = [{"volume": "0", "maker": "0", "taker": "0.006"}, {"volume": "9", "maker": "0", "taker": "0.001"}]
 FREE = {"from": "2026-01-01", "until": "2027-01-01", "maker": "0", "taker": "0"}
 DAY_NS = 86_400 * 10**9
@@ -35,6 +37,10 @@ DAY_NS = 86_400 * 10**9
         ({"commission": {"share": "0", "days": 1}}, "commission.share: give above 0"),
         ({"commission": {"share": "1.000001", "days": 1}}, "commission.share: give above 0"),
         ({"commission": {"share": "0.2", "days": 1, "cap": "5"}}, "commission.cap: no such field"),
+        ({"promotions": [{**PROMOTION, "prodct": "ETH-BTC"}]}, "promotions.0.prodct: no such field"),
+        ({"promotions": [{**PROMOTION, "product": 5}]}, "promotions.0.product: give a product"),
+        ({"promotions": [{**PROMOTION, "product": ""}]}, "promotions.0.product: give a product"),
+        ({"tiers": [{"volume": "0", "maker": "0", "taker": "0.1", "rebate": "1"}]}, "tiers.0.rebate: no such field"),
         ({"rebates": [{"rate": "0.0009"}], "commission": {"share": "0.2", "days": 1}}, "rebates.0.rate: 0.0009"),
         (
             {"rebates": [{"rate": "0.0001"}], "products": {"A-B": [{"volume": "0", "maker": "0", "taker": "0.00005"}]}},

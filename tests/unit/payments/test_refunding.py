@@ -10,6 +10,7 @@ from exchange.approvals.model import Proposal
 from exchange.approvals.store import UnfitError
 from exchange.aws.dynamodb import bind, connection
 from exchange.kernel.errors import Refused
+from exchange.ledger.model import receivable_account
 from exchange.ledger.store import BalanceItem
 from exchange.payments.effects import RefundEffect
 from exchange.payments.file_store import BankFileItem, BankFileStore
@@ -202,6 +203,13 @@ def test_an_approval_holds_at_most_what_is_available(tables: TransferStore) -> N
     assert tables.unstarted(before_ns=2 * 10**18, limit=10) == []
     BankFileStore(connection()).close_refund(transfer_id)
     assert BankFileStore(connection()).open_refunds() == []
+
+
+def test_who_owes_is_sent_nothing_back(tables: TransferStore) -> None:
+    BalanceItem(receivable_account(7), "EUR", available=-1).save()
+    with pytest.raises(UnfitError, match="owes EUR"):
+        apply(tables, "20")
+    assert BalanceItem.get("7", "USD").held in (None, 0)
 
 
 def test_what_is_no_deposit_of_stripes_is_unfit(tables: TransferStore) -> None:

@@ -202,8 +202,33 @@ def test_a_deposit_that_the_bank_took_back_is_owed_as_far_as_it_was_spent_and_to
     assert (row.reverses, row.cancel_reason) == (made.transfer_id, "no funds")
 
 
+def test_a_bank_takes_a_deposit_back_once_under_whatever_reference_and_each_deposit_by_itself() -> None:
+    world, made, other = StripeWorld(), a_deposit("25.50"), a_deposit("25.50", key="other")
+    for each in (made, other):
+        world.request(each)
+        world.finish(each)
+    told = [
+        world.receive(*world.answered(made, status="returned", bank_reference=reference))
+        for reference in ("SB-1", "SB-2", "SB-3")
+    ]
+    assert told == ["recorded", "repeated", "repeated"]
+    assert world.receive(*world.answered(other, status="returned", bank_reference="SB-1")) == "recorded"
+    world.check()
+    assert (world.books.balances[CUSTOMER], world.books.balances[OWES]) == (0, 0)
+
+
+def test_a_reversal_is_of_one_deposit_and_amount() -> None:
+    world, made = deposited()
+    said = TakenBack("du_1", made.transfer_id, "5", "USD", gone=True, reason="x")
+    assert [taken(world, said), taken(world, said)] == ["recorded", "repeated"]
+    other = taken(world, replace(said, amount="6"))
+    assert isinstance(other, Refused)
+    assert other.code is Code.PAYMENT_NOTIFICATION_INVALID
+
+
 @pytest.mark.parametrize(
-    "changed", [{"amount": "25.51"}, {"amount": "0"}, {"currency": "EUR"}, {"amount": "25.5000001"}]
+    "changed",
+    [{"amount": "25.51"}, {"amount": "25.49"}, {"amount": "0"}, {"currency": "EUR"}, {"amount": "25.5000001"}],
 )
 def test_a_return_that_does_not_fit_its_deposit_moves_nothing(changed: dict[str, str]) -> None:
     world, made = StripeWorld(), a_deposit("25.50")

@@ -438,7 +438,15 @@ def test_a_balance_at_a_past_moment_is_what_was_posted_by_then(wallets: Wallets,
 def test_a_balance_that_is_not_known_is_not_told(wallets: Wallets) -> None:
     _five_lines()
     now = dt.datetime.now(dt.UTC)
-    for at in ("", "soon", "2026-13-01", "9999-01-01", now.isoformat().replace("+", "%2B")):
+    for at in (
+        "",
+        "soon",
+        "2026-13-01",
+        "9999-01-01",
+        "1969-12-31",
+        "0001-01-01T00:00:00%2B14:00",
+        now.isoformat().replace("+", "%2B"),
+    ):
         said = wallets.ask("GET", BALANCE, query=f"at={at}")
         assert (said.status, said.json["code"]) == (400, "REQUEST_FIELD_INVALID"), at
         assert said.json["message"].startswith("at:")

@@ -49,16 +49,21 @@ def _unlike(product_id: str, batch: Batch, trade: list[Entry]) -> Iterator[str]:
     if missing := opposite - legs:
         yield f"{name}: lacks {_shown(missing)}"
     extra = legs - opposite
-    if extra != _owed(extra):
-        yield f"{name}: posts {_shown(extra - _owed(extra))}, which was never traded"
+    owed = _owed(extra, opposite)
+    if extra != owed:
+        yield f"{name}: posts {_shown(extra - owed)}, which was never traded"
 
 
-def _owed(legs: Counter[_Leg]) -> Counter[_Leg]:
-    """Of some legs, those by which a customer gets what is missing and owes it."""
+def _owed(legs: Counter[_Leg], opposite: Counter[_Leg]) -> Counter[_Leg]:
+    """Of some legs, those by which a customer gets what is missing of what they must give back, and owes it: once an
+    asset, and never more than that."""
+    given: Counter[tuple[str, str]] = Counter()
+    for (account, asset, units), count in opposite.items():
+        given[account, asset] -= units * count
     found: Counter[_Leg] = Counter()
     for account, asset, units in legs:
         debt = (receivable_account(int(account)), asset, -units) if not account.startswith(HOUSE_PREFIX) else None
-        if debt is not None and units > 0 and legs[debt]:
+        if debt is not None and 0 < units <= given.pop((account, asset), 0) and legs[debt]:
             found[account, asset, units] += 1
             found[debt] += 1
     return found

@@ -85,20 +85,23 @@ def schedule_document(schedule: FeeSchedule) -> dict[str, Any]:
 
 
 def _tiers(rows: Any, name: str) -> Tiers:
-    return tuple(
-        Tier(_decimal(row, "volume", VOLUME_SCALE, f"{name}.{place}"), _rates(row, f"{name}.{place}"))
-        for place, row in enumerate(_rows(rows, name))
-    )
+    return tuple(_tier(row, f"{name}.{place}") for place, row in enumerate(_rows(rows, name)))
+
+
+def _tier(row: Mapping[str, Any], name: str) -> Tier:
+    _only(row, {"volume", "maker", "taker"}, name)
+    return Tier(_decimal(row, "volume", VOLUME_SCALE, name), _rates(row, name))
 
 
 def _promotion(row: Mapping[str, Any], name: str) -> Promotion:
+    _only(row, {"product", "from", "until", "maker", "taker"}, name)
     begin, end = (_moment(row.get(key), f"{name}.{key}") for key in ("from", "until"))
-    return Promotion(str(row.get("product", "")), begin, end, _rates(row, name))
+    return Promotion(_product(row, name), begin, end, _rates(row, name))
 
 
 def _rebate(row: Mapping[str, Any], name: str) -> Rebate:
     _only(row, {"product", "rate"}, name)
-    return Rebate(str(row.get("product", "")), _decimal(row, "rate", RATE_SCALE, name))
+    return Rebate(_product(row, name), _decimal(row, "rate", RATE_SCALE, name))
 
 
 def _commission(row: Any) -> Commission | None:
@@ -111,6 +114,14 @@ def _commission(row: Any) -> Commission | None:
     if type(days) is not int:
         raise FeeScheduleError("commission.days: give a whole number of days, like 365")
     return Commission(_decimal(row, "share", RATE_SCALE, "commission"), days)
+
+
+def _product(row: Mapping[str, Any], name: str) -> str:
+    """The product that a row is for; empty: for all, which takes leaving the field out."""
+    product = row.get("product")
+    if "product" in row and (not isinstance(product, str) or not product):
+        raise FeeScheduleError(f"{name}.product: give a product like BTC-USD, or leave it out for all of them")
+    return product or ""
 
 
 def _only(row: Mapping[str, Any], known: set[str], name: str) -> None:

@@ -14,7 +14,7 @@ from exchange.instruments.store import InstrumentItem
 from exchange.kernel.clock import Clock
 from exchange.kernel.errors import Refused
 from exchange.ledger.model import Movements, custody_account, customer_account
-from exchange.ledger.store import BalanceItem, JournalStore, append_batch, move_balances
+from exchange.ledger.store import BalanceItem, BalanceStore, JournalStore, append_batch, move_balances
 from exchange.payments.file_store import OPEN_REFUND, BankFileItem, BankFileStore, put_payout
 from exchange.payments.files import RAIL as BANK_FILES
 from exchange.payments.model import STRIPE
@@ -98,13 +98,16 @@ class RefundEffect:
     def apply(self, transaction: TransactWrite, proposal: Proposal) -> None:
         """Hold what a customer has of a deposit by Stripe, and have it sent back; never more than is available.
 
-        Raises:   UnfitError where there is no such deposit, or it was not so much; UnavailableError.
+        Raises:   UnfitError where there is no such deposit, it was not so much, or its customer owes us;
+                  UnavailableError.
         """
         deposit = self._transfers.transfer(proposal.payload["transfer_id"])
         at_ns, amount = self._clock.now_ns(), proposal.payload["amount"]
         refund = new_refund(proposal.proposal_id, deposit, amount, at_ns=at_ns)
         if isinstance(refund, Refused):
             raise UnfitError(refund.message)
+        if owed := BalanceStore().owed(refund.account_id):
+            raise UnfitError(f"the customer owes {', '.join(row.asset for row in owed)}: settle that first")
         transaction.save(transfer_item(refund), condition=TransferItem.transfer_id.does_not_exist())
         transaction.save(BankFileItem(OPEN_REFUND, refund.transfer_id))
         movements = Movements()

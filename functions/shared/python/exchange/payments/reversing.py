@@ -26,7 +26,7 @@ from exchange.ledger.model import (
     next_batch,
     receivable_account,
 )
-from exchange.payments.model import TakenBack, provider_of
+from exchange.payments.model import BANK, TakenBack, provider_of
 from exchange.transfers.model import PaymentState, Transfer, TransferKind, TransferStatus
 
 ATTEMPTS_MAX = 32
@@ -97,6 +97,8 @@ def take_back(
         if deposit is None or fault is not None:
             return fault or Refused(Code.TRANSFER_NOT_FOUND, "transfer_id: no such transfer")
         taken = transfers.transfer(_reversal_id("taken", said))
+        if taken is not None and not _is_of(taken, deposit, said):
+            return _invalid(f"{said.reversal_id} took another payment or amount back: it is not told again by this")
         if not said.gone and taken is None:
             return "ignored"
         if transfers.transfer(_reversal_id("taken" if said.gone else "given", said)) is not None:
@@ -128,11 +130,17 @@ def _fault(deposit: Transfer | None, said: TakenBack) -> Refused | None:
         units = parse_decimal(said.amount, deposit.scale)
     except DecimalError as error:
         return _invalid(f"amount: {error}")
+    if said.provider == BANK and units != deposit.units:
+        return _invalid(f"amount: a bank returns the {deposit.amount} that was deposited whole, not {said.amount}")
     if not 0 < units <= deposit.units:
         return _invalid(f"amount: {said.amount} is not part of the {deposit.amount} that was deposited")
     if deposit.status is TransferStatus.PENDING and said.gone:
         raise UnavailableError(f"deposit {deposit.transfer_id} is not credited yet")
     return None
+
+
+def _is_of(taken: Transfer, deposit: Transfer, said: TakenBack) -> bool:
+    return taken.reverses == deposit.transfer_id and taken.units == parse_decimal(said.amount, deposit.scale)
 
 
 def _taken(deposit: Transfer, said: TakenBack, *, available: int, now_ns: int) -> Transfer:
@@ -212,7 +220,9 @@ def movements_of(batch: Batch) -> Movements:
 
 
 def _reversal_id(step: str, said: TakenBack) -> str:
-    digest = command_id_for("reversal", 0, f"{step}:{said.provider}:{said.reversal_id}")
+    # A bank returns a deposit once and whole, by whatever reference; Stripe takes parts back, each by its own name.
+    name = said.transfer_id if said.provider == BANK else said.reversal_id
+    digest = command_id_for("reversal", 0, f"{step}:{said.provider}:{name}")
     return to_uuid((int.from_bytes(digest[:8], "big") >> 1) or 1)
 
 

@@ -40,6 +40,8 @@ def show_past_balance(
         return at_ns
     if at_ns is None:
         return Refused(Code.REQUEST_FIELD_INVALID, "at: give an ISO date or time, like 2026-01-31T12:00:00Z")
+    if at_ns < 0:
+        return Refused(Code.REQUEST_FIELD_INVALID, "at: nothing is known of moments before 1970")
     if at_ns > clock.now_ns() - KNOWN_AFTER_NS:
         told = "at: a balance is known ten seconds after its moment; GET /accounts/{id} has the one of now"
         return Refused(Code.REQUEST_FIELD_INVALID, told)
