@@ -56,6 +56,8 @@ class Customers:
         self._process.mortal = False
         self._skews = 0
         self.sweep_seconds = SWEEP_SECONDS
+        self.sweeps_orders = True
+        self.sweeping = False
 
     def start(self) -> None:
         """Let each do what it wants, one wish after the other, and let the sweepers look after what gets stuck."""
@@ -267,7 +269,10 @@ class Customers:
         while True:
             scheduler.sleep(self.sweep_seconds)
             for _ in range(2 if faults.hits(Fault.SWEEPER_EAGER) else 1):
-                self._ask(self._sweep)
+                if self.sweeps_orders:
+                    self.sweeping = True
+                    self._ask(self._sweep)
+                    self.sweeping = False
             self._ask(self._sweep_transfers)
 
     def _sweep(self, process: Process) -> int:

@@ -150,7 +150,18 @@ class Simulation:
             else:
                 self._broke("V2", "settlement has not drained")
             self._broke_by("V3", self.matchers.failures[-1:])
+        self._outlast_the_frozen()
         self.matchers.stop()
+
+    def _outlast_the_frozen(self) -> None:
+        """A sweeper frozen when the faults ended may still send what it read; that is matched like the rest."""
+        self.customers.sweeps_orders = False
+        end = self.scheduler.now_ns + int(FROZEN_SECONDS * SECOND_NS)
+        while self.scheduler.now_ns < end and (self.customers.sweeping or self.cloud.is_haunted):
+            self.scheduler.run_for(1.0)
+        end = self.scheduler.now_ns + int(RESOLVE_SECONDS * SECOND_NS)
+        while self.scheduler.now_ns < end and not (self._is_settled() and self.oracle.all_is_published()):
+            self.scheduler.run_for(1.0)
 
     def _is_settled(self) -> bool:
         return self.settlement.has_read_all and not self.settlement.has_failures and not self._waiting_orders()
