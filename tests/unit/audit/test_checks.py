@@ -1,18 +1,20 @@
-"""Every invariant is named by at least one planted breach; a healthy world has none."""
+"""Every invariant is named by at least one planted breach, here or in a file of its own; a healthy world has none."""
 
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from exchange.audit import World, check, log_checks
-from exchange.audit.model import Replayed, Saved
+from exchange.audit.model import BankView, Payment, Replayed, Said, Saved, Told, TransferRow
 from exchange.audit.service import CHECKS
 from exchange.books.files import books_of
 from exchange.books.service import close_books
 from exchange.fees.model import Rates
 from exchange.messages import CommandRecord, OrderType, Side
 from exchange.orders.model import OrderStatus
+from exchange.payments.payouts import Payout
 from exchange.risk.model import OrderTerms
 from exchange.settlement.model import Cursor
 
@@ -21,6 +23,7 @@ from tests.fakes.markets import acme_usd
 from tests.fakes.venue import RAIL, Venue
 
 SIGNER = RsaSigner()
+PAYOUT = Payout("p", "USD", 6, 5, "bank-files", "ref", approved_at_ns=1)
 PRODUCT = "ACME-USD"
 TRADES = f"product:{PRODUCT}"
 
@@ -192,9 +195,83 @@ def _wrong_opening(world: World) -> World:
     return replace(world, statements=[replace(first, opening=1), *rest])
 
 
-@pytest.mark.parametrize(
+def _overfilled(world: World) -> World:
+    first, *rest = world.orders
+    return replace(world, orders=[replace(first, filled_lots=first.size_lots + 1), *rest])
+
+
+def _withdrawn(world: World, *, times: int) -> World:
+    row = TransferRow("w", 1, "USD", 5, True, is_withdrawal=True, rail="profiles")
+    return replace(
+        world, transfers=[*world.transfers, row], payments=[Payment("w", "profiles", "USD", -5) for _ in range(times)]
+    )
+
+
+def _told(world: World, *answers: tuple[Said, str]) -> World:
+    """The world with what a client heard, one answer after the other, of an order that is there."""
+    named = replace(world.orders[0], client_oid="mine")
+    history = [
+        Told(named.account_id, "mine", said, asked_at=2 * n, told_at=2 * n + 1, order_id=named.order_id, status=status)
+        for n, (said, status) in enumerate(answers)
+    ]
+    return replace(world, orders=[named, *world.orders[1:]], history=history)
+
+
+def _denied(world: World) -> World:
+    heard = _told(world, (Said.REFUSED, ""))
+    return replace(heard, history=[replace(told, order_id=0) for told in heard.history])
+
+
+def _vanished(world: World) -> World:
+    return replace(world, history=[Told(99, "lost", Said.ACCEPTED, 1, 2)])
+
+
+def _two_of_one_intent(world: World) -> World:
+    return replace(world, orders=[replace(o, account_id=1, client_oid="mine") for o in world.orders])
+
+
+def _canceled_and_live(world: World) -> World:
+    live = next(order for order in world.orders if order.live)
+    told = Told(live.account_id, "", Said.CANCELING, 1, 2, order_id=live.order_id)
+    return replace(world, history=[told])
+
+
+def _alive_again(world: World) -> World:
+    return replace(world, orders=[replace(o, status=OrderStatus.OPEN, done_reason="") for o in world.orders])
+
+
+def _answered_twice(world: World) -> World:
+    first, last = world.executions[PRODUCT]
+    named = next(r.command_id for r in first.results if r.events and any(r.command_id))
+    again = tuple(replace(r, command_id=named) for r in last.results)
+    return replace(world, executions={PRODUCT: [first, replace(last, results=again)]})
+
+
+def _said_by_no_snapshot(world: World) -> World:
+    return replace(world, saved=[Saved("shard/1/7", PRODUCT, 10**6, bytes(32))])
+
+
+PLANTS = pytest.mark.parametrize(
     ("plant", "name"),
     [
+        (_overfilled, "M4"),
+        (lambda world: _withdrawn(world, times=2), "D3"),
+        (lambda world: _withdrawn(world, times=0), "D3"),
+        (lambda world: _withdrawn(world, times=1), "L7"),
+        (_denied, "C1"),
+        (_vanished, "C2"),
+        (_two_of_one_intent, "C3"),
+        (lambda world: _told(world, (Said.SEEN, "done"), (Said.SEEN, "open")), "C4"),
+        (lambda world: _told(world, (Said.ACCEPTED, ""), (Said.ABSENT, "")), "C4"),
+        (_canceled_and_live, "C6"),
+        (_alive_again, "H4"),
+        (_answered_twice, "R5"),
+        (_said_by_no_snapshot, "R2"),
+        (_lost_fill, "S3"),
+        (lambda world: replace(world, banks=[BankView("test-bank", "USD", 1)]), "B1"),
+        (lambda world: replace(world, transfers=world.transfers[1:]), "B2"),
+        (lambda world: replace(world, providers=[BankView("stripe", "USD", 1)]), "B3"),
+        (lambda world: replace(world, payouts=[PAYOUT]), "B4"),
         (_richer, "L1"),
         (_richer, "L4"),
         (_overdrawn, "L3"),
@@ -223,6 +300,24 @@ def _wrong_opening(world: World) -> World:
         (_missing_event_record, "S1"),
     ],
 )
+# Planted in files of their own.
+ELSEWHERE = {
+    "A1": "test_act_checks.py",
+    "D8": "test_chain_checks.py",
+    "D9": "test_chain_checks.py",
+    "D10": "test_chain_checks.py",
+    "L10": "test_award_checks.py",
+}
+
+
+def test_no_invariant_is_without_a_plant(world: World) -> None:
+    planted = {str(name) for _, name in PLANTS.args[1]}
+    assert planted | ELSEWHERE.keys() == {finding.name for finding in check(world)}
+    assert not planted & ELSEWHERE.keys()
+    assert all(Path(__file__).with_name(file).exists() for file in ELSEWHERE.values())
+
+
+@PLANTS
 def test_a_planted_breach_is_named(world: World, plant: Callable[[World], World], name: str) -> None:
     broken = {finding.name for finding in check(plant(world)) if not finding.holds}
     assert name in broken
