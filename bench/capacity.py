@@ -25,7 +25,7 @@ EXECUTIONS_READERS: Final = 2
 TASK_HOUR: Final = 4 * 0.04048 + 8 * 0.004445 + 0.005
 # The engine with one command a record, the container's pipeline with a hundred (docs/benchmarks.md); half of it is kept
 # for catching up.
-TASK_COMMANDS: Final = {1: 364_292 / 2, 100: 2_075_242 / 2}
+TASK_COMMANDS: Final = {1: 432_973 / 2, 100: 3_307_741 / 2}
 # 112 and 155 MB a million commands.
 BYTES_IN: Final = 112.0
 BYTES_OUT: Final = 155.0
@@ -235,7 +235,7 @@ REMEDIES: Final = {
     quotas.PARTITION_WRITES.name: "The check of key and owner in each transaction: batches; then a check by the "
     "second and not by the order.",
     quotas.SHARD_RECORDS.name: "One product lives on one shard: batches of 40 in a record; then a process that "
-    "collects the orders of a product for some milliseconds. The engine takes more than two million a second.",
+    "collects the orders of a product for some milliseconds. A matcher takes more than three million a second.",
     quotas.SHARD_BYTES.name: "A product's events on one shard: an executions stream of several shards for a product, "
     "put in order by sequence.",
     quotas.STAGE_THROTTLE.name: "A parameter.",
