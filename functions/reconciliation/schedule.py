@@ -52,7 +52,7 @@ stripe_key = SharedSecret(client("secretsmanager"), settings.stripe_api_key_arn,
 
 
 def handler(_event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Look twice, keep what differs both times, and stop the withdrawals of its asset."""
+    """Keep what differs by the same however often it is looked at, and stop the withdrawals of its asset."""
     found = reconcile(_look, at_ns=clock.now_ns())
     fresh = [each for each in found if breaks.open(each)]
     for each in fresh:

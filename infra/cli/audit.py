@@ -41,6 +41,7 @@ from matcher.markets import Markets
 from matcher.stream_reader import stream_record
 
 QUIET_SECONDS_MAX = 60
+BREACHES_SHOWN_MAX = 5
 # The last event of each product, the last batch of each part of the journal.
 Position = tuple[tuple[tuple[str, int], ...], tuple[tuple[str, int], ...]]
 console = Console(highlight=False)
@@ -197,8 +198,10 @@ def _breaches(verdict: Verdict) -> Iterator[str]:
     if not verdict.quiet:
         yield "The exchange did not become quiet: orders are pending, or a reader is behind the log."
     for finding in verdict.findings:
-        for breach in finding.breaches:
+        for breach in finding.breaches[:BREACHES_SHOWN_MAX]:
             yield f"{finding.name} {finding.claim}: {breach}"
+        if len(finding.breaches) > BREACHES_SHOWN_MAX:
+            yield f"{finding.name}: ... and {len(finding.breaches) - BREACHES_SHOWN_MAX} more"
 
 
 __all__ = ["Verdict", "World", "audit", "audit_stack", "replay", "show", "wait_until_quiet"]

@@ -1,5 +1,6 @@
 """A laptop cloud for the tests of a process, started once: on free ports, in a folder of its own."""
 
+import functools
 import secrets
 import sys
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from exchange.admin.model import Role
 from exchange.usage.model import RateLimitTier
 
 from infra.cli.audit import audit_stack
@@ -17,6 +19,7 @@ from infra.cli.opening import DEMO
 from infra.cli.seed import DemoCustomer
 from infra.local.clients import clients, environment
 from infra.local.laptop import Laptop, read_stack
+from infra.local.operators import OperatorSession, log_in, make_operator
 from infra.local.settings import LaptopSettings
 from tests.fakes.ports import free_ports
 from tests.integration import permissions
@@ -99,6 +102,23 @@ def newcomer(laptop: RunningLaptop) -> Callable[..., dict[str, str]]:
         return DemoCustomer(running, unique, RateLimitTier.MAKER, referral_code=referral_code).make()
 
     return make
+
+
+Login = Callable[[str], OperatorSession]
+
+
+@pytest.fixture(scope="session")
+def login(laptop: RunningLaptop) -> Login:
+    """A session of a demo operator, by name, or of one who has a single role, by its name. Each logs in once."""
+    outputs, cognito = laptop.stack["outputs"], laptop.client("cognito-idp")
+    known = {entry["name"]: entry for entry in laptop.stack["operators"]}
+
+    @functools.cache
+    def session(name: str) -> OperatorSession:
+        person = known.get(name) or make_operator(cognito, outputs, f"only-{name}", [Role(name).value])
+        return log_in(cognito, outputs["OperatorPoolClientId"], laptop.stack["operators_url"], person)
+
+    return session
 
 
 AUDITS_MAX = 5

@@ -10,13 +10,11 @@ from typing import Any
 import pytest
 from exchange.settlement.confirming import SOURCE
 
-from tests.integration.conftest import RunningLaptop, audited
+from tests.integration.conftest import Login, RunningLaptop, audited
 from tests.integration.test_deposits import Ask, Customer
-from tests.integration.test_operators import Login, login
 from tests.integration.test_safeguards import decided
 
 pytestmark = pytest.mark.cloud
-__all__ = ["login"]
 PRODUCT = "GOOG-USD"
 ORDER = {"product_id": PRODUCT, "type": "limit", "price": "581", "size": "2"}
 

@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 from exchange.kernel.ids import from_uuid
 
-from tests.integration.conftest import RunningLaptop, audited
+from tests.integration.conftest import Login, RunningLaptop, audited
 from tests.integration.saga_cases import ALWAYS
 from tests.integration.test_chains import chain
 from tests.integration.test_deposits import Ask, Customer
-from tests.integration.test_operators import Login, login, rows_of
+from tests.integration.test_operators import rows_of
 from tests.integration.test_safeguards import decided
 from tests.integration.test_sagas import PRODUCT, Rig, rig
 
 pytestmark = pytest.mark.cloud
-__all__ = ["chain", "login", "rig"]
+__all__ = ["chain", "rig"]
 ORDER = {"product_id": PRODUCT, "type": "limit", "price": "580", "size": "3"}
 FAILURES = "/v1/settlement-failures"
 

@@ -2,32 +2,20 @@
 
 import json
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 import urllib3
 from exchange.admin.model import Role
 
-from infra.local.operators import OperatorSession, log_in, make_operator
+from infra.local.operators import OperatorSession
 from tests.contract.test_operators import PROPOSALS, ROUTES
 from tests.contract.test_routes import operations
-from tests.integration.conftest import RunningLaptop, audited
+from tests.integration.conftest import Login, RunningLaptop, audited
 from tests.integration.test_users import Visitor
 
 pytestmark = pytest.mark.cloud
-Login = Callable[[str], OperatorSession]
-
-
-@pytest.fixture(scope="module")
-def login(laptop: RunningLaptop) -> Login:
-    """A session of a demo operator, by name, or of one who has a single role, by its name."""
-    outputs, cognito = laptop.stack["outputs"], laptop.client("cognito-idp")
-    client_id = outputs["OperatorPoolClientId"]
-    known = {entry["name"]: entry for entry in laptop.stack["operators"]}
-    known |= {role.value: make_operator(cognito, outputs, f"only-{role.value}", [role.value]) for role in Role}
-    sessions = {name: log_in(cognito, client_id, laptop.stack["operators_url"], known[name]) for name in known}
-    return lambda name: sessions[name]
 
 
 @pytest.fixture

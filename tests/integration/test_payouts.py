@@ -14,11 +14,9 @@ from exchange.breaks.store import BreakItem, BreakStore
 
 from infra.cli.reconcile import compare
 from infra.local.clients import environment
-from infra.local.operators import OperatorSession
-from tests.integration.conftest import RunningLaptop, audited
+from tests.integration.conftest import Login, RunningLaptop, audited
 from tests.integration.test_bank_files import Bank
 from tests.integration.test_deposits import Customer
-from tests.integration.test_reconciliation import operator
 from tests.integration.test_stripe import AtStripe, asked
 
 pytestmark = pytest.mark.cloud
@@ -28,11 +26,11 @@ Ask = Callable[[Callable[[], Any]], Any]
 class Desk:
     """Two operators, and the functions that do what they want."""
 
-    def __init__(self, laptop: RunningLaptop) -> None:
+    def __init__(self, laptop: RunningLaptop, login: Login) -> None:
         os.environ.update({**environment(laptop.settings), "AWS_ENDPOINT_URL": laptop.stack["aws_endpoint_url"]})
         self.laptop = laptop
-        self.olivia: OperatorSession = operator(laptop, "olivia")
-        self.oscar: OperatorSession = operator(laptop, "oscar")
+        self.olivia = login("olivia")
+        self.oscar = login("oscar")
 
     def propose(self, kind: str, **payload: str) -> dict[str, Any]:
         """One operator wants something."""
@@ -78,8 +76,8 @@ class Desk:
 
 
 @pytest.fixture(scope="module")
-def desk(laptop: RunningLaptop) -> Desk:
-    return Desk(laptop)
+def desk(laptop: RunningLaptop, login: Login) -> Desk:
+    return Desk(laptop, login)
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,7 @@ from exchange.breaks.store import BreakItem, BreakStore
 
 from infra.cli.reconcile import compare
 from infra.local.clients import environment
-from infra.local.operators import OperatorSession, log_in
-from tests.integration.conftest import RunningLaptop
+from tests.integration.conftest import Login, RunningLaptop
 from tests.integration.test_deposits import Customer
 
 pytestmark = pytest.mark.cloud
@@ -29,14 +28,8 @@ def function(laptop: RunningLaptop, monkeypatch: pytest.MonkeyPatch) -> str:
     return str(laptop.stack["outputs"]["ReconciliationScheduleFunction"])
 
 
-def operator(laptop: RunningLaptop, name: str) -> OperatorSession:
-    known = {entry["name"]: entry for entry in laptop.stack["operators"]}
-    pool = laptop.stack["outputs"]["OperatorPoolClientId"]
-    return log_in(laptop.client("cognito-idp"), pool, laptop.stack["operators_url"], known[name])
-
-
 def test_a_difference_stops_its_asset_until_two_operators_explain_it(
-    laptop: RunningLaptop, function: str, newcomer: Callable[[str], dict[str, str]]
+    laptop: RunningLaptop, function: str, login: Login, newcomer: Callable[[str], dict[str, str]]
 ) -> None:
     dora = Customer(laptop.stack["rest_url"], newcomer("dora"))
     dynamodb, balances = laptop.client("dynamodb"), laptop.stack["tables"]["balances"]
@@ -62,13 +55,13 @@ def test_a_difference_stops_its_asset_until_two_operators_explain_it(
     )
     for each in [one for one in store.all() if one.state is BreakState.OPEN]:
         assert each.asset == "GOOG"
-        explain(laptop, each.break_id)
+        explain(login, each.break_id)
     assert not store.stopped("GOOG")
     assert dora.try_to("POST", "/withdrawals/payment-method", body)[0] == 200
     assert compare(function) == {"found": 0, "fresh": 0}
 
 
-def explain(laptop: RunningLaptop, break_id: str) -> None:
+def explain(login: Login, break_id: str) -> None:
     """One operator says why, another agrees."""
     wanted = {
         "kind": EXPLAIN,
@@ -76,6 +69,6 @@ def explain(laptop: RunningLaptop, break_id: str) -> None:
         "reason": "a row was put there by a test",
         "key": break_id,
     }
-    made = operator(laptop, "olivia").ask("POST", "/v1/proposals", wanted)
+    made = login("olivia").ask("POST", "/v1/proposals", wanted)
     decision = {"payload_hash": made["payload_hash"], "reason": "seen"}
-    operator(laptop, "oscar").ask("POST", f"/v1/proposals/{made['id']}/approvals", decision)
+    login("oscar").ask("POST", f"/v1/proposals/{made['id']}/approvals", decision)

@@ -12,15 +12,14 @@ import pyotp
 import pytest
 
 from infra.local.operators import OperatorSession
-from tests.integration.conftest import RunningLaptop, audited
+from tests.integration.conftest import Login, RunningLaptop, audited
 from tests.integration.test_deposits import Customer
-from tests.integration.test_operators import Login, login
 from tests.integration.test_profiles import dave
 from tests.integration.test_users import Visitor
 from tests.integration.test_withdrawals import METHOD, Eventually, account, ended, read
 
 pytestmark = pytest.mark.cloud
-__all__ = ["dave", "login"]
+__all__ = ["dave"]
 AT_ONCE = 200
 
 

@@ -22,7 +22,7 @@ from exchange.transfers.model import transfer_id_for
 
 from infra.cli.chains import UNLOCK_CONFIRMATIONS
 from tests.integration import faulty_step
-from tests.integration.conftest import RunningLaptop, audited
+from tests.integration.conftest import Login, RunningLaptop, audited
 from tests.integration.saga_cases import (
     ALWAYS,
     DEPOSIT,
@@ -38,12 +38,11 @@ from tests.integration.saga_cases import (
 )
 from tests.integration.test_chains import Chain, chain
 from tests.integration.test_deposits import Ask, Customer
-from tests.integration.test_operators import Login, login
 from tests.integration.test_safeguards import decided
 
 pytestmark = pytest.mark.cloud
 PRODUCT = "GOOG-USD"  # no other test that shares a laptop with these counts its trades
-__all__ = ["chain", "login"]
+__all__ = ["chain"]
 MACHINES = {
     DEPOSIT: "DepositMachineArn",
     WITHDRAWAL: "WithdrawalMachineArn",

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from exchange.audit.model import BankView, Finding, World, finding
+from exchange.breaks.wording import off_by
 from exchange.ledger.model import custody_account
 from exchange.payments.payouts import UNDER_WAY, Payout
 
@@ -34,8 +35,9 @@ def under_way_is_what_was_paid_out(world: World) -> Finding:
     for asset in sorted(known):
         has = custody.get((UNDER_WAY, asset), 0)
         if has != wanted[asset]:
-            breaches.append(f"{asset}: {has} under way, payouts {wanted[asset]}")
-            breaches += [f"{asset}: {_told(each)}" for each in world.payouts if each.asset == asset]
+            lines = [_told(each) for each in world.payouts if each.asset == asset]
+            told = f"{has} under way, payouts {wanted[asset]}"
+            breaches.append(off_by(f"{UNDER_WAY} {asset}", has - wanted[asset], told, lines))
     return finding("B4", "what is under way is what was paid out", f"{len(world.payouts)} payouts", breaches)
 
 
@@ -46,13 +48,11 @@ def _told(payout: Payout) -> str:
 
 def _held_against(views: Sequence[BankView], world: World) -> list[str]:
     custody = _custody(world)
-    breaches: list[str] = []
-    for view in views:
-        has = custody[view.rail, view.asset]
-        if has != view.units:
-            breaches.append(f"{view.rail} {view.asset}: custody {has}, the bank {view.units}")
-            breaches += [f"{view.rail} {view.asset}: {line}" for line in view.lines]
-    return breaches
+    return [
+        off_by(f"{view.rail} {view.asset}", has - view.units, f"custody {has}, the bank {view.units}", view.lines)
+        for view in views
+        if (has := custody[view.rail, view.asset]) != view.units
+    ]
 
 
 def custody_is_what_was_confirmed(world: World) -> Finding:
@@ -63,9 +63,9 @@ def custody_is_what_was_confirmed(world: World) -> Finding:
             confirmed[row.rail, row.asset] += -row.units if row.is_withdrawal else row.units
     custody = {key: units for key, units in _custody(world).items() if not key[0].startswith(_ELSEWHERE)}
     breaches = [
-        f"{rail} {asset}: custody {custody.get((rail, asset), 0)}, confirmed {confirmed[rail, asset]}"
+        off_by(f"{rail} {asset}", has - confirmed[rail, asset], f"custody {has}, confirmed {confirmed[rail, asset]}")
         for rail, asset in sorted(custody.keys() | confirmed.keys())
-        if custody.get((rail, asset), 0) != confirmed[rail, asset]
+        if (has := custody.get((rail, asset), 0)) != confirmed[rail, asset]
     ]
     return finding("B2", "custody of a rail is what its provider confirmed", f"{len(confirmed)} rails", breaches)
 

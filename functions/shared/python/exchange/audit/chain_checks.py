@@ -3,6 +3,7 @@
 from collections import Counter
 
 from exchange.audit.model import ChainView, Finding, World, finding
+from exchange.breaks.wording import off_by
 from exchange.chains.departures import PLACES, Progress, Purpose
 from exchange.chains.model import CREDITED, FAILED, GONE, Place, Stage
 
@@ -20,8 +21,10 @@ def custody_is_what_was_moved(world: World) -> Finding:
         for token in view.listing.tokens:
             for place in Place:
                 key = view.listing.custody(place), token.asset
-                if -booked.get(key, 0) != due[key]:
-                    breaches.append(f"{key[0]} {key[1]}: has {-booked.get(key, 0)}, its payments come to {due[key]}")
+                has = -booked.get(key, 0)
+                if has != due[key]:
+                    told = f"has {has}, its payments come to {due[key]}"
+                    breaches.append(off_by(f"{key[0]} {key[1]}", has - due[key], told))
         marks = Counter(arrival.mark for arrival in view.arrivals if arrival.stage in CREDITED)
         breaches += [
             f"{view.listing.chain} {mark}: credited {count} times" for mark, count in marks.items() if count > 1
@@ -77,11 +80,14 @@ def _against_the_node(view: ChainView) -> list[str]:
         if mined.paid:
             due[departure.place, departure.contract] -= departure.base_units
     return [
-        f"{view.listing.chain} {place} {token.asset}: {view.on_chain.get((place, token.contract), 0)} there,"
-        f" {due[place, token.contract]} came and stayed"
+        off_by(
+            f"{view.listing.chain} {place} {token.asset}",
+            has - due[place, token.contract],
+            f"{has} there, {due[place, token.contract]} came and stayed",
+        )
         for token in view.listing.tokens
         for place in Place
-        if view.on_chain.get((place, token.contract), 0) != due[place, token.contract]
+        if (has := view.on_chain.get((place, token.contract), 0)) != due[place, token.contract]
     ]
 
 

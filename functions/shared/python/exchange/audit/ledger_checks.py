@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 
 from exchange.audit.model import Finding, World, finding
+from exchange.breaks.wording import off_by
 from exchange.chains.departures import posts
 from exchange.ledger.model import (
     GENESIS,
@@ -57,9 +58,9 @@ def journal_explains_balances(world: World) -> Finding:
     whole = together(world.balances)
     stored = {(b.account, b.asset): b.available + b.held for b in whole}
     breaches = [
-        f"{account} {asset}: stored {stored.get((account, asset), 0)}, journal {folded[account, asset]}"
+        off_by(f"{account} {asset}", has - folded[account, asset], f"stored {has}, journal {folded[account, asset]}")
         for account, asset in sorted(stored.keys() | folded.keys())
-        if stored.get((account, asset), 0) != folded[account, asset]
+        if (has := stored.get((account, asset), 0)) != folded[account, asset]
     ]
     breaches += [f"{b.account} {b.asset}: {b.shifted} units shifted from nowhere" for b in whole if b.shifted]
     return finding("L4", "each balance equals the fold of its journal entries", f"{len(stored)} balances", breaches)

@@ -18,8 +18,6 @@ from exchange.referrals.model import Referral
 from exchange.settlement.model import Cursor
 from exchange.statements.model import Page
 
-BREACHES_SHOWN_MAX = 5
-
 
 @dataclass(frozen=True, slots=True)
 class TransferRow:
@@ -181,8 +179,5 @@ class Finding:
 
 
 def finding(name: str, claim: str, figure: str, breaches: Sequence[str]) -> Finding:
-    """A finding that shows the first breaches and counts the rest."""
-    shown = list(breaches[:BREACHES_SHOWN_MAX])
-    if len(breaches) > BREACHES_SHOWN_MAX:
-        shown.append(f"... and {len(breaches) - BREACHES_SHOWN_MAX} more")
-    return Finding(name, claim, figure, tuple(shown))
+    """What a check found."""
+    return Finding(name, claim, figure, tuple(breaches))

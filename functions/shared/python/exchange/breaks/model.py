@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 
+from exchange.breaks.wording import headline
 from exchange.kernel.errors import Code, Refused
 
 EXPLAIN = "break.explain"
@@ -28,7 +29,8 @@ class BreakState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Break:
-    """One difference. `check` is the audit's name for what does not hold; `details` have amounts and entries."""
+    """One difference. `check` is the audit's name for what does not hold; `details` are its breaches, amounts and
+    entries below each."""
 
     asset: str
     way: Way
@@ -42,8 +44,8 @@ class Break:
 
     @property
     def break_id(self) -> str:
-        """The same difference has the same id: found again it is no other one."""
-        digest = hashlib.sha256("\n".join(self.details).encode()).hexdigest()[:12]
+        """The same difference has the same id, whatever else moved: found again it is no other one."""
+        digest = hashlib.sha256("\n".join(map(headline, self.details)).encode()).hexdigest()[:12]
         return f"{self.check}-{digest}"
 
 

@@ -1,20 +1,25 @@
 """The audit's checks, an asset at a time, so that a difference says whose withdrawals it stops.
 
-What moves while it is read differs for a moment. So everything is looked at twice, and a break is what both looks say.
+What moves while it is read differs for a moment. So everything is looked at more than once, and a break is what differs
+by the same amount in the last look and in one before it.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from exchange.audit import bank_checks, chain_checks, ledger_checks, trade_checks
 from exchange.audit.model import Finding, World
 from exchange.breaks.model import DETAILS_MAX, Break, Way
+from exchange.breaks.wording import headline
 from exchange.ledger.model import Batch, EntryKind
 from exchange.messages import EventType
 from exchange.settlement.model import journal_partition
 
 Check = Callable[[World], Finding]
+# On an exchange that moves without a pause each look may differ by something else; the last word is the audit's then.
+LOOKS_MAX = 4
 WAYS: dict[Way, tuple[Check, ...]] = {
     Way.LOG: (trade_checks.trades_settled_once,),
     Way.LEDGER: (
@@ -37,19 +42,23 @@ WAYS: dict[Way, tuple[Check, ...]] = {
 
 
 def reconcile(look: Callable[[], World], *, at_ns: int) -> list[Break]:
-    """What differs, in two looks one after the other.
+    """What differs in the last look and did before, by the same amounts. Looks again while something differs anew.
 
     Raises:   OutageError where a side can't be read: then nothing was compared.
     """
-    first = {(found.asset, found.check): found for found in differences(look(), at_ns=at_ns)}
-    if not first:
-        return []
-    confirmed = []
-    for again in differences(look(), at_ns=at_ns):
-        before = first.get((again.asset, again.check))
-        details = tuple(line for line in again.details if before is not None and line in before.details)
-        if details:
-            confirmed.append(replace(again, details=details))
+    seen: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    confirmed: list[Break] = []
+    for _ in range(LOOKS_MAX):
+        confirmed, moved = [], False
+        for found in differences(look(), at_ns=at_ns):
+            before = seen[found.asset, found.check]
+            details = tuple(breach for breach in found.details if headline(breach) in before)
+            moved |= len(details) < len(found.details)
+            before.update(map(headline, found.details))
+            if details:
+                confirmed.append(replace(found, details=details[:DETAILS_MAX]))
+        if not moved:
+            break
     return confirmed
 
 
@@ -60,7 +69,7 @@ def differences(world: World, *, at_ns: int) -> Iterator[Break]:
         for way, checks in WAYS.items():
             for check in checks:
                 finding = check({Way.LOG: traded, Way.CHAIN: world}.get(way, part))
-                details = finding.breaches[:DETAILS_MAX]
+                details = finding.breaches
                 if way is Way.CHAIN:
                     details = tuple(line for line in details if _concerns(line, asset, world))
                 if details:
