@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
@@ -96,12 +96,19 @@ class Shrunk:
 
     @property
     def command(self) -> str:
-        """What replays it."""
-        return f'python -m tests.simulation --seed {self.seed} --intents {self.intents} --only "{",".join(self.only)}"'
+        """What replays it, from the repository's root."""
+        only = ",".join(self.only)
+        return f'.venv/bin/python -m tests.simulation --seed {self.seed} --intents {self.intents} --only "{only}"'
+
+    def __str__(self) -> str:
+        return f"seed {self.seed} breaks {self.invariant}: {self.text}\n  replay: {self.command}"
 
 
-def shrink(seed: int, *, seconds_max: float = 60.0) -> Shrunk | None:
-    """Leave out faults, then intents, for as long as the first invariant that broke still breaks."""
+def shrink(seed: int, *, seconds_max: float = 60.0, run: Callable[..., Verdict] = run) -> Shrunk | None:
+    """Leave out faults, then intents, for as long as the first invariant that broke still breaks.
+
+    None where the seed breaks nothing.
+    """
     first = run(seed)
     if not first.breaches:
         return None
@@ -130,3 +137,10 @@ def shrink(seed: int, *, seconds_max: float = 60.0) -> Shrunk | None:
         else:
             low = middle + 1
     return Shrunk(seed, name, text, high, tuple(fault for fault in drawn if fault not in without))
+
+
+def told(verdict: Verdict) -> str:
+    """What a seed broke, and the least that breaks it again; for whoever reads why a test failed."""
+    broke = "\n".join(f"{breach.invariant}: {breach.text}" for breach in verdict.breaches)
+    small = shrink(verdict.seed)
+    return f"{broke}\n{small or 'It broke nothing when it was run again, so a seed does not say all.'}"
