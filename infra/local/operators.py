@@ -2,7 +2,8 @@
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,10 +38,30 @@ class OperatorSession:
 
     def send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> tuple[int, Any]:
         """One request; the reply's status and JSON."""
+        reply = self._reply(method, path, body)
+        return reply.status, json.loads(reply.data)
+
+    def pages(self, path: str) -> Iterator[Any]:
+        """The rows of a list, page after page. Raises OperatorError where a page is no success."""
+        after = ""
+        while True:
+            reply = self._reply("GET", path + after)
+            if reply.status != 200:
+                raise OperatorError(f"GET {path} answered {reply.status}: {reply.data.decode()}")
+            yield from json.loads(reply.data)
+            if "CB-AFTER" not in reply.headers:
+                return
+            after = f"{'&' if '?' in path else '?'}after={reply.headers['CB-AFTER']}"
+
+    def _reply(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> urllib3.BaseHTTPResponse:
+        """Whoever asks too often waits for as long as is told."""
         headers = {"Authorization": f"Bearer {self.access_token}", "Content-Type": "application/json"}
         sent = None if body is None else json.dumps(body).encode()
-        reply = urllib3.request(method, self.url + path, body=sent, headers=headers, timeout=30, retries=False)
-        return reply.status, json.loads(reply.data)
+        while True:
+            reply = urllib3.request(method, self.url + path, body=sent, headers=headers, timeout=30, retries=False)
+            if reply.status != 429:
+                return reply
+            time.sleep(float(reply.headers.get("Retry-After", 1)))
 
 
 def make_operators(laptop: Laptop) -> list[dict[str, Any]]:

@@ -1,12 +1,10 @@
 """Operators on the laptop cloud: a pool of their own, four eyes, a freeze that bites, and every route by every role."""
 
-import json
 import uuid
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
-import urllib3
 from exchange.admin.model import Role
 
 from infra.local.operators import OperatorSession
@@ -37,16 +35,8 @@ def proposal(user_id: str) -> dict[str, Any]:
 
 
 def rows_of(session: OperatorSession, subject: str) -> list[Mapping[str, str]]:
-    """Today's audit rows about something, page by page."""
-    headers, url = {"Authorization": f"Bearer {session.access_token}"}, f"{session.url}/v1/audit-rows?limit=2"
-    found: list[Mapping[str, str]] = []
-    after = ""
-    while True:
-        reply = urllib3.request("GET", url + after, headers=headers, retries=False, timeout=30)
-        found += json.loads(reply.data)
-        if "CB-AFTER" not in reply.headers:
-            return [row for row in found if row["subject"] == subject]
-        after = f"&after={reply.headers['CB-AFTER']}"
+    """Today's audit rows about something."""
+    return [row for row in session.pages("/v1/audit-rows?limit=7") if row["subject"] == subject]
 
 
 def test_a_freeze_bites_at_once_and_two_people_undo_it(login: Login, customer: Visitor, laptop: RunningLaptop) -> None:
