@@ -1,6 +1,5 @@
 """`exchange bank`: the accounts of bank files, files that were refused, and money that is nobody's yet."""
 
-import os
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -22,9 +21,9 @@ from exchange.payments.suspense import Suspense
 from rich.console import Console
 from rich.table import Table
 
-from infra.local.clients import CREDENTIALS, environment
-from infra.local.laptop import Laptop, read_stack
-from infra.local.settings import LaptopSettings
+from infra.cli.stack import StackError, StackOption, open_stack
+from infra.local.clients import CREDENTIALS
+from infra.local.laptop import Laptop
 
 BANK_CODE, BIC, HOLDER = "99999999", "SANDDEFFXXX", "Laptop Exchange"
 CURRENCIES = ("EUR", "USD")
@@ -57,26 +56,24 @@ def iban_of(number: int) -> str:
 
 def bank(
     case: Annotated[str, typer.Argument(help="A case of suspense, by its key; without one, all is shown.")] = "",
+    *,
     currency: Annotated[str, typer.Option(help="Of the case.")] = "EUR",
     assign: Annotated[int, typer.Option(help="Credit the case to this account.")] = 0,
     send_back: Annotated[bool, typer.Option("--send-back", help="Order it back to where it came from.")] = False,
     charge: Annotated[bool, typer.Option("--charge", help="It was the bank's charge; the venue bears it.")] = False,
+    stack: StackOption = "",
 ) -> None:
     """Show accounts, refused files and suspense, or decide a case."""
-    settings = LaptopSettings.load()
-    stack = read_stack(settings)
-    if not stack:
-        _stop("Nothing runs here. Start it with: make up")
-    os.environ.update({**environment(settings), "AWS_ENDPOINT_URL": stack["aws_endpoint_url"]})
-    bind_tables(stack["tables"])
-    bind(BankFileItem, stack["tables"]["bank_files"])
-    store = BankFileStore(connection())
     try:
+        tables = open_stack(stack).tables
+        bind_tables(tables)
+        bind(BankFileItem, tables["bank_files"])
+        store = BankFileStore(connection())
         if case:
             decided = _decide(store, currency, case, assign, send_back=send_back, charge=charge)
             console.print(f"{decided.key}: {decided.amount} {decided.currency} {decided.state.value}")
         _show(store)
-    except (BotoCoreError, ClientError, OutageError) as error:
+    except (BotoCoreError, ClientError, OutageError, StackError) as error:
         _stop(f"{type(error).__name__}: {error}")
 
 

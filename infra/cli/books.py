@@ -1,11 +1,9 @@
 """`exchange books`: close them, and show or write what a closing says: trial balance, balance sheet, profit."""
 
-import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
@@ -23,9 +21,8 @@ from rich.console import Console
 from rich.table import Table
 
 from infra.cli.book_files import Row, write_csv, write_parquet
-from infra.local.clients import environment
-from infra.local.laptop import read_stack
-from infra.local.settings import LaptopSettings
+from infra.cli.invoke import InvokeError, invoke
+from infra.cli.stack import StackError, StackOption, open_stack
 
 Amount = Callable[[str, int], str]  # asset and units to decimal text
 console = Console(highlight=False)
@@ -39,49 +36,36 @@ def books(
     parquet: Annotated[bool, typer.Option("--parquet", help="As Parquet, not CSV.")] = False,
     at: Annotated[datetime | None, typer.Option(help="Not a closing: every balance at this moment, in UTC.")] = None,
     account: Annotated[str, typer.Option(help="With --at: of this account alone.")] = "",
+    stack: StackOption = "",
 ) -> None:
     """The venue's books at a closing. The period's journal and every table can be had as CSV or Parquet."""
-    settings = LaptopSettings.load()
-    stack = read_stack(settings)
-    if not stack:
-        console.print("Nothing runs here. Start it with: make up", style="red")
-        raise typer.Exit(1)
-    os.environ.update({**environment(settings), "AWS_ENDPOINT_URL": stack["aws_endpoint_url"]})
-    bind_tables(stack["tables"])
     try:
+        found = open_stack(stack)
+        bind_tables(found.tables)
         if close:
-            close_now(stack)
-        vault = S3Vault(client("s3"), stack["buckets"]["archive"])
+            close_now(found.outputs)
+        vault = S3Vault(client("s3"), found.buckets["archive"])
         if at is not None:
             _show_moment(at, account, vault)
         else:
             _tell(number, vault, export, parquet=parquet)
-    except (BotoCoreError, ClientError, OutageError, CloseError, OSError) as error:
+    except (BotoCoreError, ClientError, OutageError, CloseError, InvokeError, StackError, OSError) as error:
         console.print(f"{type(error).__name__}: {error}", style="red", markup=False)
         raise typer.Exit(1) from error
 
 
 class CloseError(RuntimeError):
-    """The books could not be closed; the message is the function's."""
+    """There is no such closing; the message says what to do."""
 
 
-def close_now(stack: Mapping[str, Any]) -> int:
+def close_now(outputs: Mapping[str, str]) -> int:
     """Have the books closed up to some seconds ago, volumes counted and awards paid; return the closing's number.
 
-    Raises:   CloseError with the function's own words.
+    Raises:   InvokeError with the function's own words.
     """
-    closed = invoke(stack["outputs"]["LedgerScheduleFunction"], {"now": True})
-    invoke(stack["outputs"]["FeesScheduleFunction"], {})
+    closed = invoke(outputs["LedgerScheduleFunction"], {"now": True})
+    invoke(outputs["FeesScheduleFunction"], {})
     return int(closed["closing"])
-
-
-def invoke(name: str, payload: Mapping[str, Any]) -> Any:
-    """What a function answers. Raises CloseError with its own words where it fails."""
-    answer = client("lambda").invoke(FunctionName=name, Payload=json.dumps(payload).encode())
-    told = json.loads(answer["Payload"].read())
-    if answer.get("FunctionError"):
-        raise CloseError(told.get("errorMessage", told))
-    return told
 
 
 def _show_moment(at: datetime, account: str, vault: S3Vault) -> None:

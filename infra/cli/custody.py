@@ -1,6 +1,5 @@
 """`exchange chains`: list a chain, and show where what it holds for us lies: the ledger's word beside the node's."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +24,7 @@ from web3 import HTTPProvider, Web3
 
 from infra.cli.chain_terms import ChainTermsError, read_terms
 from infra.cli.chains import open_chain
-from infra.deploy.foundation import stack_outputs
-from infra.local.clients import environment
-from infra.local.laptop import read_stack
-from infra.local.settings import LaptopSettings
+from infra.cli.stack import StackError, StackOption, open_stack
 
 console = Console(highlight=False)
 
@@ -44,7 +40,7 @@ class Deployment:
 
 def chains(
     terms: Annotated[Path | None, typer.Option("--list", help="A chain to list, or to list anew; TOML.")] = None,
-    stack: Annotated[str, typer.Option(help="A stack on AWS; without it the exchange on this laptop.")] = "",
+    stack: StackOption = "",
     node_url: Annotated[str, typer.Option(help="Of a stack on AWS: the JSON-RPC of its chain's node.")] = "",
     chain: Annotated[str, typer.Option(help="Which chain to show.")] = "ethereum",
     mine: Annotated[int, typer.Option(help="On this laptop: let so many blocks pass first.")] = 0,
@@ -60,23 +56,15 @@ def chains(
             _list(terms, found)
             return
         _show(found)
-    except (BotoCoreError, ClientError, OutageError, ChainTermsError, OSError) as error:
+    except (BotoCoreError, ClientError, OutageError, ChainTermsError, StackError, OSError) as error:
         console.print(f"{type(error).__name__}: {error}", style="red", markup=False)
         raise typer.Exit(1) from error
 
 
 def _deployment(stack: str, node_url: str, chain: str) -> Deployment:
-    if stack:
-        outputs = stack_outputs(boto3.client("cloudformation"), stack)
-        if outputs is None:
-            raise ChainTermsError(f"--stack: there is no stack {stack} in this account and region")
-        return Deployment(outputs, node_url, chain)
-    settings = LaptopSettings.load()
-    running = read_stack(settings)
-    if not running:
-        raise ChainTermsError("nothing runs here; start it with: make up")
-    os.environ.update({**environment(settings), "AWS_ENDPOINT_URL": running["aws_endpoint_url"]})
-    return Deployment(running["outputs"], running["chain"]["node_url"], chain)
+    found = open_stack(stack)
+    node = found.laptop["chain"]["node_url"] if found.laptop else node_url
+    return Deployment(found.outputs, node, chain)
 
 
 def _list(path: Path, found: Deployment) -> None:

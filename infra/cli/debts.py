@@ -1,6 +1,5 @@
 """`exchange debts`: who owes the venue, and how an operator settles it."""
 
-import os
 from typing import Annotated
 
 import typer
@@ -18,9 +17,7 @@ from exchange.wallets.store import PostingStore
 from rich.console import Console
 from rich.table import Table
 
-from infra.local.clients import environment
-from infra.local.laptop import read_stack
-from infra.local.settings import LaptopSettings
+from infra.cli.stack import StackError, StackOption, open_stack
 
 _RECEIVABLES = receivable_account(0).removesuffix("0")
 console = Console(highlight=False)
@@ -30,21 +27,18 @@ def debts(
     account: Annotated[int, typer.Argument(help="The account that owes; without one, all are shown.")] = 0,
     asset: Annotated[str, typer.Argument(help="What it owes.")] = "",
     amount: Annotated[str, typer.Argument(help="How much of it is settled.")] = "",
+    *,
     way: Annotated[Way, typer.Option(help="Out of the customer's balance, or at the venue's loss.")] = Way.FROM_BALANCE,
     name: Annotated[str, typer.Option(help="Names this settlement: the same name settles once.")] = "",
+    stack: StackOption = "",
 ) -> None:
     """Show what customers owe after a payment of theirs was taken back, or settle some of it."""
-    settings = LaptopSettings.load()
-    stack = read_stack(settings)
-    if not stack:
-        _stop("Nothing runs here. Start it with: make up")
-    os.environ.update({**environment(settings), "AWS_ENDPOINT_URL": stack["aws_endpoint_url"]})
-    bind_tables(stack["tables"])
     try:
+        bind_tables(open_stack(stack).tables)
         if account:
             _settle(account, asset, amount, way, name)
         _show()
-    except (BotoCoreError, ClientError, OutageError) as error:
+    except (BotoCoreError, ClientError, OutageError, StackError) as error:
         _stop(f"{type(error).__name__}: {error}")
 
 

@@ -1,7 +1,6 @@
 """`exchange fees`: the versions of the fee schedule, a new one, and what it would have made of past trades."""
 
 import json
-import os
 import time
 import tomllib
 from collections import Counter, defaultdict
@@ -29,10 +28,9 @@ from exchange.referrals.store import ReferralStore
 from rich.console import Console
 from rich.table import Table
 
-from infra.cli.books import CloseError, invoke
-from infra.local.clients import environment
-from infra.local.laptop import read_stack
-from infra.local.settings import LaptopSettings
+from infra.cli.books import CloseError
+from infra.cli.invoke import InvokeError, invoke
+from infra.cli.stack import StackError, StackOption, open_stack
 
 ACCOUNTS_SHOWN_MAX = 10
 console = Console(highlight=False)
@@ -43,19 +41,15 @@ def fees(
     what_if_file: Annotated[Path | None, typer.Option("--what-if", help="A version to try on past trades.")] = None,
     days: Annotated[int, typer.Option(help="How far back --what-if looks.", min=1)] = 30,
     awards: Annotated[int, typer.Option(help="Pay and show what the fees of this closing give back.", min=0)] = 0,
+    stack: StackOption = "",
 ) -> None:
     """Show the fee schedule's versions. A published one stays for ever; a later one takes over at its own time."""
-    settings = LaptopSettings.load()
-    stack = read_stack(settings)
-    if not stack:
-        console.print("Nothing runs here. Start it with: make up", style="red")
-        raise typer.Exit(1)
-    os.environ.update({**environment(settings), "AWS_ENDPOINT_URL": stack["aws_endpoint_url"]})
-    bind_tables(stack["tables"])
     try:
+        found = open_stack(stack)
+        bind_tables(found.tables)
         products = InstrumentStore().products()
         if awards:
-            show_awards(awards, stack, products)
+            show_awards(awards, found.outputs, products)
             return
         if what_if_file:
             show_outcomes(try_on_past(read_file(what_if_file, products), products, days), products)
@@ -64,7 +58,16 @@ def fees(
             publish(read_file(publish_file, products), now_ns=time.time_ns())
         for version in read_versions():
             console.print_json(json.dumps(schedule_document(version)))
-    except (BotoCoreError, ClientError, OutageError, CloseError, FeeScheduleError, OSError) as error:
+    except (
+        BotoCoreError,
+        ClientError,
+        OutageError,
+        CloseError,
+        InvokeError,
+        StackError,
+        FeeScheduleError,
+        OSError,
+    ) as error:
         console.print(f"{type(error).__name__}: {error}", style="red", markup=False)
         raise typer.Exit(1) from error
 
@@ -110,9 +113,9 @@ def try_on_past(schedule: FeeSchedule, products: Mapping[str, Product], days: in
     return what_if(past, schedule, own, products, versions=read_versions(), referral_of=brought.get)
 
 
-def show_awards(closing: int, stack: Mapping[str, Any], products: Mapping[str, Product]) -> None:
+def show_awards(closing: int, outputs: Mapping[str, str], products: Mapping[str, Product]) -> None:
     """Have a closing paid, as it is every night, and show what its fees gave back."""
-    told = invoke(stack["outputs"]["FeesScheduleFunction"], {"closing": closing})
+    told = invoke(outputs["FeesScheduleFunction"], {"closing": closing})
     if closing > awarded_closing():
         raise CloseError(f"there is no closing {closing} yet: exchange books --close")
     console.print(f"Closing {closing} is paid; {told['awards']} awards were worked out")

@@ -1,4 +1,4 @@
-"""`exchange operator`: what operators do, at the operators' API, as one of the laptop's two demo operators."""
+"""`exchange operator`: what operators do, at the operators' API, here or of a stack on AWS."""
 
 import json
 from enum import StrEnum
@@ -10,8 +10,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from urllib3.exceptions import HTTPError
 
-from infra.local.operators import DEMO_OPERATORS, OperatorError, OperatorSession, demo_session
-from infra.local.settings import LaptopSettings
+from infra.cli.operator_login import TOKEN, OperatorOption, open_session
+from infra.cli.stack import StackError, StackOption, open_stack
+from infra.local.operators import OperatorError, OperatorSession
 
 console = Console(highlight=False)
 
@@ -25,20 +26,27 @@ class Verb(StrEnum):
     REJECT = "reject"
     FREEZE = "freeze"
     AUDIT = "audit"
+    LOGIN = "login"
 
 
 def operator(
     verb: Annotated[Verb, typer.Argument(help="What to do.")] = Verb.PROPOSALS,
     subject: Annotated[str, typer.Argument(help="A proposal's id; to propose, its kind; to freeze, a user_id.")] = "",
     fields: Annotated[list[str] | None, typer.Argument(help="The payload to propose, as name=text.")] = None,
-    who: Annotated[str, typer.Option("--as", help=f"Who: {' or '.join(DEMO_OPERATORS)}.")] = "olivia",
+    *,
+    who: OperatorOption = "",
     reason: Annotated[str, typer.Option(help="Why; it is kept in the audit row.")] = "at the terminal",
+    stack: StackOption = "",
 ) -> None:
-    """Propose, approve or reject, see the audit rows, freeze a customer. Nobody approves what they proposed."""
+    """Propose, approve or reject, see the audit rows, freeze a customer. Nobody approves what they proposed. `login`
+    prints an access token as a line for the shell, good for a quarter of an hour."""
     try:
-        session = demo_session(LaptopSettings.load(), who)
+        session = open_session(open_stack(stack), who)
+        if verb is Verb.LOGIN:
+            typer.echo(f"export {TOKEN}={session.access_token}")
+            return
         console.print_json(json.dumps(_do(session, verb, subject, fields or [], reason)))
-    except (OperatorError, BotoCoreError, ClientError, HTTPError) as error:
+    except (OperatorError, StackError, BotoCoreError, ClientError, HTTPError) as error:
         console.print(str(error), style="red", markup=False)
         raise typer.Exit(1) from error
 

@@ -10,8 +10,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from urllib3.exceptions import HTTPError
 
-from infra.local.operators import OperatorError, OperatorSession, demo_session
-from infra.local.settings import LaptopSettings
+from infra.cli.operator_login import OperatorOption, open_session
+from infra.cli.stack import StackError, StackOption, open_stack
+from infra.local.operators import OperatorError, OperatorSession
 
 console = Console(highlight=False)
 
@@ -27,14 +28,16 @@ class Verb(StrEnum):
 def settlement(
     verb: Annotated[Verb, typer.Argument(help="failed: what waits; show: a product's failures; retry.")] = Verb.FAILED,
     product: Annotated[str, typer.Argument(help="The product, such as ACME-USD; for show and retry.")] = "",
-    who: Annotated[str, typer.Option("--as", help="Which demo operator.")] = "olivia",
+    *,
+    who: OperatorOption = "",
     reason: Annotated[str, typer.Option(help="Why; it is kept in the audit row.")] = "at the terminal",
+    stack: StackOption = "",
 ) -> None:
     """Show what could not be settled; have it tried again. What contradicts the records is proposed to a second one."""
     try:
-        session = demo_session(LaptopSettings.load(), who)
+        session = open_session(open_stack(stack), who)
         console.print_json(json.dumps(_do(session, verb, product, reason)))
-    except (OperatorError, BotoCoreError, ClientError, HTTPError) as error:
+    except (OperatorError, StackError, BotoCoreError, ClientError, HTTPError) as error:
         console.print(str(error), style="red", markup=False)
         raise typer.Exit(1) from error
 

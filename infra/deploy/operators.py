@@ -1,4 +1,4 @@
-"""The first operator. Those after them are invited from the console, by two operators."""
+"""The first operator. Those after them are made by whoever may administer the pool: docs/operators.md."""
 
 import secrets
 from collections.abc import Callable, Mapping

@@ -287,9 +287,9 @@ class Laptop:
             "user_pool_id": self.outputs["UserPoolId"],
             "user_pool_client_id": self.outputs["UserPoolClientId"],
             "matcher_health_url": f"http://{HOST}:{self.settings.matcher_port}/health",
-            "tables": _named(self.outputs, "Table"),
-            "streams": _named(self.outputs, "Stream"),
-            "buckets": _named(self.outputs, "Bucket"),
+            "tables": named_outputs(self.outputs, "Table"),
+            "streams": named_outputs(self.outputs, "Stream"),
+            "buckets": named_outputs(self.outputs, "Bucket"),
             "outputs": self.outputs,
             "ports": self.settings.ports,
             "logs": str(self.settings.logs),
@@ -359,8 +359,8 @@ def _web_directory() -> Path:
     return built if (built / "index.html").is_file() else built.parent
 
 
-def _named(outputs: Mapping[str, str], ending: str) -> dict[str, str]:
-    """OrdersTable: x becomes orders: x."""
+def named_outputs(outputs: Mapping[str, str], ending: str) -> dict[str, str]:
+    """The outputs of one kind by their logical names: OrdersTable: x becomes orders: x."""
     return {_snake(key.removesuffix(ending)): value for key, value in outputs.items() if key.endswith(ending)}
 
 

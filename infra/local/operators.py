@@ -10,9 +10,7 @@ from typing import Any
 import pyotp
 import urllib3
 
-from infra.local.clients import clients
-from infra.local.laptop import Laptop, read_stack
-from infra.local.settings import LaptopSettings
+from infra.local.laptop import Laptop
 
 # Two people, so that what one proposes the other can approve.
 DEMO_OPERATORS: Mapping[str, tuple[str, ...]] = {"olivia": ("compliance", "finance"), "oscar": ("superadmin",)}
@@ -106,21 +104,6 @@ def _enrol(cognito: Any, client_id: str, email: str, password: str) -> str:
     secret = str(cognito.associate_software_token(**proof)["SecretCode"])
     cognito.verify_software_token(**proof, UserCode=pyotp.TOTP(secret).now())
     return secret
-
-
-def demo_session(settings: LaptopSettings, name: str) -> OperatorSession:
-    """A session of a demo operator of the laptop.
-
-    Raises:   OperatorError where none runs, or where nobody is named so.
-    """
-    stack = read_stack(settings)
-    if not stack:
-        raise OperatorError("Nothing runs here. Start it with: make up")
-    known = {entry["name"]: entry for entry in stack["operators"]}
-    if name not in known:
-        raise OperatorError(f"There is no operator {name}; there are {', '.join(known)}")
-    cognito, client_id = clients(settings)("cognito-idp"), stack["outputs"]["OperatorPoolClientId"]
-    return log_in(cognito, client_id, stack["operators_url"], known[name])
 
 
 def log_in(cognito: Any, client_id: str, url: str, operator: Mapping[str, Any]) -> OperatorSession:

@@ -14,8 +14,9 @@ from exchange.audit.store import bind_tables
 from exchange.fees.model import Rebate, flat
 from exchange.instruments.store import InstrumentStore
 
-from infra.cli.books import CloseError, close_now, invoke
+from infra.cli.books import CloseError, close_now
 from infra.cli.fees import show_awards, show_outcomes, try_on_past
+from infra.cli.invoke import invoke
 from infra.local.clients import environment
 from tests.integration.conftest import RunningLaptop, audited
 from tests.integration.test_deposits import Customer
@@ -90,7 +91,7 @@ def test_who_brought_a_customer_and_a_maker_are_paid_once_out_of_the_fees(
     before = [dollars(who) for who in (referrer, maker, brought)]
 
     def paid() -> Any:
-        close_now(stack)  # what was posted in the last seconds is in the next closing
+        close_now(stack["outputs"])  # what was posted in the last seconds is in the next closing
         return referrer.ask("GET", "/v1/awards") and maker.ask("GET", "/v1/awards")
 
     (row,) = eventually(paid)
@@ -117,11 +118,11 @@ def _assert_told_by_the_command_line(
     stack: dict[str, Any], closing: int, rebate: Decimal, capsys: pytest.CaptureFixture[str]
 ) -> None:
     products = InstrumentStore().products()
-    show_awards(closing, stack, products)
+    show_awards(closing, stack["outputs"], products)
     assert f"Closing {closing} is paid" in (told := capsys.readouterr().out)
     assert format(rebate.normalize(), "f") in told
     with pytest.raises(CloseError, match="no closing"):
-        show_awards(closing + 1000, stack, products)
+        show_awards(closing + 1000, stack["outputs"], products)
     outcomes = try_on_past(replace(flat(0, 6_000), rebates=(Rebate(PRODUCT, 200),)), products, days=1)
     ours = [row for row in outcomes if row.product_id == PRODUCT]
     assert sum(row.what_if_units for row in ours) > 0

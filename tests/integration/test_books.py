@@ -50,7 +50,7 @@ def test_what_a_customer_is_owed_is_in_the_signed_total(
     while owed != accounts:  # What was posted in the last seconds is in the next closing.
         assert time.monotonic() < deadline, (owed, accounts)
         time.sleep(2)
-        number = close_now(stack)
+        number = close_now(stack["outputs"])
         status, proof = get(stack, f"/v1/proofs/{number}", user)
         assert status == 200, proof
         owed = {row["asset"]: row["amount"] for row in proof["balances"]}

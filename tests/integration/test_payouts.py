@@ -12,7 +12,7 @@ from exchange.aws.dynamodb import bind, connection
 from exchange.breaks.model import BreakState
 from exchange.breaks.store import BreakItem, BreakStore
 
-from infra.cli.reconcile import compare
+from infra.cli.invoke import invoke
 from infra.local.clients import environment
 from tests.integration.conftest import Login, RunningLaptop, audited
 from tests.integration.test_bank_files import Bank
@@ -72,7 +72,8 @@ class Desk:
 
     def compared(self) -> dict[str, Any]:
         """The night's comparison."""
-        return compare(str(self.laptop.stack["outputs"]["ReconciliationScheduleFunction"]))
+        told: dict[str, Any] = invoke(self.laptop.stack["outputs"]["ReconciliationScheduleFunction"], {})
+        return told
 
 
 @pytest.fixture(scope="module")

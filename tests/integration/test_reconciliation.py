@@ -9,7 +9,7 @@ from exchange.aws.dynamodb import bind, connection
 from exchange.breaks.model import EXPLAIN, BreakState
 from exchange.breaks.store import BreakItem, BreakStore
 
-from infra.cli.reconcile import compare
+from infra.cli.invoke import invoke
 from infra.local.clients import environment
 from tests.integration.conftest import Login, RunningLaptop
 from tests.integration.test_deposits import Customer
@@ -35,12 +35,12 @@ def test_a_difference_stops_its_asset_until_two_operators_explain_it(
     dynamodb, balances = laptop.client("dynamodb"), laptop.stack["tables"]["balances"]
     body: dict[str, Any] = {"amount": "1", "currency": "GOOG", "payment_method_id": "sandbox-custodian-GOOG"}
     store = BreakStore(connection())
-    assert compare(function) == {"found": 0, "fresh": 0}
+    assert invoke(function, {}) == {"found": 0, "fresh": 0}
     assert dora.try_to("POST", "/withdrawals/payment-method", body)[0] == 200
     dynamodb.put_item(TableName=balances, Item={**WRONG, "available": {"N": "-7"}})
     try:
-        told = compare(function)
-        again = compare(function)
+        told = invoke(function, {})
+        again = invoke(function, {})
     finally:
         dynamodb.delete_item(TableName=balances, Key=WRONG)
     assert told["fresh"] == told["found"] > 0
@@ -58,7 +58,7 @@ def test_a_difference_stops_its_asset_until_two_operators_explain_it(
         explain(login, each.break_id)
     assert not store.stopped("GOOG")
     assert dora.try_to("POST", "/withdrawals/payment-method", body)[0] == 200
-    assert compare(function) == {"found": 0, "fresh": 0}
+    assert invoke(function, {}) == {"found": 0, "fresh": 0}
 
 
 def explain(login: Login, break_id: str) -> None:

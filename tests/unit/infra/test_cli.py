@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from infra.cli.main import app
@@ -55,3 +56,18 @@ def test_an_impossible_port_is_one_sentence(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["up"], env={"EXCHANGE_HOME": str(tmp_path), "EXCHANGE_PORT": "x"})
     assert result.exit_code == 1
     assert result.output.strip() == "EXCHANGE_PORT=x is no port: use a number from 1 to 65535."
+
+
+@pytest.mark.parametrize("command", ["fees", "books", "reconcile", "debts", "bank", "chains", "operator", "settlement"])
+def test_a_command_where_nothing_runs_says_how_to_start_or_to_name_a_stack(tmp_path: Path, command: str) -> None:
+    code, text = _run(tmp_path, command)
+    assert code == 1
+    assert "make up" in text
+    assert "--stack" in text
+
+
+def test_a_stack_in_no_region_is_asked_for_its_region(tmp_path: Path) -> None:
+    told = {"AWS_REGION": "", "AWS_DEFAULT_REGION": "", "AWS_CONFIG_FILE": str(tmp_path / "none")}
+    result = CliRunner().invoke(app, ["books", "--stack", "x"], env={**told, "EXCHANGE_HOME": str(tmp_path)})
+    assert result.exit_code == 1
+    assert "AWS_REGION" in result.output
