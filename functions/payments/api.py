@@ -10,9 +10,10 @@ from exchange.kernel.errors import Refused
 from exchange.ledger.store import BalanceItem, BalanceStore, JournalItem, JournalStore
 from exchange.payments.bank import SharedSecret
 from exchange.payments.file_store import BankFileItem, BankFileStore
-from exchange.payments.model import Notification, TakenBack
+from exchange.payments.model import BANK, Notification, TakenBack
 from exchange.payments.notification import NotificationBody
 from exchange.payments.refunding import Books
+from exchange.payments.returning import take_return
 from exchange.payments.reversing import take_back
 from exchange.payments.service import take_notification
 from exchange.payments.signature import verify
@@ -69,10 +70,7 @@ def notify(request: ApiRequest) -> Any:
         app.logger.warning("a notification is not the bank's", code=forged.code, request_id=request.request_id)
         return forged
     body = read_body(NotificationBody, request.body)
-    if isinstance(body, Refused):
-        return body
-    said = body.said()
-    return _take_back(said) if isinstance(said, TakenBack) else _take(said)
+    return body if isinstance(body, Refused) else _hear(body.said())
 
 
 @app.endpoint("POST", "/v1/payments/stripe/events")
@@ -87,33 +85,31 @@ def stripe_event(request: ApiRequest) -> Any:
     at_stripe = stripe_client(stripe_key.value(), api_base=settings.stripe_api_base)
     provider, paying_out = StripeProvider(at_stripe, customers=transfers, clock=clock), StripePayouts(at_stripe, clock)
     said = hear_event(event, provider=provider, paying_out=paying_out, payouts=files, books=books)
-    if isinstance(said, TakenBack):
-        return _take_back(said)
-    if isinstance(said, Notification):
-        return _take(said)
+    if isinstance(said, Notification | TakenBack):
+        return _hear(said)
     return said if isinstance(said, Refused) else {"status": said}
 
 
-def _take_back(said: TakenBack) -> Any:
-    posted = take_back(
-        said,
-        transfers=transfers,
-        journal=journal,
-        balances=balances,
-        reversals=reversals,
-        clock=clock,
-        pause=jittered_pause,
-    )
-    if isinstance(posted, Refused):
-        app.logger.error("what is taken back does not fit", transfer_id=said.transfer_id, reason=posted.message)
-        return posted
-    app.logger.warning("a payment was taken back", transfer_id=said.transfer_id, reversal_id=said.reversal_id)
-    return {"status": posted}
-
-
-def _take(said: Notification) -> Any:
-    taken = take_notification(said, transfers=transfers, waiters=waiters, note=app.logger.warning)
+def _hear(said: Notification | TakenBack) -> Any:
+    named = said.bank_reference if isinstance(said, Notification) else said.reversal_id
+    about: dict[str, Any] = {"transfer_id": said.transfer_id, "reference": named}
+    about |= {"amount": said.amount, "currency": said.currency}
+    if isinstance(said, Notification):
+        taken = take_notification(said, transfers=transfers, waiters=waiters, note=app.logger.warning)
+    else:
+        take = take_return if said.provider == BANK else take_back
+        taken = take(
+            said,
+            transfers=transfers,
+            journal=journal,
+            balances=balances,
+            reversals=reversals,
+            clock=clock,
+            pause=jittered_pause,
+        )
     if isinstance(taken, Refused):
-        app.logger.error("a genuine notification does not fit", transfer_id=said.transfer_id, reason=taken.message)
+        app.logger.error("a genuine notification does not fit", **about, reason=taken.message)  # It raises an alarm.
         return taken
+    if isinstance(said, TakenBack):
+        app.logger.warning("a payment came back or was taken back", **about)
     return {"status": taken}

@@ -17,8 +17,9 @@ from exchange.ledger.model import (
     sum_by_asset,
 )
 from exchange.payments.bank import message
-from exchange.payments.model import Asked, Instruction, Notification, TakenBack
+from exchange.payments.model import BANK, Asked, Instruction, Notification, TakenBack
 from exchange.payments.notification import NotificationBody
+from exchange.payments.returning import take_return
 from exchange.payments.reversing import take_back
 from exchange.payments.sandbox import answer, read_instruction
 from exchange.payments.service import PaymentProvider, ask_bank, take_notification
@@ -201,7 +202,8 @@ class TransferWorld:
     def hear_said(self, said: Notification | TakenBack) -> str | Refused:
         """What a provider said, once it is known to be genuine."""
         if isinstance(said, TakenBack):
-            return take_back(
+            take = take_return if said.provider == BANK else take_back
+            return take(
                 said,
                 transfers=self.transfers,
                 journal=self.books,

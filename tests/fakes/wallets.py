@@ -298,14 +298,19 @@ class FakeBooks:
         posted = self.cuts.reach(lambda: self._post_reversal(transfer, batch, movements_of(batch)))
         return Credit.DONE if posted is Posted.DONE else Credit.LOST
 
-    def post_reversal(self, transfer: Transfer, batch: Batch, movements: Movements) -> Posted:
-        """Put the transfer, append and move, all or nothing."""
-        return self.cuts.reach(lambda: self._post_reversal(transfer, batch, movements))
+    def post_reversal(self, transfer: Transfer, batch: Batch, movements: Movements, *, undoes: str = "") -> Posted:
+        """Put the transfer, append and move, and mark what is undone, all or nothing."""
+        return self.cuts.reach(lambda: self._post_reversal(transfer, batch, movements, undoes))
 
-    def _post_reversal(self, transfer: Transfer, batch: Batch, movements: Movements) -> Posted:
+    def _post_reversal(self, transfer: Transfer, batch: Batch, movements: Movements, undoes: str = "") -> Posted:
         number = self._head(batch.partition).number + 1
+        undone = self.transfers.rows[undoes] if undoes else None
+        if undone is not None and undone.reversed_by:
+            return Posted.LOST
         if transfer.transfer_id in self.transfers.rows or batch.number != number or not self._move(movements):
             return Posted.LOST
+        if undone is not None:
+            self.transfers.rows[undoes] = replace(undone, reversed_by=transfer.transfer_id)
         self.chains[batch.partition].append(batch)
         self.transfers.rows[transfer.transfer_id] = transfer
         return Posted.DONE

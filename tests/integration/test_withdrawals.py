@@ -60,6 +60,24 @@ def test_a_declined_withdrawal_gives_its_money_back(dave: Visitor, eventually: E
     assert (row["balance"], row["available"], row["hold"]) == ("100", "100", "0")
 
 
+@pytest.mark.parametrize(("amount", "back", "left"), [("10.777", "10.777", "100"), ("10.778", "10", "99.222")])
+def test_a_withdrawal_that_the_customers_bank_returns_is_theirs_again(
+    dave: Visitor, eventually: Eventually, amount: str, back: str, left: str
+) -> None:
+    made = dave.send("POST", "/withdrawals/payment-method", {"amount": amount, **METHOD})[1]
+
+    def returned() -> Any:
+        return next((row for row in read(dave, "/transfers") if row["details"].get("reverses") == made["id"]), None)
+
+    came = eventually(returned)
+    assert (came["type"], came["status"], came["amount"]) == ("deposit", "completed", back)
+    assert came["details"]["cancel_reason"] == "returned by the bank: the account is closed"
+    paid = read(dave, f"/transfers/{made['id']}")
+    assert (paid["status"], paid["details"]["reversed_by"]) == ("completed", came["id"])
+    row = account(dave)
+    assert (row["balance"], row["available"], row["hold"]) == (left, left, "0")
+
+
 def test_the_whole_balance_withdrawn_many_times_at_once_leaves_once(dave: Visitor, eventually: Eventually) -> None:
     def once(_: int) -> Any:
         return dave.send("POST", "/withdrawals/payment-method", {"amount": "100", **METHOD})

@@ -3,7 +3,11 @@
 from collections.abc import Callable
 from contextlib import suppress
 
-from exchange.kernel.errors import Refused
+from exchange.audit.bank_checks import custody_is_what_was_confirmed
+from exchange.audit.model import World
+from exchange.audit.store import transfer_row
+from exchange.kernel.errors import Refused, UnavailableError
+from exchange.ledger.model import Balance
 from exchange.transfers.model import Transfer, TransferStatus
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -78,6 +82,19 @@ class Transfers(RuleBasedStateMachine):
         headers, body = self.world.answered(transfer, **changed)
         self._crashing(crash, after, lambda: self.world.receive(headers, body))
 
+    @rule(
+        transfer=made,
+        part=st.sampled_from([{}, {"amount": "0.5"}, {"amount": "1000000"}, {"currency": "EUR"}]),
+        reference=st.sampled_from(["SB-back", "SB-again"]),
+        crash=st.integers(0, 8),
+        after=st.booleans(),
+    )
+    def give_back(self, transfer: Transfer, part: dict[str, str], reference: str, crash: int, after: bool) -> None:
+        """The customer's bank returns what it was paid, or takes back what it paid; also what it never saw."""
+        headers, body = self.world.answered(transfer, status="returned", bank_reference=reference, **part)
+        with suppress(UnavailableError):
+            self._crashing(crash, after, lambda: self.world.receive(headers, body))
+
     @rule(transfer=made, forgery=FORGERIES, position=st.integers(0, 10_000))
     def forge(self, transfer: Transfer, forgery: str, position: int) -> None:
         headers, body = self.world.answered(transfer)
@@ -115,6 +132,23 @@ class Transfers(RuleBasedStateMachine):
             self.world.check()
 
     @invariant()
+    def reconciled(self) -> None:
+        """B2, as it is run each night: before a return is known and after."""
+        if hasattr(self, "world"):
+            assert custody_is_what_was_confirmed(as_audited(self.world)).holds
+
+    @invariant()
+    def undone_once(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        rows = self.world.transfers.rows.values()
+        undone = [row.reverses for row in rows if row.reverses]
+        assert len(undone) == len(set(undone))
+        for row in rows:
+            if row.reverses:
+                assert row.units <= self.world.transfers.rows[row.reverses].units
+
+    @invariant()
     def completed_stays_completed(self) -> None:
         if not hasattr(self, "world"):
             return
@@ -123,6 +157,22 @@ class Transfers(RuleBasedStateMachine):
                 assert self.first_credits.setdefault(row.transfer_id, row.completed_at_ns) == row.completed_at_ns
             else:
                 assert row.transfer_id not in self.first_credits
+
+
+def as_audited(world: TransferWorld) -> World:
+    """The part of the world that the audit holds against the bank's word."""
+    return World(
+        products={},
+        balances=[Balance(account, asset, units, 0) for (account, asset), units in world.books.balances.items()],
+        batches={},
+        orders=(),
+        fills=(),
+        transfers=[transfer_row(row) for row in world.transfers.rows.values()],
+        cursors={},
+        executions={},
+        commands={},
+        replayed={},
+    )
 
 
 TestTransfers = Transfers.TestCase

@@ -11,16 +11,17 @@ from typing import Any
 import boto3
 import pytest
 from exchange.aws.dynamodb import bind, connection
+from exchange.ledger.store import BalanceItem, JournalStore
 from exchange.payments.model import instruction_for
 from exchange.payments.sandbox import answer
 from exchange.payments.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER, signed_headers
-from exchange.transfers.model import PaymentState, Transfer
+from exchange.transfers.model import PaymentState, Transfer, TransferStatus
 from exchange.transfers.store import BankMarkItem, TransferItem, TransferStore
 from moto import mock_aws
 
 from tests.fakes.rest import Answer, call, proxy_event
 from tests.fakes.tables import REGION, create_tables
-from tests.fakes.wallets import a_deposit
+from tests.fakes.wallets import a_deposit, a_withdrawal
 
 SECRET = "what the bank and we know"
 PATH = "/v1/payments/bank/notifications"
@@ -208,3 +209,37 @@ def test_another_customers_transfer_is_not_paid_by_this_ones_payment(door: Door)
     found = door.transfers.transfer(other.transfer_id)
     assert found is not None
     assert found.payment is PaymentState.REQUESTED
+
+
+def test_a_withdrawal_that_comes_back_is_posted_once_in_one_write(door: Door) -> None:
+    paid = replace(
+        a_withdrawal("10.5", key="out"),
+        status=TransferStatus.COMPLETED,
+        payment=PaymentState.BOOKED,
+        received_units=10_500_000,
+        completed_at_ns=1,
+    )
+    door.transfers.create(paid)
+    back = genuine(paid, status="returned", bank_reference="SB-back", amount="10", reason="account closed")
+    for status in ("recorded", "repeated"):
+        assert door.send(signed(back), back).json == {"status": status}
+    other = genuine(paid, status="returned", bank_reference="SB-other")
+    said = door.send(signed(other), other)
+    assert (said.status, said.json["code"]) == (400, "PAYMENT_NOTIFICATION_INVALID")
+    undone = door.transfers.transfer(paid.transfer_id)
+    assert undone is not None
+    found = door.transfers.transfer(undone.reversed_by)
+    assert found is not None
+    assert (found.reverses, found.units, found.bank_reference) == (paid.transfer_id, 10_000_000, "SB-back")
+    owned = {item.account: item.available for item in BalanceItem.scan()}
+    assert owned == {"7": 10_000_000, "house:custody:sandbox-bank": -10_000_000}
+    assert JournalStore().head("rail:sandbox-bank").number == 1
+
+
+def test_a_return_of_what_is_not_posted_yet_is_asked_for_again(door: Door) -> None:
+    paid = a_withdrawal("10.5", key="out")
+    door.transfers.create(paid)
+    door.transfers.await_bank(paid.transfer_id, "nobody waits behind this token")
+    back = genuine(paid, status="returned", bank_reference="SB-back")
+    assert door.send(signed(back), back).status == 503
+    assert list(BalanceItem.scan()) == []

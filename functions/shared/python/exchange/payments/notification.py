@@ -23,7 +23,7 @@ class NotificationBody(Body):
     reason: Annotated[str, Field(max_length=200)] = ""
 
     def said(self) -> Notification | TakenBack:
-        """The same, in our words. What is returned was booked before, and goes back whole."""
+        """The same, in our words. What is returned was booked before: a deposit or a withdrawal."""
         if self.status == "returned":
             return TakenBack(
                 reversal_id=self.bank_reference,

@@ -1,9 +1,10 @@
 """The sandbox bank: somebody else's house that happens to stand in ours.
 
 It knows instructions and notifications and nothing of our tables. It books whatever it is asked to collect or to pay,
-but for amounts that end in the digits 666, which it declines, so that a failure can be tried; and what it collects of
-amounts that end in .777 the customer's bank has back afterwards. It keeps no records: its references and its event ids
-are functions of the instruction, so an instruction that comes twice is answered twice in the same words.
+but for amounts that end in the digits 666, which it declines, so that a failure can be tried. Amounts that end in .777
+the customer's bank has back after they were collected, and gives back after they were paid; of what it paid of amounts
+that end in .778 it keeps the part after the point. The sandbox keeps no records: its references and its event ids are
+functions of the instruction, so an instruction that comes twice is answered twice in the same words.
 """
 
 import hashlib
@@ -15,6 +16,8 @@ DECLINED_ENDING = "666"
 DECLINED_REASON = "insufficient funds"
 RETURNED_ENDING = ".777"
 RETURNED_REASON = "returned by the customer's bank"
+RETURNED_LESS_ENDING = ".778"
+CLOSED_REASON = "the account is closed"
 
 
 class SandboxBankError(ValueError):
@@ -44,8 +47,12 @@ def answer(instruction: Mapping[str, str]) -> bytes:
 
 def afterwards(instruction: Mapping[str, str]) -> bytes | None:
     """The body of the notification that follows once the first is credited; None where none does."""
-    if instruction["direction"] == "collect" and instruction["amount"].endswith(RETURNED_ENDING):
-        return _notification(instruction, "returned", "return", RETURNED_REASON)
+    amount, pays = instruction["amount"], instruction["direction"] == "pay"
+    if amount.endswith(RETURNED_ENDING):
+        return _notification(instruction, "returned", "return", CLOSED_REASON if pays else RETURNED_REASON)
+    whole = amount.removesuffix(RETURNED_LESS_ENDING)
+    if pays and whole not in {amount, "", "0"}:
+        return _notification({**instruction, "amount": whole}, "returned", "return", CLOSED_REASON)
     return None
 
 

@@ -21,8 +21,8 @@ class ReversalStore:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def post_reversal(self, transfer: Transfer, batch: Batch, movements: Movements) -> Posted:
-        """Put the transfer, append the batch and move the balances, all or nothing.
+    def post_reversal(self, transfer: Transfer, batch: Batch, movements: Movements, *, undoes: str = "") -> Posted:
+        """Put the transfer, append the batch and move the balances, and mark what it `undoes`, all or nothing.
 
         Raises:   UnavailableError, OutcomeUnknownError.
         """
@@ -30,6 +30,12 @@ class ReversalStore:
         try:
             with transaction:
                 transaction.save(transfer_item(transfer), condition=TransferItem.transfer_id.does_not_exist())
+                if undoes:
+                    transaction.update(
+                        TransferItem(undoes),
+                        actions=[TransferItem.reversed_by.set(transfer.transfer_id)],
+                        condition=TransferItem.transfer_id.exists() & TransferItem.reversed_by.does_not_exist(),
+                    )
                 append_batch(transaction, batch)
                 move_balances(transaction, movements)
         except TransactWriteError as error:
