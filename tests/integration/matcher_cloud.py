@@ -71,6 +71,19 @@ class Cloud:
         items = self.client("dynamodb").scan(TableName=f"{PREFIX}-leases", ConsistentRead=True)["Items"]
         return next((item for item in items if item["shard"]["S"].startswith("shard/")), {})
 
+    def epoch(self) -> int:
+        """How many reigns the orders stream's one shard has seen."""
+        return int(self.lease()["epoch"]["N"])
+
+    def kept_snapshots(self) -> list[str]:
+        """The snapshots that the lease points to, newest first."""
+        return str(self.lease().get("snapshots", {}).get("S", "")).split("\n")
+
+    def spoil(self, key: str, damage: Callable[[bytes], bytes]) -> None:
+        """Put something else where a snapshot was."""
+        s3, where = self.client("s3"), {"Bucket": f"{PREFIX}-snapshots", "Key": key}
+        s3.put_object(**where, Body=damage(s3.get_object(**where)["Body"].read()))
+
     def stop(self) -> None:
         """End it."""
         self.process.terminate()
@@ -148,6 +161,11 @@ class Matcher:
         except (urllib.error.URLError, OSError):
             return {}
 
+    def said(self, message: str, *, since: int = 0) -> list[dict[str, Any]]:
+        """The lines of its log that say so, behind so many characters of it."""
+        lines = self.log.read_text()[since:].splitlines()
+        return [line for line in map(json.loads, filter(_is_whole, lines)) if line.get("message") == message]
+
     def shards(self) -> dict[str, Any]:
         """What its health page says of each shard."""
         return dict(self.health().get("shards", {}))
@@ -159,6 +177,10 @@ class Matcher:
     def stands_by(self) -> bool:
         """Whether it is up and does not reign."""
         return self.health().get("role") == "standby"
+
+
+def _is_whole(line: str) -> bool:
+    return line.startswith("{") and line.endswith("}")
 
 
 def start_cloud(home: Path, *, shards: int = 1) -> Cloud:

@@ -1,11 +1,12 @@
 """Matchers as processes on the laptop cloud: killed, stopped and told to end while orders flow."""
 
+import hashlib
 import os
 import random
 import signal
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,27 @@ STOPS = int(os.environ.get("MATCHER_STOPS", "1"))
 # A campaign goes in rounds, each on a cloud of its own that ends with its whole log replayed and compared.
 ROUND_KILLS, ROUND_STOPS = 50, 25
 PRODUCTS = ("ACME-USD", "BETA-USD")
+OFTEN = {"LEASE_SECONDS": "1", "SNAPSHOT_SECONDS": "0.2", "SNAPSHOT_COMMANDS": "100"}
+
+
+def flipped(data: bytes) -> bytes:
+    """One bit of the byte in the middle, which is of an engine's state, is another."""
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+
+
+def sealed(body: bytes) -> bytes:
+    """A snapshot that says something else, with the digest that fits."""
+    return body + hashlib.sha256(body).digest()
+
+
+# What may become of a snapshot in its bucket.
+DAMAGES: Mapping[str, Callable[[bytes], bytes]] = {
+    "a flipped bit": flipped,
+    "cut short": lambda data: data[: len(data) // 2],
+    "another shard's": lambda data: sealed(data[:-32].replace(b"shardId-000000000000", b"shardId-000000000001")),
+    "of a version that nobody knows": lambda data: sealed(data[:4] + (99).to_bytes(2, "little") + data[6:-32]),
+}
 
 
 @pytest.fixture
@@ -66,8 +88,9 @@ def matchers(cloud: Cloud, tmp_path: Path) -> Iterator[list[Matcher]]:
 class Flow:
     """Orders that arrive all the time, from a thread."""
 
-    def __init__(self, cloud: Cloud) -> None:
+    def __init__(self, cloud: Cloud, *, pause_seconds: float = 0.01) -> None:
         self._kinesis = cloud.client("kinesis")
+        self._pause_seconds = pause_seconds
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._put_all, daemon=True)
 
@@ -81,7 +104,7 @@ class Flow:
 
     def _put_all(self) -> None:
         first = 1
-        while not self._ended.wait(0.01):
+        while not self._ended.wait(self._pause_seconds):
             for product_id in PRODUCTS:
                 put(self._kinesis, product_id, first, seed=first)
             first += 10
@@ -167,7 +190,7 @@ def test_kill_9_at_random_moments_loses_and_doubles_nothing(
 ) -> None:
     rng = random.Random(20260101 + seed)
     matcher = matchers[0]
-    matcher.settings = {"LEASE_SECONDS": "1", "SNAPSHOT_SECONDS": "0.2", "SNAPSHOT_COMMANDS": "100"}
+    matcher.settings = OFTEN
     with Flow(cloud):
         for _ in range(kills):
             matcher.start()
@@ -247,6 +270,50 @@ def test_a_lease_that_is_gone_from_the_table_costs_a_replay_and_nothing_else(
         wait_for(matcher.leads, "nobody leads")
         time.sleep(0.3)
     assert_nothing_lost_or_doubled(cloud, epochs_are_lost=True)
+
+
+@pytest.mark.parametrize(("stands_by", "damages"), [("cold", list(DAMAGES)), ("warm", ["a flipped bit"])])
+def test_a_damaged_snapshot_is_passed_over_for_the_one_before_and_at_last_for_the_whole_log(
+    cloud: Cloud, matchers: list[Matcher], stands_by: str, damages: list[str]
+) -> None:
+    matcher = matchers[0]
+    matcher.settings = {**OFTEN, "FOLLOW_SECONDS": "0" if stands_by == "cold" else "0.1"}
+    with Flow(cloud, pause_seconds=0.1):  # Saving may take a twentieth of a matcher's time: let it be quick.
+        began_with(matcher)
+        for damage in damages:
+            newest, before, *_ = killed_behind_two_snapshots(cloud, matcher)
+            cloud.spoil(newest, DAMAGES[damage])
+            passed_over, went_on_behind = began_with(matcher)
+            assert passed_over == [newest]
+            assert went_on_behind == before.rpartition("/")[2] or stands_by == "warm"
+        every = killed_behind_two_snapshots(cloud, matcher)
+        for key in every:
+            cloud.spoil(key, DAMAGES["cut short"])  # A bit that is flipped again would be as it was.
+        passed_over, went_on_behind = began_with(matcher)
+        assert passed_over == every
+        assert not went_on_behind or stands_by == "warm"
+    assert_nothing_lost_or_doubled(cloud)
+
+
+def killed_behind_two_snapshots(cloud: Cloud, matcher: Matcher) -> list[str]:
+    """Kill a leader once the two newest snapshots are its own; what it leaves, newest first."""
+    own = f"/{cloud.epoch():010d}/"
+    wait_for(lambda: sum(own in key for key in cloud.kept_snapshots()) > 1, "no snapshots are taken", seconds=90)
+    matcher.kill()
+    return cloud.kept_snapshots()
+
+
+def began_with(matcher: Matcher) -> tuple[list[str], str]:
+    """Start it, wait until it leads, and tell what its log says: the snapshots that it passed over, and from where it
+    leads. Who stands by cold leads from the snapshot that it took; who has followed meanwhile, from further on.
+    """
+    behind = len(matcher.log.read_text()) if matcher.log.exists() else 0
+    matcher.start()
+    wait_for(lambda: bool(matcher.said("resumed", since=behind)), "nobody leads")
+    [resumed] = matcher.said("resumed", since=behind)
+    passed_over = matcher.said("a snapshot can't be read: trying the one before it", since=behind)
+    assert {line["level"] for line in passed_over} <= {"ERROR"}
+    return list(dict.fromkeys(line["key"] for line in passed_over)), resumed["position"]
 
 
 def test_sigterm_ends_in_order_and_the_next_one_leads_at_once(cloud: Cloud, matchers: list[Matcher]) -> None:
