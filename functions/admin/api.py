@@ -15,9 +15,10 @@ from exchange.approvals.store import AuditRowStore, ProposalStore
 from exchange.approvals.views import audit_page
 from exchange.aws.clients import client
 from exchange.aws.dynamodb import connection
+from exchange.banking.effects import PaymentSettings, payment_effects
+from exchange.clearance.reviewing import REVIEW_EFFECTS, Reviews, ReviewSettings
 from exchange.instruments.store import InstrumentStore
 from exchange.kernel.clock import SystemClock
-from exchange.payments.effects import PaymentSettings, payment_effects
 from exchange.payments.waiters import TaskTokens
 from exchange.rest import Api, ApiRequest
 from exchange.settlement.desk import FailureDesk
@@ -26,7 +27,6 @@ from exchange.transfers.store import TransferStore
 from exchange.usage.gate import guard
 from exchange.users.store import CustomerStore
 from exchange.wallets.model import places
-from exchange.wallets.reviewing import REVIEW_EFFECTS, Reviews, ReviewSettings
 
 
 class Settings(SettlementSettings, PaymentSettings, ReviewSettings, AdminSettings):

@@ -8,13 +8,13 @@ from aws_lambda_powertools import Logger
 from exchange.aws.clients import client
 from exchange.aws.dynamodb import bind, connection
 from exchange.aws.settings import EnvironmentSettings
+from exchange.banking.booking import Effects, Inbox
+from exchange.banking.store import BankFileItem, BankFileStore
 from exchange.iso20022.grammar import FileRefusedError
 from exchange.kernel.clock import SystemClock, jittered_pause
 from exchange.kernel.errors import OutageError
 from exchange.ledger.model import Balance, Head
 from exchange.ledger.store import BalanceItem, BalanceStore, JournalItem, JournalStore
-from exchange.payments.booking import Effects, Inbox
-from exchange.payments.file_store import BankFileItem, BankFileStore
 from exchange.payments.gateway import FileGateway, digest_of
 from exchange.payments.reversing import take_back
 from exchange.payments.service import take_notification

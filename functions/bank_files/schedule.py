@@ -6,9 +6,9 @@ from aws_lambda_powertools import Logger
 from exchange.aws.clients import client
 from exchange.aws.dynamodb import bind, connection
 from exchange.aws.settings import EnvironmentSettings
+from exchange.banking.filing import file_orders
+from exchange.banking.store import BankFileItem, BankFileStore
 from exchange.kernel.clock import SystemClock
-from exchange.payments.file_store import BankFileItem, BankFileStore
-from exchange.payments.filing import file_orders
 from exchange.payments.gateway import FileGateway
 
 

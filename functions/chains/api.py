@@ -11,6 +11,7 @@ from exchange.chains.addressing import deposit_address
 from exchange.chains.departure_store import DepartureStore
 from exchange.chains.store import ChainItem, ChainStore
 from exchange.chains.withdrawal import ChainWithdrawalRequest, new_chain_withdrawal
+from exchange.clearance.stopping import refuse_withdrawal
 from exchange.instruments.catalogue import Catalogue
 from exchange.instruments.store import InstrumentItem, InstrumentStore
 from exchange.kernel.clock import SystemClock, jittered_pause
@@ -26,7 +27,6 @@ from exchange.wallets.access import gatekeeper
 from exchange.wallets.listing import NO_ACCOUNT
 from exchange.wallets.machine import StepFunctionsMachine
 from exchange.wallets.request import ChainWithdrawalBody
-from exchange.wallets.stopping import refuse_withdrawal
 from exchange.wallets.store import PostingStore
 from exchange.wallets.views import asset_of_account, withdrawal_view
 from exchange.wallets.withdrawing import request_withdrawal

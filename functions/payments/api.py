@@ -5,11 +5,11 @@ from typing import Any
 from exchange.aws.clients import client
 from exchange.aws.dynamodb import bind, connection
 from exchange.aws.settings import EnvironmentSettings
+from exchange.banking.store import BankFileItem, BankFileStore
 from exchange.kernel.clock import SystemClock, jittered_pause
 from exchange.kernel.errors import Refused
 from exchange.ledger.store import BalanceItem, BalanceStore, JournalItem, JournalStore
 from exchange.payments.bank import SharedSecret
-from exchange.payments.file_store import BankFileItem, BankFileStore
 from exchange.payments.model import BANK, Notification, TakenBack
 from exchange.payments.notification import NotificationBody
 from exchange.payments.refunding import Books
@@ -18,12 +18,12 @@ from exchange.payments.reversing import take_back
 from exchange.payments.service import take_notification
 from exchange.payments.signature import verify
 from exchange.payments.store import ReversalStore
-from exchange.payments.stripe_events import read_event
-from exchange.payments.stripe_hearing import hear_event
-from exchange.payments.stripe_payouts import StripePayouts
-from exchange.payments.stripe_provider import StripeProvider, stripe_client
 from exchange.payments.waiters import TaskTokens
 from exchange.rest import Api, ApiRequest, read_body
+from exchange.stripe.events import read_event
+from exchange.stripe.hearing import hear_event
+from exchange.stripe.payouts import StripePayouts
+from exchange.stripe.provider import StripeProvider, stripe_client
 from exchange.transfers.store import BankMarkItem, TransferItem, TransferStore
 from exchange.wallets.ending import endings
 from exchange.wallets.store import PostingStore

@@ -6,19 +6,19 @@ from aws_lambda_powertools import Logger
 from exchange.aws.clients import client
 from exchange.aws.dynamodb import bind, connection
 from exchange.aws.settings import EnvironmentSettings
+from exchange.banking.paying_out import see_to_payouts
+from exchange.banking.store import BankFileItem, BankFileStore
 from exchange.instruments.store import InstrumentItem, InstrumentStore
 from exchange.kernel.clock import SystemClock, jittered_pause
 from exchange.ledger.store import BalanceItem, BalanceStore, JournalItem, JournalStore
 from exchange.payments.bank import SharedSecret
 from exchange.payments.costs import post_costs
-from exchange.payments.file_store import BankFileItem, BankFileStore
-from exchange.payments.paying_out import see_to_payouts
 from exchange.payments.refunding import Books, see_to_refunds
 from exchange.payments.store import ReversalStore
-from exchange.payments.stripe_funds import StripeFunds
-from exchange.payments.stripe_payouts import StripePayouts
-from exchange.payments.stripe_provider import stripe_client
-from exchange.payments.stripe_refunds import StripeRefunds
+from exchange.stripe.funds import StripeFunds
+from exchange.stripe.payouts import StripePayouts
+from exchange.stripe.provider import stripe_client
+from exchange.stripe.refunds import StripeRefunds
 from exchange.transfers.store import BankMarkItem, TransferItem, TransferStore
 from exchange.wallets.ending import endings
 from exchange.wallets.store import PostingStore

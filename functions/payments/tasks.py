@@ -6,15 +6,15 @@ from aws_lambda_powertools import Logger
 from exchange.aws.clients import client
 from exchange.aws.dynamodb import bind, connection
 from exchange.aws.settings import EnvironmentSettings
+from exchange.banking.filing import FilesProvider
+from exchange.banking.store import BankFileItem, BankFileStore
 from exchange.kernel.clock import SystemClock
 from exchange.kernel.errors import require
 from exchange.payments.bank import BankQueue, SharedSecret
-from exchange.payments.file_store import BankFileItem, BankFileStore
-from exchange.payments.filing import FilesProvider
 from exchange.payments.model import BANK_FILES, STRIPE
 from exchange.payments.service import ByRail, PaymentProvider, ask_bank
-from exchange.payments.stripe_provider import StripeProvider, stripe_client
 from exchange.payments.waiters import TaskTokens
+from exchange.stripe.provider import StripeProvider, stripe_client
 from exchange.transfers.store import BankMarkItem, TransferItem, TransferStore
 
 

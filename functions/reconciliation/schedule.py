@@ -12,10 +12,10 @@ from exchange.aws.settings import EnvironmentSettings
 from exchange.breaks.store import BreakItem, BreakStore
 from exchange.kernel.clock import SystemClock
 from exchange.payments.bank import SharedSecret
-from exchange.payments.stripe_funds import StripeFunds
-from exchange.payments.stripe_provider import stripe_client
 from exchange.reconciliation.service import reconcile
 from exchange.reconciliation.store import read_sides, read_stripe
+from exchange.stripe.funds import StripeFunds
+from exchange.stripe.provider import stripe_client
 
 PAUSE_SECONDS = 3
 

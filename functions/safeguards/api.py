@@ -6,6 +6,7 @@ from typing import Any
 from exchange.aws.clients import client
 from exchange.aws.dynamodb import bind, connection
 from exchange.aws.settings import AccessSettings
+from exchange.clearance.service import cancel_withdrawal
 from exchange.instruments.catalogue import Catalogue
 from exchange.instruments.store import InstrumentItem, InstrumentStore
 from exchange.kernel.clock import SystemClock, jittered_pause
@@ -13,18 +14,17 @@ from exchange.kernel.errors import Refused
 from exchange.ledger.store import BalanceItem
 from exchange.payments.waiters import TaskTokens
 from exchange.rest import Api, ApiRequest
+from exchange.safeguards.service import Safeguarding, destination_view, destination_views, safeguards_view
+from exchange.safeguards.store import SafeguardItem, SafeguardTable, destination_id_for
+from exchange.safeguards.totp import TotpCodes
 from exchange.transfers.store import TransferItem, TransferStore
 from exchange.usage.gate import guard
 from exchange.users.access import authenticator, stores
 from exchange.users.authentication import Principal
 from exchange.users.model import Scope
-from exchange.wallets.clearing import cancel_withdrawal
 from exchange.wallets.model import BankProvider, payment_methods
 from exchange.wallets.request import CodeBody, DestinationBody, SafeguardsBody
-from exchange.wallets.safeguard_store import SafeguardItem, SafeguardTable, destination_id_for
-from exchange.wallets.safeguarding import Safeguarding, destination_view, destination_views, safeguards_view
 from exchange.wallets.store import PostingStore
-from exchange.wallets.totp import TotpCodes
 from exchange.wallets.views import transfer_view
 
 

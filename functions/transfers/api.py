@@ -6,6 +6,7 @@ from typing import Any
 from exchange.aws.dynamodb import bind, connection
 from exchange.aws.settings import AccessSettings
 from exchange.breaks.store import BreakItem, BreakStore
+from exchange.clearance.stopping import refuse_withdrawal
 from exchange.instruments.catalogue import Catalogue
 from exchange.instruments.store import InstrumentItem, InstrumentStore
 from exchange.kernel.clock import SystemClock, jittered_pause
@@ -22,7 +23,6 @@ from exchange.wallets.access import gatekeeper
 from exchange.wallets.moving import MoveRequest
 from exchange.wallets.request import SendBody
 from exchange.wallets.sending import find_receiver, send_money
-from exchange.wallets.stopping import refuse_withdrawal
 from exchange.wallets.store import PostingStore
 from exchange.wallets.views import transfer_view
 

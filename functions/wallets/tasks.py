@@ -9,14 +9,14 @@ from aws_lambda_powertools import Logger
 from exchange.aws.clients import client
 from exchange.aws.dynamodb import bind, connection
 from exchange.aws.settings import EnvironmentSettings
+from exchange.clearance.screening import screening_at
+from exchange.clearance.service import await_review, clear_withdrawal
 from exchange.kernel.clock import SystemClock
 from exchange.kernel.errors import require
 from exchange.ledger.store import BalanceItem, BalanceStore, JournalItem, JournalStore
 from exchange.payments.waiters import TaskTokens
 from exchange.transfers.model import Transfer
 from exchange.transfers.store import TransferItem, TransferStore
-from exchange.wallets.clearing import await_review, clear_withdrawal
-from exchange.wallets.screening import screening_at
 from exchange.wallets.service import credit_deposit, fail_deposit
 from exchange.wallets.store import PostingStore
 from exchange.wallets.withdrawing import post_withdrawal, return_withdrawal

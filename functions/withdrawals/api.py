@@ -10,6 +10,7 @@ from exchange.breaks.store import BreakItem, BreakStore
 from exchange.chains.departure_store import DepartureStore
 from exchange.chains.departures import network_fee_units
 from exchange.chains.store import ChainItem, ChainStore
+from exchange.clearance.stopping import refuse_withdrawal
 from exchange.instruments.catalogue import Catalogue
 from exchange.instruments.store import InstrumentItem, InstrumentStore
 from exchange.kernel.clock import SystemClock, jittered_pause
@@ -25,7 +26,6 @@ from exchange.wallets.access import gatekeeper
 from exchange.wallets.machine import StepFunctionsMachine
 from exchange.wallets.model import BankProvider, PaymentMethod, payment_methods
 from exchange.wallets.request import WithdrawalBody
-from exchange.wallets.stopping import refuse_withdrawal
 from exchange.wallets.store import PostingStore
 from exchange.wallets.views import limits_view, method_view, withdrawal_view
 from exchange.wallets.withdrawing import new_withdrawal, request_withdrawal

@@ -8,6 +8,9 @@ import urllib3
 from botocore.exceptions import BotoCoreError, ClientError
 from exchange.audit.store import bind_tables
 from exchange.aws.dynamodb import bind, connection
+from exchange.banking.model import Account, Case
+from exchange.banking.store import BankFileItem, BankFileStore
+from exchange.banking.suspense import Suspense
 from exchange.instruments.store import InstrumentStore
 from exchange.iso20022.grammar import check_digits
 from exchange.iso20022.statements import SCALE
@@ -15,9 +18,6 @@ from exchange.kernel.clock import SystemClock, jittered_pause
 from exchange.kernel.errors import OutageError, Refused
 from exchange.kernel.money import format_units
 from exchange.ledger.store import BalanceStore, JournalStore
-from exchange.payments.file_store import BankFileItem, BankFileStore
-from exchange.payments.files import Account, Case
-from exchange.payments.suspense import Suspense
 from rich.console import Console
 from rich.table import Table
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from exchange.admin.model import ALONE, KINDS, Action, Operator, Role, refuse_alone, refuse_kind
 from exchange.admin.store import IMMEDIATE_EFFECTS
+from exchange.banking.effects import payment_effects
+from exchange.clearance.reviewing import REVIEW_EFFECTS
 from exchange.kernel.errors import Code, Refused
-from exchange.payments.effects import payment_effects
 from exchange.settlement.effects import settlement_effects
-from exchange.wallets.reviewing import REVIEW_EFFECTS
 
 from tests.contract.cloud_definition import api_document, function_named, functions, nested_template, resources
 from tests.contract.test_permissions import _table_of, as_list

@@ -5,12 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from exchange.iso20022.statements import SCALE
-from exchange.kernel.errors import Refused
-from exchange.kernel.money import format_units
-from exchange.ledger.model import Batch, may_be_negative, sum_by_asset
-from exchange.payments.booking import Effects, Inbox
-from exchange.payments.files import (
+from exchange.banking.booking import Effects, Inbox
+from exchange.banking.filing import FilesProvider, file_orders
+from exchange.banking.model import (
     RAIL,
     Account,
     Booked,
@@ -27,13 +24,16 @@ from exchange.payments.files import (
     Standing,
     asset_units,
 )
-from exchange.payments.filing import FilesProvider, file_orders
+from exchange.banking.suspense import Suspense
+from exchange.iso20022.statements import SCALE
+from exchange.kernel.errors import Refused
+from exchange.kernel.money import format_units
+from exchange.ledger.model import Batch, may_be_negative, sum_by_asset
 from exchange.payments.model import TakenBack
 from exchange.payments.payouts import Change, Payout
 from exchange.payments.references import reference_of
 from exchange.payments.reversing import movements_of, take_back
 from exchange.payments.service import ByRail, take_notification
-from exchange.payments.suspense import Suspense
 from exchange.transfers.model import PaymentState, Transfer, TransferStatus
 from exchange.wallets.model import BankProvider, DepositRequest, new_deposit, payment_methods
 from exchange.wallets.withdrawing import WithdrawalRequest, new_withdrawal, post_withdrawal

@@ -5,17 +5,17 @@ from typing import Any
 
 from exchange.audit.bank_checks import custody_is_what_the_bank_has, under_way_is_what_was_paid_out
 from exchange.audit.model import BankView, World
+from exchange.banking.model import RAIL
+from exchange.banking.paying_out import change_to, hear, new_payout, see_to_payouts
 from exchange.kernel.errors import Refused
 from exchange.ledger.model import Balance, may_be_negative, sum_by_asset
 from exchange.payments.costs import post_costs
-from exchange.payments.files import RAIL
 from exchange.payments.model import STRIPE
-from exchange.payments.paying_out import change_to, hear, new_payout, see_to_payouts
 from exchange.payments.payouts import UNDER_WAY, Payout
-from exchange.payments.stripe_events import PAYOUT, read_event
-from exchange.payments.stripe_funds import StripeFunds
-from exchange.payments.stripe_payouts import StripePayouts
-from exchange.payments.stripe_provider import stripe_client
+from exchange.stripe.events import PAYOUT, read_event
+from exchange.stripe.funds import StripeFunds
+from exchange.stripe.payouts import StripePayouts
+from exchange.stripe.provider import stripe_client
 
 from infra.local.sandbox_bank import arrive
 from infra.local.sandbox_stripe import SandboxStripe

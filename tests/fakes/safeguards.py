@@ -4,10 +4,10 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 
 from exchange.instruments.model import Asset
+from exchange.safeguards.limits import Limits, Use, default_limits
+from exchange.safeguards.model import Destination, Permit, Safeguards
 from exchange.transfers.model import Transfer
 from exchange.users.model import Customer, KycLevel
-from exchange.wallets.limits import Limits, Use, default_limits
-from exchange.wallets.safeguards import Destination, Permit, Safeguards
 
 from tests.fakes.users import a_customer
 

@@ -11,11 +11,11 @@ from exchange.kernel.errors import Code, Refused
 from exchange.payments.model import STRIPE, Notification, TakenBack
 from exchange.payments.refunding import Books, new_refund, see_to_refunds
 from exchange.payments.service import ByRail
-from exchange.payments.stripe_events import read_event
-from exchange.payments.stripe_hearing import hear_event
-from exchange.payments.stripe_payouts import StripePayouts
-from exchange.payments.stripe_provider import StripeProvider, stripe_client
-from exchange.payments.stripe_refunds import StripeRefunds
+from exchange.stripe.events import read_event
+from exchange.stripe.hearing import hear_event
+from exchange.stripe.payouts import StripePayouts
+from exchange.stripe.provider import StripeProvider, stripe_client
+from exchange.stripe.refunds import StripeRefunds
 from exchange.transfers.model import Transfer, TransferStatus
 from exchange.wallets.ending import endings
 from exchange.wallets.model import BankProvider, DepositRequest, new_deposit, payment_methods

@@ -18,6 +18,7 @@ from exchange.ledger.model import (
     receivable_account,
 )
 from exchange.payments.reversing import Posted
+from exchange.safeguards.model import Permit
 from exchange.transfers.model import (
     BankAnswer,
     Page,
@@ -37,7 +38,6 @@ from exchange.wallets.model import (
     payment_methods,
 )
 from exchange.wallets.moving import Moved
-from exchange.wallets.safeguards import Permit
 from exchange.wallets.withdrawing import Held, WithdrawalRequest, new_withdrawal
 
 NOON_NS = 1_800_000_000_000_000_000

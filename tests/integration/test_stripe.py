@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import stripe
 import urllib3
-from exchange.payments.stripe_provider import stripe_client
+from exchange.stripe.provider import stripe_client
 
 from tests.integration.conftest import RunningLaptop
 from tests.integration.test_deposits import Customer

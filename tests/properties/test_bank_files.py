@@ -2,9 +2,9 @@
 
 from contextlib import suppress
 
+from exchange.banking.model import CaseState
 from exchange.iso20022.grammar import FileRefusedError
 from exchange.kernel.errors import UnavailableError
-from exchange.payments.files import CaseState
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule

@@ -20,8 +20,8 @@ from exchange.messages import RecordError, decode_commands, decode_events, encod
 from exchange.messages.commands import check_record
 from exchange.payments import signature
 from exchange.payments.notification import NotificationBody
-from exchange.payments.stripe_events import read_event
 from exchange.rest.reading import read_body
+from exchange.stripe.events import read_event
 from exchange.trading.request import PlaceOrderBody
 from hypothesis import given, settings
 from hypothesis import strategies as st

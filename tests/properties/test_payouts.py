@@ -2,8 +2,8 @@
 
 from contextlib import suppress
 
+from exchange.banking.model import RAIL
 from exchange.kernel.errors import UnavailableError
-from exchange.payments.files import RAIL
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule

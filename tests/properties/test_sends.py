@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 from exchange.kernel.errors import Code, Refused
+from exchange.safeguards.limits import default_limits
+from exchange.safeguards.model import Gatekeeper
 from exchange.transfers.model import Transfer, TransferKind
 from exchange.users.model import CustomerStatus, KycLevel
-from exchange.wallets.limits import default_limits
 from exchange.wallets.moving import MoveRequest
-from exchange.wallets.safeguards import Gatekeeper
 from exchange.wallets.sending import find_receiver, send_money
 from hypothesis import given
 from hypothesis import strategies as st

@@ -9,6 +9,8 @@ from functools import partial
 from typing import Any
 
 from exchange.audit.model import Payment
+from exchange.clearance.screening import NoScreening
+from exchange.clearance.service import clear_withdrawal
 from exchange.kernel.errors import OutageError
 from exchange.ledger.store import BalanceStore, JournalStore
 from exchange.payments.bank import BankQueue
@@ -16,8 +18,6 @@ from exchange.payments.model import Notification, Outcome
 from exchange.payments.service import ask_bank, take_notification
 from exchange.payments.waiters import TaskTokens
 from exchange.transfers.store import TransferStore
-from exchange.wallets.clearing import clear_withdrawal
-from exchange.wallets.screening import NoScreening
 from exchange.wallets.service import credit_deposit, fail_deposit
 from exchange.wallets.store import PostingStore
 from exchange.wallets.withdrawing import post_withdrawal, return_withdrawal

@@ -11,6 +11,7 @@ from typing import Any, Final
 from exchange.audit.model import Payment
 from exchange.ledger.store import BalanceItem, BalanceStore, JournalItem, JournalStore
 from exchange.orders.store import FillItem, OrderItem
+from exchange.safeguards.store import SafeguardItem
 from exchange.settlement.failure_store import FailureItem
 from exchange.settlement.store import CheckpointItem
 from exchange.statements.service import bring_up
@@ -19,7 +20,6 @@ from exchange.transfers.model import PaymentState, Transfer, TransferKind
 from exchange.transfers.store import BankMarkItem, TransferItem, TransferStore, transfer_item
 from exchange.users.model import KycLevel
 from exchange.users.store import ApiKeyItem, CustomerItem
-from exchange.wallets.safeguard_store import SafeguardItem
 from exchange.wallets.service import credit_deposit
 from exchange.wallets.store import PostingStore
 from pynamodb.connection import Connection

@@ -12,6 +12,8 @@ from exchange.kernel.errors import OutageError, Refused, UnavailableError
 from exchange.ledger.store import JournalStore
 from exchange.orders.model import Order
 from exchange.risk.model import MarketView
+from exchange.safeguards.model import Gatekeeper
+from exchange.safeguards.store import SafeguardTable
 from exchange.trading.amending import AmendTerms, amend_order
 from exchange.trading.model import CLIENT_OID_PREFIX, Trader
 from exchange.trading.model import Intent as OrderIntent
@@ -24,8 +26,6 @@ from exchange.users.store import CustomerStore
 from exchange.wallets.machine import StepFunctionsMachine
 from exchange.wallets.model import DepositRequest, new_deposit
 from exchange.wallets.moving import MoveRequest, move_money
-from exchange.wallets.safeguard_store import SafeguardTable
-from exchange.wallets.safeguards import Gatekeeper
 from exchange.wallets.service import request_deposit
 from exchange.wallets.store import PostingStore
 from exchange.wallets.withdrawing import WithdrawalRequest, new_withdrawal, request_withdrawal, start_forgotten

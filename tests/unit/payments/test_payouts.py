@@ -8,17 +8,17 @@ import pytest
 from exchange.approvals.model import Proposal
 from exchange.approvals.store import UnfitError
 from exchange.aws.dynamodb import bind, connection
+from exchange.banking.effects import PayoutEffect
+from exchange.banking.model import RAIL, Posted
+from exchange.banking.paying_out import change_to, hear, new_payout
+from exchange.banking.store import BankFileItem, BankFileStore
 from exchange.instruments.model import Asset
 from exchange.instruments.store import InstrumentItem
 from exchange.kernel.errors import Refused
 from exchange.ledger.store import BalanceItem, JournalItem, JournalStore
-from exchange.payments.effects import PayoutEffect
-from exchange.payments.file_store import BankFileItem, BankFileStore
-from exchange.payments.files import RAIL, Posted
 from exchange.payments.model import STRIPE
-from exchange.payments.paying_out import change_to, hear, new_payout
 from exchange.payments.payouts import UNDER_WAY, Stage, Told, moved
-from exchange.payments.stripe_provider import KEY_AGE_MAX_NS
+from exchange.stripe.provider import KEY_AGE_MAX_NS
 from exchange.transfers.store import TransferItem
 from moto import mock_aws
 from pynamodb.exceptions import TransactWriteError

@@ -9,12 +9,12 @@ import pytest
 from exchange.approvals.model import Proposal
 from exchange.approvals.store import UnfitError
 from exchange.aws.dynamodb import bind, connection
+from exchange.banking.effects import RefundEffect
+from exchange.banking.store import BankFileItem, BankFileStore
 from exchange.kernel.errors import Refused
 from exchange.ledger.model import receivable_account
 from exchange.ledger.store import BalanceItem
-from exchange.payments.effects import RefundEffect
-from exchange.payments.file_store import BankFileItem, BankFileStore
-from exchange.payments.stripe_provider import KEY_AGE_MAX_NS
+from exchange.stripe.provider import KEY_AGE_MAX_NS
 from exchange.transfers.model import PaymentState, Transfer, TransferStatus
 from exchange.transfers.store import TransferItem, TransferStore, transfer_item
 from moto import mock_aws

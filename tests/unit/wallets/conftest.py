@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from exchange.aws.dynamodb import bind, connection
 from exchange.ledger.store import BalanceItem, BalanceStore, JournalItem, JournalStore
+from exchange.safeguards.store import SafeguardItem
 from exchange.transfers.store import BankMarkItem, TransferItem, TransferStore
 from exchange.users.store import CustomerItem, CustomerStore
-from exchange.wallets.safeguard_store import SafeguardItem
 from exchange.wallets.store import PostingStore
 from moto import mock_aws
 from pynamodb.connection import Connection

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 
 import pytest
+from exchange.clearance.service import await_review
 from exchange.transfers.model import Clearance, Transfer
-from exchange.wallets.clearing import await_review
 
 from tests.fakes.wallets import a_withdrawal
 

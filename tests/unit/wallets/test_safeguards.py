@@ -6,13 +6,8 @@ from typing import Any
 import pytest
 from exchange.kernel.errors import Code, Refused
 from exchange.ledger.store import BalanceItem
-from exchange.transfers.model import Clearance, Transfer
-from exchange.users.model import Customer, CustomerStatus, KycLevel
-from exchange.users.store import CustomerItem
-from exchange.wallets.limits import DAY_NS, USES_MAX, Limits, default_limits, limits_from
-from exchange.wallets.safeguard_store import SafeguardTable, destination_id_for
-from exchange.wallets.safeguarding import Safeguarding
-from exchange.wallets.safeguards import (
+from exchange.safeguards.limits import DAY_NS, USES_MAX, Limits, default_limits, limits_from
+from exchange.safeguards.model import (
     DESTINATION_DELAY_NS,
     LOCK_NS,
     WRONG_CODES_MAX,
@@ -20,7 +15,12 @@ from exchange.wallets.safeguards import (
     Gatekeeper,
     destination_text,
 )
-from exchange.wallets.totp import STEP_SECONDS, TotpCodes
+from exchange.safeguards.service import Safeguarding
+from exchange.safeguards.store import SafeguardTable, destination_id_for
+from exchange.safeguards.totp import STEP_SECONDS, TotpCodes
+from exchange.transfers.model import Clearance, Transfer
+from exchange.users.model import Customer, CustomerStatus, KycLevel
+from exchange.users.store import CustomerItem
 from exchange.wallets.views import limits_view
 from exchange.wallets.withdrawing import request_withdrawal
 from hypothesis import given

@@ -17,13 +17,13 @@ from exchange.chains.model import Block, Listing, Token
 from exchange.chains.store import ChainItem, ChainStore
 from exchange.instruments.store import InstrumentItem, InstrumentStore
 from exchange.ledger.store import BalanceItem
+from exchange.safeguards.store import SafeguardItem
 from exchange.transfers.store import BankMarkItem, TransferItem
 from exchange.usage.model import RateLimitTier
 from exchange.usage.store import UsageItem
 from exchange.users.model import KycLevel
 from exchange.users.sealing import KmsSecrets
 from exchange.users.store import ApiKeyItem, ApiKeyStore, CustomerItem, CustomerStore
-from exchange.wallets.safeguard_store import SafeguardItem
 from moto import mock_aws
 
 from tests.fakes.markets import USD

@@ -15,20 +15,24 @@
 
 Money comes and goes by
 
-13. `wallets`          deposits and withdrawals, from the request to the posting, and what a withdrawal is judged by
-14. `transfers`        what those three keep: money on its way in or out
-15. `payments`         banks, Stripe and bank files; `iso20022` reads and writes the files
-16. `chains`           addresses, what arrives at them, what leaves a hot wallet, and a chain that thinks again
+13. `wallets`          deposits, withdrawals and moves, from the request to the posting
+14. `safeguards`       what judges a withdrawal in the write that holds its money: limits, lists, codes
+15. `clearance`        what stands between the hold and whoever pays: screening, review, calling off
+16. `transfers`        what those keep: money on its way in or out
+17. `payments`         whoever pays and collects for us, behind one port; taking back what was credited
+18. `stripe`           Stripe behind that port, by its own SDK
+19. `banking`          the venue's banks: files, suspense, payouts; `iso20022` reads and writes the files
+20. `chains`           addresses, what arrives at them, what leaves a hot wallet, and a chain that thinks again
 
 Those who run it have
 
-17. `admin`            operators, their roles, and what they do to customers
-18. `approvals`        four eyes, and a row for every act
-19. `books`            closings, balance sheets, and the signed proof of what customers are owed
-20. `awards`           rebates and commissions out of a closed period's fees; `referrals` keeps who brought whom
-21. `reports`          files of a customer's own trades and balances
-22. `reconciliation`   the ledger against log, chain and banks; `breaks` keeps what differs
-23. `audit`            every invariant, written once: `check(world)`
+21. `admin`            operators, their roles, and what they do to customers
+22. `approvals`        four eyes, and a row for every act
+23. `books`            closings, balance sheets, and the signed proof of what customers are owed
+24. `awards`           rebates and commissions out of a closed period's fees; `referrals` keeps who brought whom
+25. `reports`          files of a customer's own trades and balances
+26. `reconciliation`   the ledger against log, chain and banks; `breaks` keeps what differs
+27. `audit`            every invariant, written once: `check(world)`
 
 Below all of them stand `instruments` (assets and products), `rest` (the one shape of every API), `aws` (settings,
 clients, the DynamoDB base) and `kernel` (identifiers, exact money, time, failures). Who may import whom is in

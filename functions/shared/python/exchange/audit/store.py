@@ -9,6 +9,8 @@ from exchange.approvals.store import bind_audit_rows, every_link, every_row
 from exchange.audit.model import Acts, BankView, ChainView, Replayed, TransferRow, World
 from exchange.awards.store import AwardItem
 from exchange.aws.dynamodb import bind, connection
+from exchange.banking.model import RAIL
+from exchange.banking.store import BankFileItem, BankFileStore
 from exchange.books.files import books_of
 from exchange.books.store import ClosingItem, ClosingStore, S3Vault
 from exchange.chains.departure_store import DepartureStore
@@ -23,8 +25,6 @@ from exchange.ledger.store import BalanceItem, JournalItem, JournalStore, balanc
 from exchange.market_data.store import MarketDataStore, bind_market_data
 from exchange.messages import CommandRecord, EventRecord, decode_commands, decode_events
 from exchange.orders.store import FillItem, OrderItem, fill_from, order_from
-from exchange.payments.file_store import BankFileItem, BankFileStore
-from exchange.payments.files import RAIL
 from exchange.referrals.store import ReferralItem, ReferralStore
 from exchange.settlement.model import Cursor
 from exchange.settlement.quarantine import Quarantine

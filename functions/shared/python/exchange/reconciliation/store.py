@@ -6,11 +6,11 @@ from typing import Any, Protocol
 from exchange.audit.model import BankView, ChainView, World
 from exchange.audit.store import read_banks, read_executions, scan_stream, transfer_row
 from exchange.aws.dynamodb import connection
+from exchange.banking.store import BankFileStore
 from exchange.instruments.store import InstrumentStore
 from exchange.ledger.store import BalanceItem, JournalStore, balances_from
 from exchange.orders.store import FillItem, fill_from
 from exchange.payments.costs import AtStripe, unposted
-from exchange.payments.file_store import BankFileStore
 from exchange.payments.model import STRIPE, minor_digits
 from exchange.statements.store import reached_partitions
 from exchange.transfers.model import TransferKind

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 
 from exchange.aws.dynamodb import bind, connection
 from exchange.instruments.model import Asset
+from exchange.safeguards.model import Gatekeeper
+from exchange.safeguards.store import SafeguardItem, SafeguardTable
+from exchange.safeguards.totp import TotpCodes
 from exchange.users.access import stores
-from exchange.wallets.safeguard_store import SafeguardItem, SafeguardTable
-from exchange.wallets.safeguards import Gatekeeper
-from exchange.wallets.totp import TotpCodes
 
 
 def gatekeeper(safeguards_table: str, secrets_key_id: str, assets: Callable[[], Mapping[str, Asset]]) -> Gatekeeper:

@@ -8,6 +8,7 @@ from exchange.kernel.clock import Clock
 from exchange.kernel.errors import Code, Refused, UnavailableError
 from exchange.kernel.ids import from_uuid
 from exchange.ledger.model import Batch
+from exchange.safeguards.model import Permit
 from exchange.transfers.model import Transfer
 from exchange.users.model import Customer, CustomerStatus
 from exchange.wallets.moving import (
@@ -22,7 +23,6 @@ from exchange.wallets.moving import (
     new_move,
     other_side,
 )
-from exchange.wallets.safeguards import Permit
 
 _NOBODY = Refused(Code.ACCOUNT_NOT_FOUND, "to: no customer has this e-mail address or default profile")
 

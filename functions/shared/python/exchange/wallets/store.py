@@ -11,12 +11,12 @@ from exchange.aws.dynamodb import cancellation_codes
 from exchange.kernel.errors import UnavailableError
 from exchange.ledger.model import Batch, Movements
 from exchange.ledger.store import BalanceStore, append_batch, move_balances
+from exchange.safeguards.model import Permit
+from exchange.safeguards.store import guard_hold
 from exchange.transfers.model import Clearance, PaymentState, Transfer, TransferStatus
 from exchange.transfers.store import TransferItem, transfer_item
 from exchange.wallets.model import Credit, movements_of
 from exchange.wallets.moving import Moved
-from exchange.wallets.safeguard_store import guard_hold
-from exchange.wallets.safeguards import Permit
 from exchange.wallets.withdrawing import Held
 
 _FAILED = "ConditionalCheckFailed"

@@ -9,8 +9,8 @@ from exchange.kernel.ids import account_uuid, to_uuid
 from exchange.kernel.money import format_units
 from exchange.ledger.model import Balance
 from exchange.orders.model import Order
+from exchange.safeguards.limits import Allowance
 from exchange.transfers.model import Transfer, TransferKind, TransferStatus
-from exchange.wallets.limits import Allowance
 from exchange.wallets.model import WITHDRAWAL_UNITS_MAX, PaymentMethod
 
 View = dict[str, object]

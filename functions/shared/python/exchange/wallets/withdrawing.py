@@ -23,9 +23,9 @@ from exchange.ledger.model import (
     fee_account,
     next_batch,
 )
+from exchange.safeguards.model import Permit
 from exchange.transfers.model import Clearance, PaymentState, Transfer, TransferKind, TransferStatus, transfer_id_for
 from exchange.wallets.model import WITHDRAWAL_UNITS_MAX, Credit, PaymentMethod, journal_partition
-from exchange.wallets.safeguards import Permit
 
 ATTEMPTS_MAX = 32
 UNSTARTED_AGE_NS = 60 * 1_000_000_000

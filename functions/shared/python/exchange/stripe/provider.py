@@ -8,7 +8,7 @@ import stripe
 from exchange.kernel.errors import OutcomeUnknownError, UnavailableError, require
 from exchange.kernel.money import format_units, parse_decimal
 from exchange.payments.model import STRIPE, Asked, Instruction, Notification, Outcome, TakenBack, minor_digits
-from exchange.payments.stripe_events import DISPUTE, REFUND, Event
+from exchange.stripe.events import DISPUTE, REFUND, Event
 
 # By currency: the kind of transfer, and for euros a country, which decides whose account numbers are given.
 _TRANSFERS: dict[str, dict[str, Any]] = {

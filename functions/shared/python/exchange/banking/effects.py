@@ -9,16 +9,16 @@ from exchange.approvals.model import Proposal
 from exchange.approvals.store import Effect, UnfitError
 from exchange.aws.dynamodb import bind, connection
 from exchange.aws.settings import EnvironmentSettings
+from exchange.banking.model import RAIL as BANK_FILES
+from exchange.banking.paying_out import change_to, new_payout
+from exchange.banking.store import OPEN_REFUND, BankFileItem, BankFileStore, put_payout
 from exchange.instruments.model import Asset
 from exchange.instruments.store import InstrumentItem
 from exchange.kernel.clock import Clock
 from exchange.kernel.errors import Refused
 from exchange.ledger.model import Movements, custody_account, customer_account
 from exchange.ledger.store import BalanceItem, BalanceStore, JournalStore, append_batch, move_balances
-from exchange.payments.file_store import OPEN_REFUND, BankFileItem, BankFileStore, put_payout
-from exchange.payments.files import RAIL as BANK_FILES
 from exchange.payments.model import STRIPE
-from exchange.payments.paying_out import change_to, new_payout
 from exchange.payments.payouts import Payout
 from exchange.payments.refunding import new_refund
 from exchange.payments.reversing import movements_of

@@ -15,10 +15,10 @@ from pynamodb.transactions import TransactWrite
 from exchange.approvals.store import committed
 from exchange.aws.dynamodb import UnitsAttribute, outage, reading
 from exchange.instruments.model import Asset
+from exchange.safeguards.limits import Limits, Use, default_limits, limits_from
+from exchange.safeguards.model import DESTINATIONS_MAX, Destination, Permit, Safeguards
 from exchange.users.model import CustomerStatus, KycLevel
 from exchange.users.store import CustomerItem
-from exchange.wallets.limits import Limits, Use, default_limits, limits_from
-from exchange.wallets.safeguards import DESTINATIONS_MAX, Destination, Permit, Safeguards
 
 _SETTINGS, _DESTINATION, _USED = "settings", "destination#", "used#"
 _LIMITS = "limits"

@@ -7,7 +7,7 @@ import stripe
 from exchange.kernel.clock import Clock
 from exchange.kernel.errors import Code, Refused
 from exchange.payments.model import STRIPE, Notification, Outcome
-from exchange.payments.stripe_provider import KEY_AGE_MAX_NS, PAGE_MAX, asking, minor_units, named_transfer, refund_said
+from exchange.stripe.provider import KEY_AGE_MAX_NS, PAGE_MAX, asking, minor_units, named_transfer, refund_said
 from exchange.transfers.model import Transfer
 
 

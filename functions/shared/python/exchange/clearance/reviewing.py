@@ -9,13 +9,13 @@ from exchange.approvals.model import Proposal
 from exchange.approvals.store import Effect
 from exchange.aws.dynamodb import bind
 from exchange.aws.settings import EnvironmentSettings
+from exchange.clearance.service import Waiters
 from exchange.kernel.errors import Code, OutageError, Refused
 from exchange.kernel.ids import to_uuid
+from exchange.safeguards.store import SafeguardItem, set_limits
 from exchange.transfers.model import Clearance
 from exchange.transfers.store import TransferStore
-from exchange.wallets.clearing import Waiters
 from exchange.wallets.model import BankProvider
-from exchange.wallets.safeguard_store import SafeguardItem, set_limits
 from exchange.wallets.store import decide_review
 from exchange.wallets.views import transfer_view
 

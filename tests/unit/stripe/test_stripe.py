@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from exchange.kernel.errors import Code, InvariantError, OutcomeUnknownError, Refused
 from exchange.payments.model import instruction_for
-from exchange.payments.stripe_provider import KEY_AGE_MAX_NS, StripeProvider, stripe_client
+from exchange.stripe.provider import KEY_AGE_MAX_NS, StripeProvider, stripe_client
 from exchange.transfers.model import PaymentState, TransferKind, TransferStatus
 from exchange.wallets.model import BankProvider, DepositRequest, new_deposit, payment_methods
 

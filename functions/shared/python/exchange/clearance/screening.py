@@ -5,9 +5,9 @@ from typing import Any
 
 import urllib3
 
+from exchange.clearance.service import Screened, Verdict
 from exchange.kernel.ids import to_uuid
 from exchange.transfers.model import Transfer
-from exchange.wallets.clearing import Screened, Verdict
 
 ANSWER_SECONDS_MAX = 5
 ANSWER_BYTES_MAX = 16_384

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from exchange.kernel.clock import iso_utc
 from exchange.kernel.errors import Code, Refused
-from exchange.wallets.safeguards import DESTINATIONS_MAX, CodeCheck, Destination, Safeguards, proven_step
+from exchange.safeguards.model import DESTINATIONS_MAX, CodeCheck, Destination, Safeguards, proven_step
 
 _RACED = Refused(Code.WITHDRAWAL_SAFEGUARD_CHANGED, "the safeguards were changed at that moment; look again")
 

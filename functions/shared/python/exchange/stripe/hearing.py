@@ -1,13 +1,13 @@
 """An event of Stripe's, from the name of what changed to what is done about it."""
 
+from exchange.banking.paying_out import Payouts, hear
 from exchange.kernel.errors import Refused
 from exchange.payments.model import Notification, TakenBack
-from exchange.payments.paying_out import Payouts, hear
 from exchange.payments.payouts import Stage
 from exchange.payments.refunding import Books, take_refund
-from exchange.payments.stripe_events import PAYOUT, REFUND, Event
-from exchange.payments.stripe_payouts import StripePayouts
-from exchange.payments.stripe_provider import StripeProvider
+from exchange.stripe.events import PAYOUT, REFUND, Event
+from exchange.stripe.payouts import StripePayouts
+from exchange.stripe.provider import StripeProvider
 
 
 def hear_event(

@@ -4,12 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-from exchange.kernel.clock import Clock
-from exchange.kernel.errors import Code, Refused, UnavailableError
-from exchange.ledger.debts import Debts, money_in, owed_units, settled_of
-from exchange.ledger.model import Batch, EntryKind, Head, losses_account
-from exchange.payments.entries import batch_of, done_transfer
-from exchange.payments.files import (
+from exchange.banking.entries import batch_of, done_transfer
+from exchange.banking.model import (
     PARTITION,
     RAIL,
     SUSPENSE,
@@ -21,6 +17,10 @@ from exchange.payments.files import (
     Posted,
     transfer_id_for,
 )
+from exchange.kernel.clock import Clock
+from exchange.kernel.errors import Code, Refused, UnavailableError
+from exchange.ledger.debts import Debts, money_in, owed_units, settled_of
+from exchange.ledger.model import Batch, EntryKind, Head, losses_account
 from exchange.transfers.model import PaymentState, Transfer, TransferKind, TransferStatus
 
 ATTEMPTS_MAX = 32

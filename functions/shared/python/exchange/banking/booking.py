@@ -10,24 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from exchange.iso20022.credit_transfers import instruction_id, transfer_id_of
-from exchange.iso20022.grammar import FileRefusedError, read_message
-from exchange.iso20022.schemas import INCOMING
-from exchange.iso20022.statements import SCALE, Line, Report, read_reports
-from exchange.iso20022.statuses import Verdict, read_statuses
-from exchange.kernel.clock import Clock
-from exchange.kernel.errors import Refused, UnavailableError
-from exchange.kernel.money import format_units
-from exchange.ledger.debts import Debts
-from exchange.ledger.model import Balance, Head
-from exchange.payments.entries import (
+from exchange.banking.entries import (
     deposit_posting,
     payout_posting,
     return_posting,
     sent_back_posting,
     suspense_posting,
 )
-from exchange.payments.files import (
+from exchange.banking.model import (
     PARTITION,
     RAIL,
     Account,
@@ -43,6 +33,16 @@ from exchange.payments.files import (
     message_id,
     references_in,
 )
+from exchange.iso20022.credit_transfers import instruction_id, transfer_id_of
+from exchange.iso20022.grammar import FileRefusedError, read_message
+from exchange.iso20022.schemas import INCOMING
+from exchange.iso20022.statements import SCALE, Line, Report, read_reports
+from exchange.iso20022.statuses import Verdict, read_statuses
+from exchange.kernel.clock import Clock
+from exchange.kernel.errors import Refused, UnavailableError
+from exchange.kernel.money import format_units
+from exchange.ledger.debts import Debts
+from exchange.ledger.model import Balance, Head
 from exchange.payments.model import Notification, TakenBack
 from exchange.payments.model import Outcome as Answer
 from exchange.payments.payouts import Payout, payout_id_of

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from exchange.payments.costs import Cost
-from exchange.payments.stripe_provider import PAGE_MAX, asking
+from exchange.stripe.provider import PAGE_MAX, asking
 
 # Movements that are a charge altogether; of all others the fee is.
 _CHARGES = frozenset({"stripe_fee", "stripe_fx_fee", "network_cost", "tax_fee"})

@@ -2,11 +2,7 @@
 
 from typing import Protocol
 
-from exchange.iso20022.credit_transfers import write_batch
-from exchange.kernel.clock import Clock, iso_utc
-from exchange.kernel.errors import require
-from exchange.kernel.money import parse_decimal
-from exchange.payments.files import (
+from exchange.banking.model import (
     ORDERS_PER_FILE_MAX,
     RAIL,
     Account,
@@ -16,6 +12,10 @@ from exchange.payments.files import (
     OutgoingBatch,
     Payee,
 )
+from exchange.iso20022.credit_transfers import write_batch
+from exchange.kernel.clock import Clock, iso_utc
+from exchange.kernel.errors import require
+from exchange.kernel.money import parse_decimal
 from exchange.payments.model import Asked, Instruction, Notification, Outcome
 from exchange.payments.references import reference_of
 

@@ -5,17 +5,17 @@ from typing import Any
 
 import pytest
 from exchange.aws.dynamodb import bind, connection
+from exchange.banking.model import CaseState
+from exchange.banking.store import BankFileItem, BankFileStore
 from exchange.kernel.errors import Refused
 from exchange.ledger.model import Balance, Batch, Head, Movements
 from exchange.ledger.store import BalanceItem, BalanceStore, JournalItem, JournalStore
-from exchange.payments.file_store import BankFileItem, BankFileStore
-from exchange.payments.files import CaseState
 from exchange.payments.reversing import Posted
 from exchange.payments.store import ReversalStore
+from exchange.safeguards.store import SafeguardItem
 from exchange.transfers.model import Transfer, TransferStatus
 from exchange.transfers.store import BankMarkItem, TransferItem, TransferStore
 from exchange.users.store import CustomerItem, CustomerStore
-from exchange.wallets.safeguard_store import SafeguardItem
 from exchange.wallets.store import PostingStore
 from moto import mock_aws
 

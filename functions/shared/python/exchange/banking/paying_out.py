@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from exchange.banking.model import Posted
 from exchange.instruments.model import Asset
 from exchange.kernel.clock import Clock
 from exchange.kernel.errors import Code, OutageError, Refused, UnavailableError
 from exchange.kernel.money import DecimalError, parse_decimal
 from exchange.ledger.model import Head
-from exchange.payments.files import Posted
 from exchange.payments.model import minor_digits
 from exchange.payments.payouts import (
     PARTITION,

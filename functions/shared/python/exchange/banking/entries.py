@@ -3,10 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from exchange.iso20022.statements import Line
-from exchange.ledger.debts import Debts, money_in, owed_units, settled_of
-from exchange.ledger.model import Batch, Entry, EntryKind, Head, custody_account, next_batch
-from exchange.payments.files import (
+from exchange.banking.model import (
     PARTITION,
     RAIL,
     SUSPENSE,
@@ -21,6 +18,9 @@ from exchange.payments.files import (
     asset_units,
     transfer_id_for,
 )
+from exchange.iso20022.statements import Line
+from exchange.ledger.debts import Debts, money_in, owed_units, settled_of
+from exchange.ledger.model import Batch, Entry, EntryKind, Head, custody_account, next_batch
 from exchange.payments.payouts import Change, Payout, Step, step_batch, step_transfer
 from exchange.payments.references import HOUSE_ACCOUNT_ID
 from exchange.transfers.model import PaymentState, Transfer, TransferKind, TransferStatus

@@ -11,9 +11,9 @@ from typing import Protocol
 from exchange.instruments.model import Asset
 from exchange.kernel.clock import iso_utc
 from exchange.kernel.errors import Code, Refused
+from exchange.safeguards.limits import COOL_DOWN_NS, USES_MAX, Allowance, Limits, Use, allowance
 from exchange.transfers.model import Clearance, Transfer
 from exchange.users.model import Customer, CustomerStatus, KycLevel
-from exchange.wallets.limits import COOL_DOWN_NS, USES_MAX, Allowance, Limits, Use, allowance
 
 DESTINATION_DELAY_NS = 24 * 3600 * 1_000_000_000
 DESTINATIONS_MAX = 50

@@ -6,9 +6,9 @@ from contextlib import suppress
 from dataclasses import replace
 
 import pytest
+from exchange.banking.model import CaseState
 from exchange.iso20022.grammar import FileRefusedError
 from exchange.kernel.errors import Refused, UnavailableError
-from exchange.payments.files import CaseState
 from exchange.payments.references import reference_of
 from exchange.transfers.model import Transfer, TransferStatus
 

@@ -7,7 +7,7 @@ import stripe
 from exchange.kernel.clock import Clock
 from exchange.kernel.errors import Code, Refused
 from exchange.payments.payouts import Payout, Stage, Told
-from exchange.payments.stripe_provider import KEY_AGE_MAX_NS, PAGE_MAX, asking, minor_units
+from exchange.stripe.provider import KEY_AGE_MAX_NS, PAGE_MAX, asking, minor_units
 
 _STAGES = {
     "pending": Stage.SENT,

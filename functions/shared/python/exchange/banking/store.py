@@ -14,9 +14,7 @@ from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
 from exchange.aws.dynamodb import UnitsAttribute, cancellation_codes, error_code, outage, reading
-from exchange.kernel.errors import UnavailableError
-from exchange.ledger.store import append_batch, move_balances
-from exchange.payments.files import (
+from exchange.banking.model import (
     Account,
     Booked,
     Case,
@@ -32,6 +30,8 @@ from exchange.payments.files import (
     Settled,
     Standing,
 )
+from exchange.kernel.errors import UnavailableError
+from exchange.ledger.store import append_batch, move_balances
 from exchange.payments.payouts import Change, Payout, Stage
 from exchange.payments.reversing import movements_of
 from exchange.transfers.model import PaymentState, Transfer, TransferStatus

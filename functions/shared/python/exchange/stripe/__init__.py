@@ -1,0 +1,1 @@
+"""Stripe, by its own SDK: payments in, payouts, refunds, costs and events."""
