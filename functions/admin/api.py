@@ -17,7 +17,7 @@ from exchange.aws.clients import client
 from exchange.aws.dynamodb import connection
 from exchange.banking.effects import PaymentSettings, payment_effects
 from exchange.clearance.reviewing import REVIEW_EFFECTS, Reviews, ReviewSettings
-from exchange.instruments.store import InstrumentStore
+from exchange.fees.publishing import FeePublishing, PublishSettings
 from exchange.kernel.clock import SystemClock
 from exchange.payments.waiters import TaskTokens
 from exchange.rest import Api, ApiRequest
@@ -26,10 +26,9 @@ from exchange.settlement.effects import SettlementSettings, settlement_effects
 from exchange.transfers.store import TransferStore
 from exchange.usage.gate import guard
 from exchange.users.store import CustomerStore
-from exchange.wallets.model import places
 
 
-class Settings(SettlementSettings, PaymentSettings, ReviewSettings, AdminSettings):
+class Settings(SettlementSettings, PaymentSettings, ReviewSettings, PublishSettings, AdminSettings):
     """This function's environment."""
 
 
@@ -37,13 +36,14 @@ settings = Settings.load()
 app = handler = Api("admin", guard=partial(guard, settings))
 for bind_tables in (settings.bind_admin, settings.bind_settlement, settings.bind_payments, settings.bind_reviews):
     bind_tables()
+settings.bind_fees()
 clock, customers, statuses, audit_rows = SystemClock(), CustomerStore(), StatusStore(connection()), AuditRowStore()
-payments = payment_effects(lambda: places(InstrumentStore().assets(), settings.bank_provider), clock)
+payments, fees = payment_effects(settings.payout_places, clock), FeePublishing(clock)
 # What each kind of proposal does in the very write of its approval; kinds that are not here are acted on elsewhere.
-EFFECTS = {**IMMEDIATE_EFFECTS, **REVIEW_EFFECTS, **settlement_effects(clock), **payments}
-desk, failure_desk = Desk(ProposalStore(connection(), EFFECTS), clock, immediate=EFFECTS), FailureDesk()
+EFFECTS = {**IMMEDIATE_EFFECTS, **REVIEW_EFFECTS, **settlement_effects(clock), **payments, **fees.effects}
+desk = Desk(ProposalStore(connection(), EFFECTS), clock, immediate=EFFECTS, checks=fees.checks)
 reviews = Reviews(TransferStore(connection()), TaskTokens(client("stepfunctions")), app.logger.warning)
-access = operators(settings.operator_pool_id, settings.operator_pool_client_id)
+access, failure_desk = operators(settings.operator_pool_id, settings.operator_pool_client_id), FailureDesk()
 operator, may = access.authenticate, access.may
 
 

@@ -1,4 +1,4 @@
-"""`exchange fees`: the versions of the fee schedule, a new one, and what it would have made of past trades."""
+"""`exchange fees`: the versions of the fee schedule, a proposed one, and what it would have made of past trades."""
 
 import json
 import time
@@ -6,17 +6,20 @@ import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
+from uuid import uuid4
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
+from exchange.approvals.store import ProposalItem, ProposalStore
 from exchange.audit.store import bind_tables
 from exchange.awards.model import awards_partition
 from exchange.awards.store import AwardStore
-from exchange.aws.dynamodb import connection
+from exchange.aws.dynamodb import bind, connection
 from exchange.fees.document import read_schedule, schedule_document
-from exchange.fees.model import FeeSchedule, FeeScheduleError, Rates, Standing
-from exchange.fees.store import awarded_closing, publish, read_standing, read_versions
+from exchange.fees.model import PUBLISH, SCHEDULE, FeeSchedule, FeeScheduleError, Rates, Standing
+from exchange.fees.publishing import parse_schedule
+from exchange.fees.store import awarded_closing, read_standing, read_versions
 from exchange.fees.what_if import Outcome, PastFill, what_if
 from exchange.instruments.model import Product
 from exchange.instruments.store import InstrumentStore
@@ -27,26 +30,50 @@ from exchange.orders.store import FillItem, fill_from
 from exchange.referrals.store import ReferralStore
 from rich.console import Console
 from rich.table import Table
+from urllib3.exceptions import HTTPError
 
 from infra.cli.books import CloseError
 from infra.cli.invoke import InvokeError, invoke
+from infra.cli.operator_login import OperatorOption, open_session
 from infra.cli.stack import StackError, StackOption, open_stack
+from infra.local.operators import OperatorError, OperatorSession
 
 ACCOUNTS_SHOWN_MAX = 10
+# What ends the command in a sentence.
+_TOLD = (
+    BotoCoreError,
+    ClientError,
+    OutageError,
+    CloseError,
+    InvokeError,
+    StackError,
+    FeeScheduleError,
+    OperatorError,
+    HTTPError,
+    OSError,
+)
 console = Console(highlight=False)
 
 
 def fees(
-    publish_file: Annotated[Path | None, typer.Option("--publish", help="A version to publish, TOML or JSON.")] = None,
+    *,
+    publish_file: Annotated[Path | None, typer.Option("--publish", help="A version to propose, TOML or JSON.")] = None,
+    proposal: Annotated[str, typer.Option(help="Show what a proposal would publish, and try it on past trades.")] = "",
     what_if_file: Annotated[Path | None, typer.Option("--what-if", help="A version to try on past trades.")] = None,
-    days: Annotated[int, typer.Option(help="How far back --what-if looks.", min=1)] = 30,
+    days: Annotated[int, typer.Option(help="How far back past trades are tried.", min=1)] = 30,
     awards: Annotated[int, typer.Option(help="Pay and show what the fees of this closing give back.", min=0)] = 0,
+    who: OperatorOption = "",
+    reason: Annotated[str, typer.Option(help="Why it is proposed; the audit row keeps it.")] = "at the terminal",
     stack: StackOption = "",
 ) -> None:
-    """Show the fee schedule's versions. A published one stays for ever; a later one takes over at its own time."""
+    """Show the fee schedule's versions. A published one stays for ever; a later one takes over at its own time.
+
+    --publish proposes a version; it is published when another operator approves it.
+    """
     try:
         found = open_stack(stack)
         bind_tables(found.tables)
+        bind(ProposalItem, found.tables["proposals"])
         products = InstrumentStore().products()
         if awards:
             show_awards(awards, found.outputs, products)
@@ -54,37 +81,52 @@ def fees(
         if what_if_file:
             show_outcomes(try_on_past(read_file(what_if_file, products), products, days), products)
             return
+        if proposal:
+            show_proposal(proposal, products, days)
+            return
         if publish_file:
-            publish(read_file(publish_file, products), now_ns=time.time_ns())
+            propose(read_file(publish_file, products), open_session(found, who), reason)
+            return
         for version in read_versions():
             console.print_json(json.dumps(schedule_document(version)))
-    except (
-        BotoCoreError,
-        ClientError,
-        OutageError,
-        CloseError,
-        InvokeError,
-        StackError,
-        FeeScheduleError,
-        OSError,
-    ) as error:
+    except _TOLD as error:
         console.print(f"{type(error).__name__}: {error}", style="red", markup=False)
         raise typer.Exit(1) from error
 
 
 def read_file(path: Path, products: Mapping[str, Product]) -> FeeSchedule:
     """A version from a file of TOML or JSON. Raises FeeScheduleError, also for a product that is not listed."""
-    text = path.read_text(encoding="utf-8")
     try:
-        document: dict[str, Any] = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except ValueError as error:
+        text = path.read_text(encoding="utf-8")
+        schedule = parse_schedule(text) if path.suffix == ".json" else read_schedule(tomllib.loads(text))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise FeeScheduleError(f"{path}: {error}") from error
-    schedule = read_schedule(document)
-    some = [*(row.product_id for row in schedule.promotions), *(row.product_id for row in schedule.rebates)]
-    named = {*schedule.products, *some} - {""}
-    if unknown := sorted(named - products.keys()):
-        raise FeeScheduleError(f"{unknown[0]} is not listed; there are {', '.join(sorted(products))}")
+    schedule.require_listed(products)
     return schedule
+
+
+def propose(schedule: FeeSchedule, session: OperatorSession, reason: str) -> None:
+    """Have a version published once another operator approves it. Raises OperatorError with the API's own words."""
+    text = json.dumps(schedule_document(schedule), separators=(",", ":"))
+    wanted = {"kind": PUBLISH, "payload": {SCHEDULE: text}, "reason": reason, "key": str(uuid4())}
+    made = session.ask("POST", "/v1/proposals", wanted)
+    console.print(
+        f"Proposed as {made['id']}. Another operator looks at what it would have made of past trades, and approves:"
+    )
+    console.print(f"  exchange fees --proposal {made['id']}\n  exchange operator approve {made['id']}", markup=False)
+
+
+def show_proposal(proposal_id: str, products: Mapping[str, Product], days: int) -> None:
+    """What a proposal would publish, and what that would have made of past trades. Raises FeeScheduleError."""
+    found = ProposalStore(connection()).find(proposal_id)
+    if found is None or found.kind != PUBLISH:
+        raise FeeScheduleError(f"{proposal_id}: there is no proposal of a fee schedule by this id")
+    schedule = parse_schedule(found.payload[SCHEDULE])
+    console.print_json(json.dumps(schedule_document(schedule)))
+    console.print(
+        f"{found.state.value}, payload hash {found.payload_hash}, proposed because: {found.reason}", markup=False
+    )
+    show_outcomes(try_on_past(schedule, products, days), products)
 
 
 def try_on_past(schedule: FeeSchedule, products: Mapping[str, Product], days: int) -> list[Outcome]:

@@ -6,8 +6,10 @@ from fnmatch import fnmatch
 from typing import Any
 
 import pytest
+from exchange.fees.store import ALL_VERSIONS, FeeScheduleItem
 from exchange.instruments.model import Asset
 from exchange.payments.model import BANK, STRIPE, provider_of
+from exchange.referrals.store import ACCOUNTS, CODES
 from exchange.wallets.model import BankProvider, payment_methods
 
 from tests.contract.cloud_definition import (
@@ -214,6 +216,46 @@ def test_only_these_functions_write_the_journal_and_only_in_transactions() -> No
             "ForAnyValue:StringEquals": in_transaction,
             "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["busts:*", "rail:stripe"]},
         },
+    }
+
+
+def _writers(table: str) -> dict[tuple[str, str], Any]:
+    """Who may write a table, by function and action, with the condition that binds it."""
+    return {
+        (function.name, action): statement.get("Condition")
+        for function in functions()
+        for statement in function.statements
+        if _table_of(statement["Resource"]) == table
+        for action in as_list(statement["Action"])
+        if action not in {"dynamodb:GetItem", "dynamodb:Query"}
+    }
+
+
+IN_TRANSACTION = {"ForAnyValue:StringEquals": {"dynamodb:EnclosingOperation": ["TransactWriteItems"]}}
+
+
+def test_a_fee_schedule_is_published_by_operators_alone() -> None:
+    assert _writers("FeeSchedulesTable") == {
+        ("admin-api", "dynamodb:UpdateItem"): {
+            **IN_TRANSACTION,
+            "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [ALL_VERSIONS]},
+        },
+        ("fees-schedule", "dynamodb:UpdateItem"): {
+            "ForAllValues:StringNotEquals": {"dynamodb:LeadingKeys": [ALL_VERSIONS]},
+            "ForAllValues:StringEquals": {"dynamodb:Attributes": ["schedule_id", "traded", "closing"]},
+        },
+    }
+    kept = set(FeeScheduleItem.get_attributes())
+    assert kept - {"schedule_id", "traded", "closing"} == {"versions", "maker_ppm", "taker_ppm"}
+
+
+def test_who_brought_whom_is_written_with_their_account_alone() -> None:
+    codes, brought = ({"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{name}*"]}} for name in (CODES, ACCOUNTS))
+    assert _writers("ReferralsTable") == {
+        ("users-api", "dynamodb:PutItem"): {**IN_TRANSACTION, **brought},
+        ("users-api", "dynamodb:UpdateItem"): {**IN_TRANSACTION, **codes},
+        ("profiles-api", "dynamodb:PutItem"): {**IN_TRANSACTION, **brought},
+        ("fees-api", "dynamodb:PutItem"): codes,
     }
 
 

@@ -98,18 +98,29 @@ def test_a_version_begins_in_the_future_and_after_all_others() -> None:
             published(both, flat(3, 3, effective_ns=late), 50)
 
 
+FREE = {"volume": "0", "maker": "0", "taker": "0"}
+SEASON = {"from": "2026-01-01T00:00:00Z", "until": "2026-02-01T00:00:00Z", "maker": "0", "taker": "0"}
+
+
 @pytest.mark.parametrize(
     ("document", "field"),
     [
-        ({}, "tiers"),
-        ({"tiers": []}, "tiers"),
-        ({"tiers": [{"volume": "1", "maker": "0", "taker": "0"}]}, "tiers"),
+        ({}, "tiers: "),
+        ({"tiers": []}, "tiers: "),
+        ({"tiers": ["x"]}, "tiers.0: "),
+        ({"tiers": [{"volume": "1", "maker": "0", "taker": "0"}]}, "tiers.0.volume: "),
         ({"tiers": [{"volume": "0", "maker": "0", "taker": 0.1}]}, "tiers.0.taker"),
         ({"tiers": [{"volume": "0", "maker": "0.1", "taker": "0.01"}]}, "tiers.0"),
         ({"tiers": [{"volume": "0", "maker": "0.0000001", "taker": "0.01"}]}, "tiers.0.maker"),
-        ({"tiers": [{"volume": "0", "maker": "0", "taker": "0"}] * 2}, "tiers"),
-        ({"tiers": "x"}, "tiers"),
-        ({"tiers": [{"volume": "0", "maker": "0", "taker": "0"}], "products": {"A": 1}}, "products.A"),
+        ({"tiers": [{"volume": "0", "maker": "0", "taker": "0"}] * 2}, "tiers.1.volume: "),
+        ({"tiers": "x"}, "tiers: "),
+        ({"tiers": [{"volume": "0", "maker": "0", "taker": "0"}], "products": {"A": 1}}, "products.A: "),
+        ({"tiers": [FREE], "products": {"A": []}}, "products.A: "),
+        ({"tiers": [FREE], "products": {"A": [FREE, FREE]}}, "products.A.1.volume: "),
+        ({"tiers": [FREE], "products": {"A": [{**FREE, "volume": "1"}]}}, "products.A.0.volume: "),
+        ({"tiers": [FREE], "promotions": [3]}, "promotions.0: "),
+        ({"tiers": [FREE], "promotions": [SEASON, {**SEASON, "until": SEASON["from"]}]}, "promotions.1.until: "),
+        ({"tiers": [FREE], "rebates": [{"rate": "0.1"}]}, "rebates.0.rate: "),
         ({"tiers": [{"volume": "0", "maker": "0", "taker": "0"}], "products": []}, "products"),
         ({"tiers": [{"volume": "0", "maker": "0", "taker": "0"}], "effective": "soon"}, "effective"),
         (
@@ -150,3 +161,18 @@ PROMOTIONS = st.builds(
 )
 def test_every_schedule_survives_being_written(schedule: FeeSchedule) -> None:
     assert read_schedule(json.loads(json.dumps(schedule_document(schedule)))) == schedule
+
+
+@pytest.mark.parametrize(
+    ("more", "place"),
+    [
+        ({"products": {"A-B": [FREE], "NO-NE": [FREE]}}, "products.NO-NE"),
+        ({"products": {"": [FREE]}}, "products."),
+        ({"promotions": [SEASON, {**SEASON, "product": "NO-NE"}]}, "promotions.1.product"),
+    ],
+)
+def test_a_product_that_is_not_listed_is_named_by_its_place(more: dict[str, object], place: str) -> None:
+    schedule = read_schedule({"tiers": [FREE], **more})
+    with pytest.raises(FeeScheduleError, match=f"^{place}: .* there are A-B, C-D$"):
+        schedule.require_listed({"C-D", "A-B"})
+    schedule.require_listed({"A-B", "NO-NE", ""})

@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import pytest
-from exchange.approvals.model import Proposal
-from exchange.approvals.store import UnfitError
+from exchange.approvals.model import Proposal, UnfitError
 from exchange.aws.dynamodb import bind, connection
 from exchange.banking.effects import PayoutEffect
 from exchange.banking.model import RAIL, Posted

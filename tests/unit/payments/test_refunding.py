@@ -6,8 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 import pytest
-from exchange.approvals.model import Proposal
-from exchange.approvals.store import UnfitError
+from exchange.approvals.model import Proposal, UnfitError
 from exchange.aws.dynamodb import bind, connection
 from exchange.banking.effects import RefundEffect
 from exchange.banking.store import BankFileItem, BankFileStore

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from exchange.approvals.model import Proposal
+from exchange.approvals.model import Proposal, UnfitError
 from exchange.approvals.store import committed
 from exchange.aws.dynamodb import connection
 from exchange.kernel.clock import SystemClock
@@ -90,5 +90,6 @@ def test_what_was_spent_meanwhile_is_owed_and_the_other_side_is_whole(connected:
 @pytest.mark.parametrize(("trade_id", "product_id"), [("3", PRODUCT), ("0", PRODUCT), ("1", "B-USD"), ("one", PRODUCT)])
 def test_what_was_never_settled_is_not_undone(connected: Connection, trade_id: str, product_id: str) -> None:
     before = sums()
-    assert not bust(connected, trade_id, product_id)
+    with pytest.raises(UnfitError, match=r"no trade|the trade's number"):
+        bust(connected, trade_id, product_id)
     assert sums() == before

@@ -1,6 +1,7 @@
 """An operator's request about a proposal, from what was asked to what is shown: who may, then the use case."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
+from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
 
@@ -14,14 +15,25 @@ from exchange.kernel.errors import Refused
 from exchange.rest import ApiRequest
 from exchange.users.model import Customer, customer_json
 
+Check = Callable[[Mapping[str, str]], Refused | None]
+
 
 class Desk:
-    """Where operators propose and decide. `immediate` names the kinds that take effect with their approval."""
+    """Where operators propose and decide. `immediate` names the kinds that take effect with their approval, `checks`
+    says of some why a payload could not take effect as things are."""
 
-    def __init__(self, proposals: service.Proposals, clock: Clock, *, immediate: Collection[str]) -> None:
+    def __init__(
+        self,
+        proposals: service.Proposals,
+        clock: Clock,
+        *,
+        immediate: Collection[str],
+        checks: Mapping[str, Check] = MappingProxyType({}),
+    ) -> None:
         self._proposals = proposals
         self._clock = clock
         self._immediate = immediate
+        self._checks = checks
 
     def act(self, asked: ApiRequest, who: Operator, reason: str) -> Act:
         """The operator's hand in this request."""
@@ -38,6 +50,12 @@ class Desk:
             return refused
         act = self.act(asked, who, body.reason)
         identifier, expires_at_ns = proposal_id_for(who.user_id, body.key), act.at_ns + WAITING_NS_MAX
+        check = self._checks.get(body.kind)
+        # What is known already may have taken effect, and could not once more: a repeat of it changes nothing.
+        if check is not None and self._proposals.find(identifier) is None:
+            refused = check(body.payload)
+            if refused is not None:
+                return refused
         wanted = Proposal(identifier, body.kind, body.payload, body.reason, who.user_id, act.at_ns, expires_at_ns)
         return _shown(service.propose(wanted, act, proposals=self._proposals))
 

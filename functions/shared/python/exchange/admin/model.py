@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from exchange.breaks.model import EXPLAIN
+from exchange.fees.model import PUBLISH, SCHEDULE, SCHEDULE_CHARACTERS_MAX
 from exchange.kernel.errors import Code, Refused
 from exchange.settlement.busting import BUST
 from exchange.settlement.failures import RETRY_SETTLEMENT
@@ -93,6 +94,11 @@ KINDS: Mapping[str, Kind] = {
         decide=frozenset({Role.SUPERADMIN, Role.FINANCE}),
     ),
     REFUND: Kind(frozenset({"transfer_id", "amount"}), propose=_MONEY, decide=_MONEY),
+    PUBLISH: Kind(
+        fields=frozenset({SCHEDULE}),
+        propose=frozenset({Role.SUPERADMIN, Role.FINANCE}),
+        decide=frozenset({Role.SUPERADMIN, Role.FINANCE}),
+    ),
     SET_LIMITS: Kind(
         fields=frozenset({"level", "asset", "per_transfer", "per_day", "review_above"}),
         propose=frozenset({Role.SUPERADMIN, Role.FINANCE}),
@@ -111,6 +117,7 @@ class Operator:
     rate_limit_tier: RateLimitTier = RateLimitTier.STANDARD
 
 
+_TEXT_CHARACTERS_MAX = 256
 _LEVELS = frozenset(str(int(level)) for level in KycLevel)
 _AMOUNTS = frozenset({"per_transfer", "per_day", "review_above"})
 _AMOUNT = re.compile(r"(?=.*[1-9])(0|[1-9][0-9]{0,17})(\.[0-9]{1,18})?", re.ASCII)
@@ -135,10 +142,17 @@ def refuse_kind(operator: Operator, name: str, *, deciding: bool) -> Refused | N
 
 
 def refuse_payload(name: str, payload: Mapping[str, str]) -> Refused | None:
-    """Refuse a payload with other names than its kind has, or an empty text. Refuses REQUEST_FIELD_INVALID."""
+    """Refuse a payload with other names than its kind has, or a text that is empty, too long or nothing of its field.
+
+    Refuses:  REQUEST_FIELD_INVALID.
+    """
     wanted = KINDS[name].fields
     if set(payload) != wanted or not all(payload.values()):
         return Refused(Code.REQUEST_FIELD_INVALID, f"payload: give texts for exactly {', '.join(sorted(wanted))}")
+    for field, text in sorted(payload.items()):
+        most = SCHEDULE_CHARACTERS_MAX if field == SCHEDULE else _TEXT_CHARACTERS_MAX
+        if len(text) > most:
+            return Refused(Code.REQUEST_FIELD_INVALID, f"payload.{field}: give at most {most} characters")
     if payload.get("level", "0") not in _LEVELS:
         return Refused(Code.REQUEST_FIELD_INVALID, f"payload.level: give {', '.join(sorted(_LEVELS))}")
     for field in sorted(wanted & _AMOUNTS):

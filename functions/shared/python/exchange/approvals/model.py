@@ -20,6 +20,10 @@ SYSTEM = "system"
 NO_LINK = "0" * 64
 
 
+class UnfitError(Exception):
+    """What was approved can't be done, for what it would change is not as it takes it to be; the message says what."""
+
+
 class ProposalState(StrEnum):
     """How far a proposal is. All but waiting and approved are final."""
 

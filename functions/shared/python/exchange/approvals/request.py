@@ -7,10 +7,12 @@ from pydantic import Field
 from exchange.rest import Body
 
 PAYLOAD_FIELDS_MAX = 20
+PAYLOAD_TEXT_CHARACTERS_MAX = 12_000
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Reason = Annotated[str, Field(min_length=3, max_length=300)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z_]{0,39}$")]
-Text = Annotated[str, Field(max_length=256)]
+# Which name may have how much of it, its kind says.
+Text = Annotated[str, Field(max_length=PAYLOAD_TEXT_CHARACTERS_MAX)]
 
 
 class ProposalBody(Body):

@@ -10,6 +10,7 @@ from exchange.approvals.model import (
     AuditRow,
     Proposal,
     ProposalState,
+    UnfitError,
     decided,
     proposal_json,
 )
@@ -36,7 +37,8 @@ class Proposals(Protocol):
     def change(self, before: Proposal, after: Proposal, row: AuditRow) -> bool:
         """Write a decision with its row and, where it is then applied, its effect: all or nothing.
 
-        False where the proposal is not any more as it was, or its effect does not fit what it would change.
+        False where the proposal, or what its effect would change, is not any more as it was.
+        Raises:   UnfitError where its effect can't be, in words.
         """
         ...
 
@@ -80,13 +82,15 @@ def decide(
         return after
     verb = "approve" if approved else "reject"
     row = act.row(f"{verb} {before.kind}", proposal_id, before=proposal_json(before), after=proposal_json(after))
-    if proposals.change(before, after, row):
-        return after
+    unfit = "what this would change is not any more as it was"
+    try:
+        if proposals.change(before, after, row):
+            return after
+    except UnfitError as error:
+        unfit = str(error)
     now = proposals.find(proposal_id)
     if now is not None and now.state is ProposalState.WAITING:
-        return Refused(
-            Code.PROPOSAL_OUTDATED, "what this would change is not any more as it was; reject it and look again"
-        )
+        return Refused(Code.PROPOSAL_OUTDATED, f"{unfit}; reject it and look again")
     return Refused(Code.PROPOSAL_DECIDED, "another operator was quicker; look at the proposal")
 
 

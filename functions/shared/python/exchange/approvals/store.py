@@ -21,7 +21,7 @@ from exchange.aws.dynamodb import UnitsAttribute, bind, cancellation_codes, read
 from exchange.kernel.clock import iso_utc
 from exchange.kernel.errors import UnavailableError
 
-# Adds to a transaction what an approved proposal does.
+# Adds to a transaction what an approved proposal does. Raises UnfitError where that can't be done any more.
 Effect = Callable[[TransactWrite, Proposal], None]
 _FAILED = frozenset({"ConditionalCheckFailed", "TransactionConflict"})
 CHAIN = "chain"
@@ -103,10 +103,6 @@ def bind_audit_rows(table: str) -> None:
     bind(AuditLinkItem, table)
 
 
-class UnfitError(Exception):
-    """What was approved can't be done, because what it would change is not as it takes it to be."""
-
-
 class ProposalStore:
     """Proposals by id, read consistently. `effects` says what each kind does at its approval."""
 
@@ -151,9 +147,10 @@ class ProposalStore:
         return recorded(self._connection, row, fill)
 
     def change(self, before: Proposal, after: Proposal, row: AuditRow) -> bool:
-        """Write a decision with its row and, where it is then applied, its effect: all or nothing. Raises OutageError.
+        """Write a decision with its row and, where it is then applied, its effect: all or nothing.
 
-        False where the proposal is not any more as it was, or its effect does not fit what it would change.
+        False where the proposal, or what its effect would change, is not any more as it was.
+        Raises:   UnfitError where its effect can't be, in words; OutageError.
         """
 
         def fill(transaction: TransactWrite) -> None:
@@ -177,8 +174,8 @@ class AuditRowStore:
 def recorded(connection: Connection, row: AuditRow, fill: Callable[[TransactWrite], None]) -> bool:
     """Write what `fill` puts into a transaction together with its audit row and the row's link: all or nothing.
 
-    Returns:  False where it can't, or a condition of `fill` fails.
-    Raises:   OutageError.
+    Returns:  False where a condition of `fill` fails.
+    Raises:   UnfitError of `fill`, and nothing is written; OutageError.
     """
     for _ in range(TRIES):
         head = newest_link()
@@ -246,13 +243,14 @@ def spend_approval(transaction: TransactWrite, approved: Proposal, spent: Propos
 
 
 def committed(connection: Connection, fill: Callable[[TransactWrite], None]) -> bool:
-    """Write what `fill` puts into a transaction; False where it can't or a condition fails. Raises OutageError."""
+    """Write what `fill` puts into a transaction; False where a condition of it fails.
+
+    Raises:   UnfitError of `fill`, and nothing is written; OutageError.
+    """
     transaction = TransactWrite(connection=connection)
     try:
         with transaction:
             fill(transaction)
-    except UnfitError:
-        return False
     except TransactWriteError as error:
         codes = cancellation_codes(error)
         if _FAILED.intersection(codes):

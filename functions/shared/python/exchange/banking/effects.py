@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from pynamodb.expressions.operand import Path
 from pynamodb.transactions import TransactWrite
 
-from exchange.approvals.model import Proposal
-from exchange.approvals.store import Effect, UnfitError
+from exchange.approvals.model import Proposal, UnfitError
+from exchange.approvals.store import Effect
 from exchange.aws.dynamodb import bind, connection
 from exchange.aws.settings import EnvironmentSettings
 from exchange.banking.model import RAIL as BANK_FILES

@@ -10,12 +10,14 @@ from exchange.approvals.store import Effect
 from exchange.aws.dynamodb import bind
 from exchange.aws.settings import EnvironmentSettings
 from exchange.clearance.service import Waiters
+from exchange.instruments.model import Asset
+from exchange.instruments.store import InstrumentStore
 from exchange.kernel.errors import Code, OutageError, Refused
 from exchange.kernel.ids import to_uuid
 from exchange.safeguards.store import SafeguardItem, set_limits
 from exchange.transfers.model import Clearance
 from exchange.transfers.store import TransferStore
-from exchange.wallets.model import BankProvider
+from exchange.wallets.model import BankProvider, places
 from exchange.wallets.store import decide_review
 from exchange.wallets.views import transfer_view
 
@@ -31,6 +33,10 @@ class ReviewSettings(EnvironmentSettings):
     def bind_reviews(self) -> None:
         """Tell their items which tables they are here."""
         bind(SafeguardItem, self.safeguards_table)
+
+    def payout_places(self) -> Mapping[tuple[str, str], Asset]:
+        """What can be paid out where, by asset and rail. Raises UnavailableError."""
+        return places(InstrumentStore().assets(), self.bank_provider)
 
 
 class Reviews:

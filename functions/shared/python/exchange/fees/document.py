@@ -157,8 +157,11 @@ def _moment(text: Any, name: str) -> int:
 
 
 def _rows(rows: Any, name: str) -> list[Mapping[str, Any]]:
-    if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
+    if not isinstance(rows, list):
         raise FeeScheduleError(f"{name}: give a list of tables")
+    for place, row in enumerate(rows):
+        if not isinstance(row, Mapping):
+            raise FeeScheduleError(f"{name}.{place}: give a table with its fields")
     return rows
 
 

@@ -7,7 +7,7 @@ An order pins its rates when it is accepted, so a version that begins later chan
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -19,6 +19,10 @@ VOLUME_SCALE = 2
 VOLUME_DAYS = 30
 RATE_SCALE = 6
 COMMISSION_DAYS_MAX = 36_500
+# What two operators publish a version by: a kind of proposal, the one name in its payload, and how long that may be.
+PUBLISH = "fees.publish"
+SCHEDULE = "schedule"
+SCHEDULE_CHARACTERS_MAX = 12_000
 _DAY_NS = 86_400 * 1_000_000_000
 
 
@@ -105,7 +109,7 @@ class FeeSchedule:
 
     `tiers` rise by volume and begin at 0; `products` has tiers of their own for some products. What goes on to makers
     and to those who brought a payer is never more than takers pay, whichever rate of this version they have.
-    Raises:   FeeScheduleError naming the table that is wrong.
+    Raises:   FeeScheduleError naming the table that is wrong, and the place in it.
     """
 
     effective_ns: int
@@ -116,16 +120,25 @@ class FeeSchedule:
     commission: Commission | None = None
 
     def __post_init__(self) -> None:
-        for name, tiers in {"tiers": self.tiers, **self.products}.items():
-            volumes = [tier.volume for tier in tiers]
-            if not volumes or volumes[0] != 0 or any(low >= high for low, high in pairwise(volumes)):
-                raise FeeScheduleError(f"{name}: tiers must begin at volume 0 and rise")
-        for promotion in self.promotions:
+        own = {f"products.{product_id}": tiers for product_id, tiers in self.products.items()}
+        for name, tiers in {"tiers": self.tiers, **own}.items():
+            _require_rising(tiers, name)
+        for place, promotion in enumerate(self.promotions):
             if promotion.from_ns >= promotion.until_ns:
-                raise FeeScheduleError(
-                    f"promotions: one of {promotion.product_id or 'all products'} ends before it begins"
-                )
+                raise FeeScheduleError(f"promotions.{place}.until: give a time behind its from")
         self._require_funded_rebates()
+
+    def require_listed(self, product_ids: Collection[str]) -> None:
+        """Raises FeeScheduleError naming the place of a product that is not among these."""
+        rows: Mapping[str, Sequence[Promotion | Rebate]] = {"promotions": self.promotions, "rebates": self.rebates}
+        named = {f"products.{product_id}": product_id for product_id in self.products}
+        for table, own in rows.items():
+            named |= {f"{table}.{place}.product": row.product_id for place, row in enumerate(own) if row.product_id}
+        for place, product_id in named.items():
+            if product_id not in product_ids:
+                raise FeeScheduleError(
+                    f"{place}: {product_id} is not listed; there are {', '.join(sorted(product_ids))}"
+                )
 
     def _require_funded_rebates(self) -> None:
         names = [row.product_id for row in self.rebates]
@@ -176,6 +189,16 @@ class FeeSchedule:
             if promotion.covers(product_id, now_ns):
                 found = found.or_lower(promotion.rates)
         return found
+
+
+def _require_rising(tiers: Tiers, name: str) -> None:
+    if not tiers:
+        raise FeeScheduleError(f"{name}: give at least one tier, of volume 0")
+    if tiers[0].volume != 0:
+        raise FeeScheduleError(f"{name}.0.volume: give 0, for the first tier is everybody's")
+    for place, (low, high) in enumerate(pairwise(tiers), start=1):
+        if low.volume >= high.volume:
+            raise FeeScheduleError(f"{name}.{place}.volume: give more than the tier before it has, for tiers rise")
 
 
 def flat(maker_ppm: int, taker_ppm: int, *, effective_ns: int = 0) -> FeeSchedule:

@@ -7,17 +7,20 @@ from pynamodb.exceptions import DoesNotExist, PynamoDBException, UpdateError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.models import Model
+from pynamodb.transactions import TransactWrite
 
 from exchange.aws.dynamodb import UnitsAttribute, error_code, outage
 from exchange.fees.document import read_schedule, schedule_document
-from exchange.fees.model import FeeSchedule, Rates, Standing, Traded, published, rates_for, version_at
+from exchange.fees.model import FeeSchedule, FeeScheduleError, Rates, Standing, Traded, published, rates_for, version_at
 from exchange.kernel.clock import Clock
 from exchange.kernel.errors import UnavailableError
 from exchange.kernel.recent import Recent
 
 AGE_MAX_NS = 60 * 1_000_000_000
 ENTRIES_MAX = 4_096
-_ALL = "default"
+# All versions are one item, which DynamoDB lets have 400 KB.
+VERSIONS_CHARACTERS_MAX = 380_000
+ALL_VERSIONS = "default"
 _COUNTED, _AWARDED = "counted", "awarded"
 
 
@@ -73,16 +76,16 @@ class FeeSchedules:
         return known
 
     def _all_versions(self) -> tuple[FeeSchedule, ...]:
-        known = self._versions.get(_ALL)
+        known = self._versions.get(ALL_VERSIONS)
         if known is None:
             known = read_versions()
-            self._versions.put(_ALL, known)
+            self._versions.put(ALL_VERSIONS, known)
         return known
 
 
 def read_versions() -> tuple[FeeSchedule, ...]:
     """Every version, oldest first. Raises UnavailableError."""
-    item = _read(_ALL)
+    item = _read(ALL_VERSIONS)
     return _versions(item.versions if item else None)
 
 
@@ -92,13 +95,29 @@ def publish(fresh: FeeSchedule, *, now_ns: int) -> tuple[FeeSchedule, ...]:
     Raises:   FeeScheduleError where it would begin in the past or before another; UnavailableError where somebody else
               publishes; OutcomeUnknownError.
     """
-    item = _read(_ALL)
+    versions, action, same = _one_more(fresh, now_ns)
+    _write(ALL_VERSIONS, [action], same)
+    return versions
+
+
+def put_version(transaction: TransactWrite, fresh: FeeSchedule, *, now_ns: int) -> None:
+    """Add a version in a transaction, which fails where somebody else has published meanwhile.
+
+    Raises:   FeeScheduleError as `publish`; UnavailableError.
+    """
+    _, action, same = _one_more(fresh, now_ns)
+    transaction.update(FeeScheduleItem(ALL_VERSIONS), actions=[action], condition=same)
+
+
+def _one_more(fresh: FeeSchedule, now_ns: int) -> tuple[tuple[FeeSchedule, ...], Action, Condition]:
+    item = _read(ALL_VERSIONS)
     before = item.versions if item else None
     versions = published(_versions(before), fresh, now_ns)
     text = json.dumps([schedule_document(version) for version in versions], separators=(",", ":"))
+    if len(text) > VERSIONS_CHARACTERS_MAX:
+        raise FeeScheduleError(f"all versions together would be {len(text)} characters; there is room for no more")
     same = FeeScheduleItem.versions == before if before else FeeScheduleItem.versions.does_not_exist()
-    _write(_ALL, [FeeScheduleItem.versions.set(text)], same)
-    return versions
+    return versions, FeeScheduleItem.versions.set(text), same
 
 
 def agree_rates(account_id: int, rates: Rates | None) -> None:

@@ -11,7 +11,7 @@ from exchange.aws.dynamodb import UnitsAttribute, error_code, outage, reading
 from exchange.kernel.errors import UnavailableError
 from exchange.referrals.model import CodeOwner, Referral, code_of
 
-_CODES, _ACCOUNTS = "code#", "account#"
+CODES, ACCOUNTS = "code#", "account#"
 _ATTEMPTS_MAX = 4
 
 
@@ -33,7 +33,7 @@ class ReferralStore:
 
     def owner(self, code: str) -> CodeOwner | None:
         """Whose code it is; None where it is nobody's. Raises UnavailableError."""
-        item = _get(f"{_CODES}{code}")
+        item = _get(f"{CODES}{code}")
         return CodeOwner(item.user_id or "", item.account_id, item.referred or 0) if item else None
 
     def own_code(self, user_id: str, account_id: int) -> tuple[str, CodeOwner]:
@@ -42,7 +42,7 @@ class ReferralStore:
             code = code_of(user_id, attempt)
             found = self.owner(code)
             if found is None:
-                _put(ReferralItem(f"{_CODES}{code}", user_id=user_id, account_id=account_id, referred=0))
+                _put(ReferralItem(f"{CODES}{code}", user_id=user_id, account_id=account_id, referred=0))
                 found = self.owner(code)
             if found is not None and found.user_id == user_id:
                 return code, found
@@ -50,26 +50,26 @@ class ReferralStore:
 
     def referral(self, account_id: int) -> Referral | None:
         """Who brought the customer whose account it is; None where nobody did. Raises UnavailableError."""
-        item = _get(f"{_ACCOUNTS}{account_id}")
+        item = _get(f"{ACCOUNTS}{account_id}")
         return Referral(item.account_id, item.since_ns or 0) if item else None
 
     def all(self) -> Iterator[tuple[int, Referral]]:
         """Every referral by the account that pays. Raises UnavailableError."""
         with reading():
-            for item in ReferralItem.scan(ReferralItem.referral_id.startswith(_ACCOUNTS), consistent_read=True):
-                account_id = int(item.referral_id.removeprefix(_ACCOUNTS))
+            for item in ReferralItem.scan(ReferralItem.referral_id.startswith(ACCOUNTS), consistent_read=True):
+                account_id = int(item.referral_id.removeprefix(ACCOUNTS))
                 yield account_id, Referral(item.account_id, item.since_ns or 0)
 
 
 def put_referral(transaction: TransactWrite, account_id: int, referral: Referral) -> None:
     """Put whose account a new account is brought by into the write that makes it."""
-    item = ReferralItem(f"{_ACCOUNTS}{account_id}", account_id=referral.referrer_id, since_ns=referral.since_ns)
+    item = ReferralItem(f"{ACCOUNTS}{account_id}", account_id=referral.referrer_id, since_ns=referral.since_ns)
     transaction.save(item, condition=ReferralItem.referral_id.does_not_exist())
 
 
 def count_referred(transaction: TransactWrite, code: str) -> None:
     """Count one more customer who registered with a code."""
-    item = ReferralItem(f"{_CODES}{code}")
+    item = ReferralItem(f"{CODES}{code}")
     transaction.update(item, actions=[ReferralItem.referred.add(1)], condition=ReferralItem.referral_id.exists())
 
 

@@ -3,7 +3,7 @@
 from exchange.rest.admission import Gate, Guard, Verdict
 from exchange.rest.app import Api
 from exchange.rest.queries import NumberPage, parse_moment, read_limit, read_moment, read_number_page
-from exchange.rest.reading import Body, read_body
+from exchange.rest.reading import Body, MalformedJsonError, parse_object, read_body
 from exchange.rest.request import ApiRequest, Reply
 
 __all__ = [
@@ -12,10 +12,12 @@ __all__ = [
     "Body",
     "Gate",
     "Guard",
+    "MalformedJsonError",
     "NumberPage",
     "Reply",
     "Verdict",
     "parse_moment",
+    "parse_object",
     "read_body",
     "read_limit",
     "read_moment",

@@ -21,7 +21,7 @@ class Body(BaseModel):
 BodyModel = TypeVar("BodyModel", bound=Body)
 
 
-class _MalformedError(ValueError):
+class MalformedJsonError(ValueError):
     """Not the JSON we read; the message says why."""
 
 
@@ -35,26 +35,29 @@ def read_body(
     if len(body) > bytes_max:
         return Refused(Code.REQUEST_TOO_LARGE, f"the body is {len(body)} bytes; send at most {bytes_max}")
     try:
-        fields = _parse_object(body)
-    except (ValueError, RecursionError) as error:
-        reason = str(error) if isinstance(error, _MalformedError) else "it is not valid JSON"
-        return Refused(Code.REQUEST_MALFORMED, f"the body must be one JSON object: {reason}")
+        fields = parse_object(body)
+    except MalformedJsonError as error:
+        return Refused(Code.REQUEST_MALFORMED, f"the body must be one JSON object: {error}")
     try:
         return model.model_validate({name: value for name, value in fields.items() if name not in tolerate})
     except ValidationError as error:
         return _refusal(error)
 
 
-def _parse_object(body: bytes) -> dict[str, Any]:
-    value = json.loads(
-        body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=Decimal
-    )
+def parse_object(body: bytes) -> dict[str, Any]:
+    """Read one JSON object in which no name is given twice and no number is a float. Raises MalformedJsonError."""
+    try:
+        value = json.loads(
+            body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=Decimal
+        )
+    except (ValueError, RecursionError) as error:
+        raise error if isinstance(error, MalformedJsonError) else MalformedJsonError("it is not valid JSON") from error
     if not isinstance(value, dict):
-        raise _MalformedError("it is something else")
+        raise MalformedJsonError("it is something else")
     if _depth(value) > DEPTH_MAX:
-        raise _MalformedError(f"it is nested deeper than {DEPTH_MAX}")
+        raise MalformedJsonError(f"it is nested deeper than {DEPTH_MAX}")
     if b"\\u" in body and not _is_text(value):
-        raise _MalformedError("half a surrogate pair is no character")
+        raise MalformedJsonError("half a surrogate pair is no character")
     return value
 
 
@@ -78,12 +81,12 @@ def _depth(value: Any) -> int:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields = dict(pairs)
     if len(fields) != len(pairs):
-        raise _MalformedError("a field is given twice")
+        raise MalformedJsonError("a field is given twice")
     return fields
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise _MalformedError(f"{name} is no number")
+    raise MalformedJsonError(f"{name} is no number")
 
 
 # What to send instead, where pydantic only says what it expected.

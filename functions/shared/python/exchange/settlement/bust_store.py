@@ -2,8 +2,7 @@
 
 from pynamodb.transactions import TransactWrite
 
-from exchange.approvals.model import Proposal
-from exchange.approvals.store import UnfitError
+from exchange.approvals.model import Proposal, UnfitError
 from exchange.aws.dynamodb import bind
 from exchange.aws.settings import EnvironmentSettings
 from exchange.kernel.clock import Clock

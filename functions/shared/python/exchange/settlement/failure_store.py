@@ -8,8 +8,8 @@ from pynamodb.connection import Connection
 from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
-from exchange.approvals.model import AuditRow, Proposal
-from exchange.approvals.store import UnfitError, committed, recorded
+from exchange.approvals.model import AuditRow, Proposal, UnfitError
+from exchange.approvals.store import committed, recorded
 from exchange.aws.dynamodb import UnitsAttribute, reading
 from exchange.kernel.clock import Clock
 from exchange.settlement.failures import Failure, FailureState, hurried
