@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -25,6 +26,7 @@ from exchange.aws.dynamodb import bind
 from exchange.chains.evm import EvmNode
 from exchange.instruments.store import InstrumentStore
 from exchange.kernel.errors import OutageError
+from exchange.messages import UnknownVersionError
 from exchange.orders.store import OrderStore
 from exchange.settlement.model import Cursor
 from pynamodb.exceptions import PynamoDBException
@@ -35,6 +37,7 @@ from infra.cli.saved import saved_markets
 from infra.local.clients import environment
 from infra.local.laptop import read_stack
 from infra.local.settings import LaptopSettings
+from matcher.engine import UnknownRulesError
 from matcher.engines import ProductEngines
 from matcher.listings import ListingItem, ListingStore
 from matcher.markets import Markets
@@ -45,6 +48,10 @@ BREACHES_SHOWN_MAX = 5
 # The last event of each product, the last batch of each part of the journal.
 Position = tuple[tuple[tuple[str, int], ...], tuple[tuple[str, int], ...]]
 console = Console(highlight=False)
+
+
+class LogOfAnotherReleaseError(Exception):
+    """The log goes on by rules, or in a version of its records, that this release does not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +82,9 @@ def audit(
         console.print(f"The cloud at {stack['aws_endpoint_url']} does not answer: {error}", style="red", markup=False)
         console.print("See what runs with: exchange status", style="red")
         raise typer.Exit(1) from error
+    except LogOfAnotherReleaseError as error:
+        console.print(str(error), style="red", markup=False)
+        raise typer.Exit(1) from error
     show(verdict)
     raise typer.Exit(0 if verdict.holds else 1)
 
@@ -85,6 +95,8 @@ def audit_stack(
     """Audit the stack that `stack.json` describes. `variables` are the credentials that boto3 reaches it with.
 
     `history` is what clients were told, where somebody wrote it down.
+
+    Raises:   LogOfAnotherReleaseError, and what the cloud can't be reached by.
     """
     os.environ.update({**variables, "AWS_ENDPOINT_URL": stack["aws_endpoint_url"]})
     places = Places(
@@ -97,13 +109,25 @@ def audit_stack(
     bind_tables(places.tables)
     bind(ListingItem, places.tables["leases"])
     deadline = time.monotonic() + wait_seconds
-    while True:
-        quiet = wait_until_quiet(places, until=deadline)
-        world = _read(stack, places)
-        # Nobody trades, but chains and banks go on: what moved while it was read is read again.
-        still = quiet is not None and _position(places) == quiet
-        if still or time.monotonic() > deadline:
-            return Verdict(tuple(check(replace(world, history=history))), still)
+    with _releases_told_apart():
+        while True:
+            quiet = wait_until_quiet(places, until=deadline)
+            world = _read(stack, places)
+            # Nobody trades, but chains and banks go on: what moved while it was read is read again.
+            still = quiet is not None and _position(places) == quiet
+            if still or time.monotonic() > deadline:
+                return Verdict(tuple(check(replace(world, history=history))), still)
+
+
+@contextmanager
+def _releases_told_apart() -> Iterator[None]:
+    try:
+        yield
+    except (UnknownRulesError, UnknownVersionError) as error:
+        raise LogOfAnotherReleaseError(
+            f"Nothing was checked, for this release can't read the log to its end: {error}. "
+            "Audit with a release that knows this version, as the matcher must be of one."
+        ) from error
 
 
 def _read(stack: Mapping[str, Any], places: Places) -> World:
@@ -204,4 +228,4 @@ def _breaches(verdict: Verdict) -> Iterator[str]:
             yield f"{finding.name}: ... and {len(finding.breaches) - BREACHES_SHOWN_MAX} more"
 
 
-__all__ = ["Verdict", "World", "audit", "audit_stack", "replay", "show", "wait_until_quiet"]
+__all__ = ["LogOfAnotherReleaseError", "Verdict", "World", "audit", "audit_stack", "replay", "show", "wait_until_quiet"]

@@ -219,8 +219,11 @@ def _reconciled() -> bool:
 
 def _audited(stack: Mapping[str, Any], variables: Mapping[str, str], history: Sequence[Told]) -> bool:
     """Ask the auditor, with what the customers were told, and print the verdict."""
-    from infra.cli.audit import audit_stack, show
+    from infra.cli.audit import LogOfAnotherReleaseError, audit_stack, show
 
-    verdict = audit_stack(stack, variables, wait_seconds=AUDIT_WAIT_SECONDS, history=history)
+    try:
+        verdict = audit_stack(stack, variables, wait_seconds=AUDIT_WAIT_SECONDS, history=history)
+    except LogOfAnotherReleaseError as error:
+        _stop(str(error))
     show(verdict)
     return verdict.holds

@@ -88,6 +88,13 @@ def invalidate(name: str, qualifier: str | None = None, account: str | None = No
         pool.close()
 
 
+def idle_workers() -> set[int]:
+    """The processes that wait for an invocation, by pid; every other worker is in one, or starts for one."""
+    with _lock:
+        pools = list(_pools.values())
+    return {worker.process.pid for pool in pools for worker in tuple(pool.idle) if worker.process.pid is not None}
+
+
 def _matches(key: str, name: str, qualifier: str | None, account: str | None, region: str | None) -> bool:
     wanted = (account, region, name, qualifier)
     return all(want is None or want == got for want, got in zip(wanted, key.split("|"), strict=True))

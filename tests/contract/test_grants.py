@@ -37,28 +37,13 @@ RARELY: dict[Grant, str] = {
     ("feeds-schedule", "dynamodb:GetItem", "MarketDataTable"): (
         "tests/unit/feeds/test_pulse.py::test_tickers_come_in_batches_when_they_moved_and_status_once_a_run"
     ),
-    # Who was told of a balance and did not take it.
+    # The answer came before the question was noted, and it was no.
     **dict.fromkeys(
         [
-            ("feeds-stream", "dynamodb:BatchWriteItem", "ConnectionsTable"),
-            ("feeds-stream", "dynamodb:GetItem", "ConnectionsTable"),
-        ],
-        "tests/unit/feeds/test_private.py::test_who_did_not_take_a_private_message_is_ended",
-    ),
-    # The answer came before the question was noted, by whichever rail.
-    **dict.fromkeys(
-        [
-            ("payments-tasks", "states:SendTaskSuccess", "*"),
             ("payments-tasks", "states:SendTaskFailure", "*"),
-            ("chains-tasks", "states:SendTaskSuccess", "*"),
             ("chains-tasks", "states:SendTaskFailure", "*"),
-            ("payouts-schedule", "states:SendTaskFailure", "*"),
         ],
         "tests/unit/payments/test_service.py::test_a_repeat_wakes_the_newest_waiter",
-    ),
-    # Somebody listens to balances.
-    ("feeds-stream", "dynamodb:Query", "BalancesTable"): (
-        "tests/unit/feeds/test_private.py::test_the_last_state_of_a_batch_is_told_to_its_owner_alone"
     ),
     # A move that is asked for again under its name.
     ("profiles-api", "dynamodb:GetItem", "TransfersTable"): (
@@ -96,10 +81,6 @@ RARELY: dict[Grant, str] = {
     # What could not be settled turns out, when it is tried again, to contradict the records.
     ("settlement-schedule", "s3:PutObject", "QuarantineBucket"): (
         "tests/unit/settlement/test_retrying.py::test_an_outage_behind_which_there_is_a_contradiction_becomes_one"
-    ),
-    # Operators who decide before the machine has said that it waits for them.
-    ("wallets-tasks", "states:SendTaskSuccess", "*"): (
-        "tests/unit/wallets/test_clearing.py::test_a_decision_that_was_faster_than_the_question_goes_on_at_once"
     ),
 }
 

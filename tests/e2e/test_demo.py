@@ -1,9 +1,14 @@
 """What a newcomer does: up, demo, audit, down; and what must hold when the matcher is killed in the middle."""
 
+import json
 import time
 
+import boto3
 import pytest
+from exchange.messages import Command, Op, encode_commands
 
+from infra.local.clients import CREDENTIALS
+from infra.local.settings import REGION
 from tests.campaigns.test_nasdaq_day import DATA
 from tests.e2e.conftest import CommandLine, figure
 
@@ -100,3 +105,28 @@ def test_what_can_not_be_done_is_said_in_a_sentence(
     assert demo.returncode == 1
     assert said in demo.stdout
     assert "Traceback" not in demo.stdout + demo.stderr
+
+
+def test_a_log_of_another_release_is_said_to_be_one(exchange: CommandLine) -> None:
+    """The last test of this exchange: its matcher stops at rules that nobody knows."""
+    stack = json.loads((exchange.home / "stack.json").read_text())
+    kinesis = boto3.client(
+        "kinesis",
+        endpoint_url=stack["aws_endpoint_url"],
+        region_name=REGION,
+        aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+    )
+    switch = encode_commands("ACME-USD", [Command(Op.RULES_VERSION, b"rules-version-02", rules_version=2)])
+    unknown = b"XEVT" + (99).to_bytes(2, "little") + bytes(90)
+    for stream, data, said in (
+        ("orders", switch, "the log asks for rules version 2"),
+        ("executions", unknown, "version 99 "),
+    ):
+        kinesis.put_record(StreamName=stack["streams"][stream], PartitionKey="ACME-USD", Data=data)
+        audit = exchange.run("audit", "--wait", "1")
+        text = " ".join(audit.stdout.split())
+        assert audit.returncode == 1
+        assert said in text, text
+        assert "Audit with a release that knows this version" in text
+        assert "Traceback" not in audit.stdout + audit.stderr

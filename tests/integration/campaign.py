@@ -6,6 +6,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,11 +21,13 @@ from tests.e2e.conftest import CommandLine, figure
 from tests.fakes.faults import Rule, dumped
 from tests.fakes.ports import free_ports
 from tests.integration.conftest import WatchedLaptop, step
-from tests.integration.watched_cloud import FAULTS_PATH
+from tests.integration.watched_cloud import FAULTS_PATH, IDLE_PATH
 
 AUDIT_HOLDS = "The audit holds"
 FLOW_ORDERS = int(os.environ.get("FLOW_ORDERS", "300"))
 FLOW_RATE = 40
+# What a worker was doing when it was killed. Whoever kills an idle one shows next to nothing.
+AT_WORK, IDLE = "in an invocation", "idle"
 
 
 @dataclass
@@ -33,7 +36,7 @@ class Suffering:
 
     settings: LaptopSettings
     rng: random.Random
-    hits: list[str] = field(default_factory=list)
+    kills: Counter[str] = field(default_factory=Counter)
 
     @property
     def command(self) -> CommandLine:
@@ -52,18 +55,32 @@ class Suffering:
         logs = {str(self.settings.logs / "functions" / f"exchange-local-{name}.log") for name in functions}
         return [worker for worker in self.command.process("cloud").children(recursive=True) if _writes(worker, logs)]
 
-    def kill_one(self, functions: Sequence[str]) -> bool:
-        """kill -9 of one worker, whatever it is doing. False where none runs at the moment."""
-        found = self.workers(functions)
+    def at_work(self, functions: Sequence[str]) -> list[psutil.Process]:
+        """Those of them that are in an invocation, or were a moment ago."""
+        found, idle = self.workers(functions), self._idle()
+        return [worker for worker in found if worker.pid not in idle]
+
+    def kill_one(self, functions: Sequence[str]) -> None:
+        """kill -9 of one worker, one in an invocation where there is any; `kills` counts whether it was."""
+        found = self.at_work(functions) or self.workers(functions)
         if not found:
-            return False
+            return
         victim = self.rng.choice(found)
         try:
+            victim.suspend()  # Or it might end its invocation between the look and the kill.
+            was_at_work = self._is_at_work(victim)
             victim.kill()
         except psutil.NoSuchProcess:  # It ended by itself since it was found, as idle workers do.
-            return False
-        self.hits.append(f"killed {victim.pid}")
-        return True
+            return
+        self.kills[AT_WORK if was_at_work else IDLE] += 1
+
+    def _is_at_work(self, frozen: psutil.Process) -> bool:
+        """Whether a frozen worker is in an invocation. Two looks: at the first its answer may be under way."""
+        return all(frozen.pid not in self._idle() for _ in range(2))
+
+    def _idle(self) -> set[int]:
+        url = self.settings.endpoint_url + IDLE_PATH
+        return set(urllib3.request("GET", url, timeout=30, retries=False).json())
 
     def stop_one(self, functions: Sequence[str], seconds: float) -> bool:
         """SIGSTOP, a while, SIGCONT: what a frozen environment or a zombie looks like from outside. False as above."""
@@ -81,7 +98,6 @@ class Suffering:
         process.send_signal(signal.SIGSTOP)
         time.sleep(seconds)
         process.send_signal(signal.SIGCONT)
-        self.hits.append(f"stopped {process.pid}")
 
     def disturb(self, seed_number: int, rules: Sequence[Rule]) -> None:
         """Put faults before the cloud; none with no rules."""

@@ -8,14 +8,16 @@ slice. The matcher's own are in test_matcher.py.
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import pytest
 
 from tests.fakes.faults import Fault, Rule
-from tests.integration.campaign import FLOW_ORDERS, Suffering, suffering
+from tests.integration.campaign import AT_WORK, FLOW_ORDERS, IDLE, Suffering, suffering
 
 pytestmark = pytest.mark.cloud
+Eventually = Callable[[Callable[[], Any]], Any]
 SETTLEMENT_KILLS = int(os.environ.get("SETTLEMENT_KILLS", "6"))
 WORKER_STOPS = int(os.environ.get("WORKER_STOPS", "4"))
 FAULT_ORDERS = int(os.environ.get("FAULT_ORDERS", "150"))
@@ -55,16 +57,23 @@ def told(figures: str) -> None:
     print(figures, flush=True)  # noqa: T201 - figures to read
 
 
-def test_settlement_workers_killed_in_the_middle_lose_and_double_nothing(victim: Suffering) -> None:
-    killed, number = 0, 0
-    while killed < SETTLEMENT_KILLS:
+def test_settlement_workers_killed_in_the_middle_lose_and_double_nothing(
+    victim: Suffering, eventually: Eventually
+) -> None:
+    kills, number = victim.kills, 0
+    while kills[AT_WORK] < SETTLEMENT_KILLS:
         number += 1
-        goal = min(SETTLEMENT_KILLS, killed + FLOW_ORDERS // ORDERS_A_HIT)
+        goal = min(SETTLEMENT_KILLS, kills[AT_WORK] + FLOW_ORDERS // ORDERS_A_HIT)
+        most = kills.total() + FLOW_ORDERS // ORDERS_A_HIT
         with victim.flow(number=number) as demo:
-            while demo.poll() is None and killed < goal:
+            while demo.poll() is None and kills[AT_WORK] < goal and kills.total() < most:
                 time.sleep(victim.rng.uniform(0.05, 0.6))
-                killed += victim.kill_one(SETTLEMENT)
-        told(f"{killed} workers killed in {number} flows of {FLOW_ORDERS} orders")
+                victim.kill_one(SETTLEMENT)
+        counted = ", ".join(f"{kills[doing]} {doing}" for doing in (AT_WORK, IDLE))
+        told(f"workers killed in {number} flows of {FLOW_ORDERS} orders: {counted}")
+    # The count would mean nothing, were every worker always taken to be at work.
+    assert victim.workers(SETTLEMENT)
+    eventually(lambda: not victim.at_work(SETTLEMENT))
 
 
 def test_workers_frozen_in_the_middle_go_on_as_if_nothing_had_been(victim: Suffering) -> None:

@@ -6,11 +6,12 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
 from tests.contract.test_access import ACCESS, PERSON
-from tests.contract.test_ownership import CHOSEN_FIELDS, OWNED, OWNED_FIELDS, owned_fields
+from tests.contract.test_ownership import CHOSEN_FIELDS, OWNED, OWNED_FIELDS, owned_fields, resolved
 from tests.integration.conftest import RunningLaptop
 from tests.integration.hostile import Attack, operations
 from tests.integration.test_bad_input import GOOD_ORDER, Enemy
@@ -20,6 +21,8 @@ Make = Callable[[str], dict[str, str]]
 Eventually = Callable[[Callable[[], Any]], Any]
 # Bodies that would change something, were the object the asker's own.
 CHANGES = {"/orders/{order_id}": {"size": "2"}, "/profiles/{id}": {"name": "stolen"}}
+# A good value of each query that an operation requires: without it a refusal might be of the query, not of the id.
+QUERIES = {"at": "2026-01-01T00:00:00Z"}
 PAID = {"amount": "1", "currency": "USD", "payment_method_id": "sandbox-bank-USD"}
 STOP = {**GOOD_ORDER, "side": "sell", "price": "89", "stop": "loss", "stop_price": "89.5"}
 BATCH = {"product_id": "ACME-USD", "orders": [{"side": "buy", "price": "90", "size": "1"}]}
@@ -74,6 +77,13 @@ def missing(name: str) -> str:
     return f"{name[:-1]}{'0' if name[-1] != '0' else '1'}"
 
 
+def required(operation: Mapping[str, Any]) -> str:
+    """The query that an operation can't be asked without."""
+    parameters = map(resolved, operation.get("parameters", ()))
+    names = [each["name"] for each in parameters if each["in"] == "query" and each.get("required")]
+    return "?" + urlencode({name: QUERIES[name] for name in names}) if names else ""
+
+
 def told(answer: tuple[int, Any]) -> tuple[int, str, str]:
     """All that a refusal says but for the number of the request."""
     return answer[0], answer[1]["code"], answer[1]["message"]
@@ -90,16 +100,16 @@ def test_nobody_reaches_anything_of_another_customer(parties: Parties) -> None:
         body = json.dumps(CHANGES.get(stem, {})).encode() if "requestBody" in operation else b""
         person = ACCESS[f"{method} {path}"] == PERSON
         for name in parties.ids[stem]:
-            foreign, absent = (
-                told(
-                    parties.enemy.send(
-                        Attack(method, path.replace(stem, stem.split("{")[0] + each), body, person=person)
-                    )
-                )
+            own, other = (
+                Attack(method, path.replace(stem, stem.split("{")[0] + each) + required(operation), body, person=person)
                 for each in (name, missing(name))
             )
+            if method == "GET":  # The request is a good one, so that nothing but whose it is can be wrong with it.
+                assert parties.owner.send(own)[0] == 200, own
+            foreign, absent = told(parties.enemy.send(own)), told(parties.enemy.send(other))
             assert foreign == absent, f"{method} {path}"
             assert foreign[0] in {400, 404}, f"{method} {path}: {foreign}"
+            assert foreign[1].endswith(("_NOT_FOUND", "_UNKNOWN")), f"{method} {path}: refused for another reason"
         tried.add((method, path))
     assert len(tried) >= 16
     withdrawal = parties.owner.ask("GET", f"/transfers/{parties.ids['/v1/withdrawals/{id}'][0]}")[1]

@@ -1,6 +1,7 @@
 """The laptop cloud with a watch before it: `python -m tests.integration.watched_cloud`.
 
-It writes down which function asked what of which resource, and does to requests what a plan of faults says. Functions
+It writes down which function asked what of which resource, does to requests what a plan of faults says, and tells which
+workers of functions are idle. Functions
 are told apart by the names in their User-Agents, and so is the matcher; the tests have none.
 """
 
@@ -12,10 +13,12 @@ from typing import Any
 from urllib.parse import unquote
 
 from bench.counting_cloud import App, Message, Receive, Send, given, request_name, whole
+from infra.local.functions import idle_workers
 from tests.fakes.faults import Fault, Plan, loaded
 
 CALLS_PATH = "/_watch/calls"
 FAULTS_PATH = "/_watch/faults"
+IDLE_PATH = "/_watch/idle"
 LATE_SECONDS = 0.4
 STACK_PREFIX = "exchange-local-"
 ELSEWHERE = "elsewhere"  # the tests, the edge, the operator's commands
@@ -60,6 +63,8 @@ class Watch:
         body = await whole(receive)
         if scope["path"] == CALLS_PATH:
             await _answer(send, 200, json.dumps(sorted(self._calls)).encode())
+        elif scope["path"] == IDLE_PATH:
+            await _answer(send, 200, json.dumps(sorted(idle_workers())).encode())
         elif scope["path"] == FAULTS_PATH:
             if scope["method"] == "PUT":
                 self._plan = loaded(body)
