@@ -1,11 +1,11 @@
 """`exchange phase`: halt a market, close it, open a call auction, or let it trade."""
 
-import os
 import secrets
 from enum import StrEnum
 from typing import Annotated
 
 import typer
+from botocore.exceptions import BotoCoreError, ClientError
 from exchange.aws.clients import client
 from exchange.aws.dynamodb import bind
 from exchange.aws.kinesis import StreamWriter
@@ -15,9 +15,7 @@ from exchange.messages import Command, Op, Phase
 from exchange.trading.store import KinesisCommandStream
 from rich.console import Console
 
-from infra.local.clients import environment
-from infra.local.laptop import read_stack
-from infra.local.settings import LaptopSettings
+from infra.cli.stack import StackError, StackOption, open_stack
 
 console = Console(highlight=False)
 
@@ -34,25 +32,24 @@ class MarketPhase(StrEnum):
 def phase(
     product: Annotated[str, typer.Argument(help="The product, such as ACME-USD.")],
     to: Annotated[MarketPhase, typer.Argument(help="What it enters.")],
+    stack: StackOption = "",
 ) -> None:
     """Put a product into a phase: auction gathers orders without matching them, continuous trades (and first uncrosses
     what an auction gathered, at one price), halted and closed take cancels only. It takes its place in the log behind
     every order accepted before it.
     """
-    settings = LaptopSettings.load()
-    stack = read_stack(settings)
-    if not stack:
-        console.print("Nothing runs here. Start it with: make up", style="red")
-        raise typer.Exit(1)
-    os.environ.update({**environment(settings), "AWS_ENDPOINT_URL": stack["aws_endpoint_url"]})
-    bind(InstrumentItem, stack["tables"]["instruments"])
     try:
+        found = open_stack(stack)
+        bind(InstrumentItem, found.tables["instruments"])
         listed = InstrumentStore().products()
         if product not in listed:
             console.print(f"{product} is not listed; there are {', '.join(sorted(listed))}.", style="red")
             raise typer.Exit(1)
-        stream = KinesisCommandStream(StreamWriter(client("kinesis"), stack["streams"]["orders"]))
+        stream = KinesisCommandStream(StreamWriter(client("kinesis"), found.streams["orders"]))
         stream.send(product, [phase_command(Phase[to.name.upper()])])
+    except (BotoCoreError, ClientError, StackError) as error:
+        console.print(f"{type(error).__name__}: {error}", style="red", markup=False)
+        raise typer.Exit(1) from error
     except OutageError as error:
         console.print(f"{type(error).__name__}: {error}. Ask GET /products/{product} what it is in.", style="red")
         raise typer.Exit(1) from error

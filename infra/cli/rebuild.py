@@ -1,9 +1,8 @@
 """`exchange rebuild`: the market data anew from the executions stream, or compared with it."""
 
-import os
 import time
-from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any
+from collections.abc import Callable, Iterable
+from typing import Annotated
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
@@ -20,9 +19,7 @@ from exchange.messages import EventRecord, RecordError, decode_events
 from rich.console import Console
 from rich.table import Table
 
-from infra.local.clients import environment
-from infra.local.laptop import read_stack
-from infra.local.settings import LaptopSettings
+from infra.cli.stack import Stack, StackError, StackOption, open_stack
 
 DIFFERENCES_SHOWN_MAX = 20
 console = Console(highlight=False)
@@ -31,15 +28,14 @@ console = Console(highlight=False)
 def rebuild(
     product: Annotated[str, typer.Argument(help="One product, such as ACME-USD; else all.")] = "",
     check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 where anything differs.")] = False,
+    stack: StackOption = "",
 ) -> None:
     """Write books, tickers, trades, candles and events anew from the executions stream. Trading may go on."""
-    settings = LaptopSettings.load()
-    stack = read_stack(settings)
-    if not stack:
-        console.print("Nothing runs here. Start it with: make up", style="red")
-        raise typer.Exit(1)
     try:
-        outcomes = rebuild_stack(stack, environment(settings), product_id=product, only_compare=check)
+        outcomes = rebuild_stack(open_stack(stack), product_id=product, only_compare=check)
+    except StackError as error:
+        console.print(str(error), style="red", markup=False)
+        raise typer.Exit(1) from error
     except (BotoCoreError, ClientError, OutageError, FeedError, RecordError, MarketMovesError, KeyError) as error:
         console.print(f"{type(error).__name__}: {error}", style="red", markup=False)
         console.print(
@@ -50,13 +46,10 @@ def rebuild(
     raise typer.Exit(1 if any(outcome.differences for outcome, _ in outcomes) else 0)
 
 
-def rebuild_stack(
-    stack: Mapping[str, Any], variables: Mapping[str, str], *, product_id: str = "", only_compare: bool = False
-) -> list[tuple[Outcome, float]]:
-    """Rebuild or compare the markets of the stack that `stack.json` describes; each with the seconds it took."""
-    os.environ.update({**variables, "AWS_ENDPOINT_URL": stack["aws_endpoint_url"]})
-    bind_tables(stack["tables"])
-    stream, kept = stack["streams"]["executions"], MarketDataRewriter(connection())
+def rebuild_stack(stack: Stack, *, product_id: str = "", only_compare: bool = False) -> list[tuple[Outcome, float]]:
+    """Rebuild or compare the markets of a stack; each with the seconds it took."""
+    bind_tables(stack.tables)
+    stream, kept = stack.streams["executions"], MarketDataRewriter(connection())
     listed = InstrumentStore().products()
     if product_id and product_id not in listed:
         raise KeyError(f"{product_id} is not listed; there are {', '.join(sorted(listed))}")

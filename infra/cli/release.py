@@ -1,16 +1,15 @@
 """`exchange release`: let a product go on whose matching was paused."""
 
-import os
 from typing import Annotated
 
 import typer
+from botocore.exceptions import BotoCoreError, ClientError
+from exchange.aws.clients import client
 from exchange.aws.dynamodb import bind
 from exchange.settlement.quarantine import Quarantine
 from rich.console import Console
 
-from infra.local.clients import clients, environment
-from infra.local.laptop import read_stack
-from infra.local.settings import LaptopSettings
+from infra.cli.stack import StackError, StackOption, open_stack
 from matcher.quarantine import QuarantineBucket
 from matcher.releases import ReleaseItem, ReleaseStore
 
@@ -25,22 +24,23 @@ def release_matching(product: str, quarantine: QuarantineBucket, releases: Relea
     return records
 
 
-def release(product: Annotated[str, typer.Argument(help="The paused product, such as ACME-USD.")]) -> None:
+def release(
+    product: Annotated[str, typer.Argument(help="The paused product, such as ACME-USD.")], stack: StackOption = ""
+) -> None:
     """Let a product whose matching was paused go on behind the records that stopped it, once the cause is mended. Exits
     1 if it isn't paused, or if it is its settlement that waits: that is for `exchange settlement`.
     """
-    settings = LaptopSettings.load()
-    stack = read_stack(settings)
-    if not stack:
-        console.print("Nothing runs here. Start it with: make up", style="red")
-        raise typer.Exit(1)
-    client = clients(settings)
-    os.environ.update({**environment(settings), "AWS_ENDPOINT_URL": stack["aws_endpoint_url"]})
-    bind(ReleaseItem, stack["tables"]["leases"])
-    records = release_matching(product, QuarantineBucket(client("s3"), stack["buckets"]["quarantine"]), ReleaseStore())
+    try:
+        found = open_stack(stack)
+    except (BotoCoreError, ClientError, StackError) as error:
+        console.print(f"{type(error).__name__}: {error}", style="red", markup=False)
+        raise typer.Exit(1) from error
+    bind(ReleaseItem, found.tables["leases"])
+    s3, bucket = client("s3"), found.buckets["quarantine"]
+    records = release_matching(product, QuarantineBucket(s3, bucket), ReleaseStore())
     for record in records:
         console.print(f"{product} is matched again behind record {record}, within seconds.")
-    settlement = Quarantine(client("s3"), stack["buckets"]["quarantine"]).paused()
+    settlement = Quarantine(s3, bucket).paused()
     if product in settlement:
         told = f"{product} is matched, and its settlement waits: {settlement[product]}. See: exchange settlement failed"
         console.print(told, style="red", markup=False)

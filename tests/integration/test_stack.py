@@ -45,6 +45,7 @@ def command(laptop: RunningLaptop, tmp_path: Path) -> Command:
         (["debts"], "owe"),
         (["bank"], "Suspense"),
         (["chains"], "hot"),
+        (["phase", "GOOG-USD", "continuous"], "GOOG-USD enters continuous"),
     ],
     ids=" ".join,
 )
@@ -58,6 +59,15 @@ def test_reconciliation_runs_in_the_stack_and_its_breaks_are_read_there(command:
     code, text = command("reconcile")
     # Tests beside this one may have left a break that nobody explained.
     assert (code, "none unexplained" in text, "breaks are open" in text) in {(0, True, False), (1, False, True)}, text
+
+
+def test_a_market_is_compared_and_a_pause_looked_for_in_the_stack(command: Command) -> None:
+    code, text = command("rebuild", "GOOG-USD", "--check")
+    assert (code, "what the log says" in text) in {(0, True), (1, False)}, text
+    assert "GOOG-USD" in text
+    code, text = command("release", "GOOG-USD")
+    assert code == 1
+    assert "GOOG-USD is not paused" in text
 
 
 def test_an_operator_who_logged_in_asks_with_the_token(command: Command, login: Login) -> None:

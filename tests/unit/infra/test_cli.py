@@ -58,9 +58,15 @@ def test_an_impossible_port_is_one_sentence(tmp_path: Path) -> None:
     assert result.output.strip() == "EXCHANGE_PORT=x is no port: use a number from 1 to 65535."
 
 
-@pytest.mark.parametrize("command", ["fees", "books", "reconcile", "debts", "bank", "chains", "operator", "settlement"])
+ABOUT_A_STACK = [
+    *("fees", "books", "reconcile", "debts", "bank", "chains", "operator", "settlement", "rebuild"),
+    *("release ACME-USD", "phase ACME-USD halted"),
+]
+
+
+@pytest.mark.parametrize("command", ABOUT_A_STACK)
 def test_a_command_where_nothing_runs_says_how_to_start_or_to_name_a_stack(tmp_path: Path, command: str) -> None:
-    code, text = _run(tmp_path, command)
+    code, text = _run(tmp_path, *command.split())
     assert code == 1
     assert "make up" in text
     assert "--stack" in text
