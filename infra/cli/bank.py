@@ -1,6 +1,6 @@
 """`exchange bank`: the accounts of bank files, files that were refused, and money that is nobody's yet."""
 
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlencode
 
 import typer
@@ -8,16 +8,13 @@ import urllib3
 from botocore.exceptions import BotoCoreError, ClientError
 from exchange.audit.store import bind_tables
 from exchange.aws.dynamodb import bind, connection
-from exchange.banking.model import Account, Case
+from exchange.banking.model import Account
 from exchange.banking.store import BankFileItem, BankFileStore
-from exchange.banking.suspense import Suspense
 from exchange.instruments.store import InstrumentStore
 from exchange.iso20022.grammar import check_digits
 from exchange.iso20022.statements import SCALE
-from exchange.kernel.clock import SystemClock, jittered_pause
-from exchange.kernel.errors import OutageError, Refused
+from exchange.kernel.errors import OutageError
 from exchange.kernel.money import format_units
-from exchange.ledger.store import BalanceStore, JournalStore
 from rich.console import Console
 from rich.table import Table
 
@@ -54,41 +51,16 @@ def iban_of(number: int) -> str:
     return f"DE{check_digits('DE', rest)}{rest}"
 
 
-def bank(
-    case: Annotated[str, typer.Argument(help="A case of suspense, by its key; without one, all is shown.")] = "",
-    *,
-    currency: Annotated[str, typer.Option(help="Of the case.")] = "EUR",
-    assign: Annotated[int, typer.Option(help="Credit the case to this account.")] = 0,
-    send_back: Annotated[bool, typer.Option("--send-back", help="Order it back to where it came from.")] = False,
-    charge: Annotated[bool, typer.Option("--charge", help="It was the bank's charge; the venue bears it.")] = False,
-    stack: StackOption = "",
-) -> None:
-    """Show accounts, refused files and suspense, or decide a case."""
+def bank(stack: StackOption = "") -> None:
+    """Show accounts, refused files and suspense. Two operators decide a case: `exchange operator propose`."""
     try:
         tables = open_stack(stack).tables
         bind_tables(tables)
         bind(BankFileItem, tables["bank_files"])
-        store = BankFileStore(connection())
-        if case:
-            decided = _decide(store, currency, case, assign, send_back=send_back, charge=charge)
-            console.print(f"{decided.key}: {decided.amount} {decided.currency} {decided.state.value}")
-        _show(store)
+        _show(BankFileStore(connection()))
     except (BotoCoreError, ClientError, OutageError, StackError) as error:
-        _stop(f"{type(error).__name__}: {error}")
-
-
-def _decide(store: BankFileStore, currency: str, key: str, assign: int, *, send_back: bool, charge: bool) -> Case:
-    suspense = Suspense(store, JournalStore(), BalanceStore(), SystemClock(), jittered_pause)
-    if [bool(assign), send_back, charge].count(True) != 1:
-        _stop("Say one of --assign ACCOUNT, --send-back and --charge.")
-    if assign:
-        decided = suspense.assign(currency, key, assign)
-    else:
-        decided = suspense.send_back(currency, key) if send_back else suspense.charge(currency, key)
-    if isinstance(decided, Refused):
-        _stop(f"{decided.code}: {decided.message}")
-        raise typer.Exit(1)
-    return decided
+        console.print(f"{type(error).__name__}: {error}", style="red", markup=False)
+        raise typer.Exit(1) from error
 
 
 def _show(store: BankFileStore) -> None:
@@ -106,8 +78,3 @@ def _show(store: BankFileStore) -> None:
     for name, outcome in store.received():
         if outcome.startswith("refused"):
             console.print(f"{name}: {outcome}", style="red", markup=False)
-
-
-def _stop(message: str) -> None:
-    console.print(message, style="red", markup=False)
-    raise typer.Exit(1)

@@ -4,12 +4,13 @@ import re
 from typing import Any
 
 import pytest
-from exchange.admin.model import ALONE, KINDS, Action, Operator, Role, refuse_alone, refuse_kind
+from exchange.admin.model import ALONE, KINDS, Action, Operator, Role, refuse_alone, refuse_kind, refuse_payload
 from exchange.admin.store import IMMEDIATE_EFFECTS
 from exchange.banking.effects import payment_effects
 from exchange.clearance.reviewing import REVIEW_EFFECTS
 from exchange.fees.publishing import FeePublishing
 from exchange.kernel.errors import Code, Refused
+from exchange.kernel.ids import to_uuid
 from exchange.settlement.effects import settlement_effects
 
 from tests.contract.cloud_definition import api_document, function_named, functions, nested_template, resources
@@ -56,6 +57,11 @@ PROPOSALS = {
     "fees.publish": ({S, F}, {S, F}),
     "stripe.payout": ({S, F}, {S, F}),
     "stripe.refund": ({S, C, F}, {S, C, F}),
+    "suspense.assign": ({S, C, F}, {S, C, F}),
+    "suspense.send_back": ({S, C, F}, {S, C, F}),
+    "suspense.charge": ({S, F}, {S, F}),
+    "debt.settle": ({S, C, F}, {S, C, F}),
+    "debt.write_off": ({S, F}, {S, F}),
 }
 
 
@@ -87,6 +93,15 @@ def test_a_kind_is_proposed_and_decided_by_its_roles_alone(role: Role) -> None:
         for deciding, roles in enumerate(rows):
             refused = refuse_kind(who, kind, deciding=bool(deciding))
             assert (refused is None) == (role in roles), f"{role} {kind}"
+
+
+@pytest.mark.parametrize("given", ["7", "", "0", "-1", "x", "00000000-0000-0007-0000-000000000000", "../7", "7" * 40])
+def test_a_profile_is_named_by_its_id(given: str) -> None:
+    payload = {"asset": "USD", "amount": "1", "profile_id": given}
+    refused = refuse_payload("debt.settle", payload)
+    assert isinstance(refused, Refused)
+    assert refused.code is Code.REQUEST_FIELD_INVALID
+    assert refuse_payload("debt.settle", {**payload, "profile_id": to_uuid(7)}) is None
 
 
 def test_every_effect_is_of_a_kind() -> None:

@@ -157,6 +157,23 @@ def test_whoever_is_told_of_it_may_use_it(variable: str, action: str) -> None:
             assert action in allowed, function.name
 
 
+# Who appends to which chains of the journal.
+CHAINS = {
+    "settlement-tasks": ["product:*"],
+    "chains-schedule": ["rail:chain-*"],
+    "payouts-schedule": ["rail:chain-*"],
+    "sweeps-schedule": ["rail:chain-*"],
+    "fees-schedule": ["awards:*"],
+    "profiles-api": ["profiles:*"],
+    "transfers-api": ["profiles:*"],
+    "wallets-tasks": ["rail:*"],
+    "bank-files-queued": ["rail:bank-files"],
+    "payments-api": ["rail:stripe", "rail:bank", "rail:sandbox-*"],
+    "payments-schedule": ["rail:stripe"],
+    "admin-api": ["busts:*", "rail:stripe", "rail:bank-files", "rail:debts"],
+}
+
+
 def test_only_these_functions_write_the_journal_and_only_in_transactions() -> None:
     writers = {}
     for function in functions():
@@ -168,54 +185,11 @@ def test_only_these_functions_write_the_journal_and_only_in_transactions() -> No
                     writers[function.name] = statement["Condition"]
     in_transaction = {"dynamodb:EnclosingOperation": ["TransactWriteItems"]}
     assert writers == {
-        "settlement-tasks": {
+        name: {
             "ForAnyValue:StringEquals": in_transaction,
-            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["product:*"]},
-        },
-        "chains-schedule": {
-            "ForAnyValue:StringEquals": in_transaction,
-            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["rail:chain-*"]},
-        },
-        "payouts-schedule": {
-            "ForAnyValue:StringEquals": in_transaction,
-            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["rail:chain-*"]},
-        },
-        "sweeps-schedule": {
-            "ForAnyValue:StringEquals": in_transaction,
-            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["rail:chain-*"]},
-        },
-        "fees-schedule": {
-            "ForAnyValue:StringEquals": in_transaction,
-            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["awards:*"]},
-        },
-        "profiles-api": {
-            "ForAnyValue:StringEquals": in_transaction,
-            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["profiles:*"]},
-        },
-        "transfers-api": {
-            "ForAnyValue:StringEquals": in_transaction,
-            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["profiles:*"]},
-        },
-        "wallets-tasks": {
-            "ForAnyValue:StringEquals": in_transaction,
-            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["rail:*"]},
-        },
-        "bank-files-queued": {
-            "ForAnyValue:StringEquals": in_transaction,
-            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["rail:bank-files"]},
-        },
-        "payments-api": {
-            "ForAnyValue:StringEquals": in_transaction,
-            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["rail:stripe", "rail:bank", "rail:sandbox-*"]},
-        },
-        "payments-schedule": {
-            "ForAnyValue:StringEquals": in_transaction,
-            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["rail:stripe"]},
-        },
-        "admin-api": {
-            "ForAnyValue:StringEquals": in_transaction,
-            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["busts:*", "rail:stripe"]},
-        },
+            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": chains},
+        }
+        for name, chains in CHAINS.items()
     }
 
 

@@ -24,9 +24,9 @@ from exchange.banking.model import (
     Standing,
     asset_units,
 )
-from exchange.banking.suspense import Suspense
+from exchange.banking.suspense import Decision, Suspense
 from exchange.iso20022.statements import SCALE
-from exchange.kernel.errors import Refused
+from exchange.kernel.errors import Code, Refused
 from exchange.kernel.money import format_units
 from exchange.ledger.model import Batch, may_be_negative, sum_by_asset
 from exchange.payments.model import TakenBack
@@ -320,23 +320,48 @@ class FakeFiles:
 
         self._reach(write)
 
-    def decide(self, case: Case, transfer: Transfer, batch: Batch | None, order: Order | None) -> Posted:
-        """An operator's word."""
-        return self._reach(lambda: self._decide(case, transfer, batch, order))
+    def decide(self, decision: Decision) -> bool:
+        """What operators want, in one write."""
+        return self._reach(lambda: self._decide(decision.case, decision.transfer, decision.batch, decision.order))
 
-    def _decide(self, case: Case, transfer: Transfer, batch: Batch | None, order: Order | None) -> Posted:
+    def _decide(self, case: Case, transfer: Transfer, batch: Batch | None, order: Order | None) -> bool:
         known = self.found[case.currency, case.key]
         if known.state is not CaseState.OPEN or transfer.transfer_id in self.transfers.rows:
-            return Posted.LOST
+            return False
         if batch is not None:
             if not self._may_append(batch) or not self.books._move(movements_of(batch)):
-                return Posted.LOST
+                return False
             self.books.chains[batch.partition].append(batch)
         if order is not None:
             self.orders[order.transfer_id] = order
         self.found[case.currency, case.key] = case
         self.transfers.rows[transfer.transfer_id] = transfer
-        return Posted.DONE
+        return True
+
+
+class Cases:
+    """What two operators say of cases, each in the one write of their approval."""
+
+    def __init__(self, suspense: Suspense, write: Callable[[Decision], bool]) -> None:
+        self._suspense = suspense
+        self._write = write
+
+    def assign(self, currency: str, key: str, account_id: int) -> Decision | Refused:
+        """It is a customer's."""
+        return self._written(self._suspense.assign(currency, key, account_id))
+
+    def send_back(self, currency: str, key: str) -> Decision | Refused:
+        """It goes back."""
+        return self._written(self._suspense.send_back(currency, key))
+
+    def charge(self, currency: str, key: str) -> Decision | Refused:
+        """It was the bank's charge."""
+        return self._written(self._suspense.charge(currency, key))
+
+    def _written(self, decision: Decision | Refused) -> Decision | Refused:
+        if isinstance(decision, Refused) or self._write(decision):
+            return decision
+        return Refused(Code.PROPOSAL_OUTDATED, "look again")
 
 
 class FileWorld(TransferWorld):
@@ -376,7 +401,7 @@ class FileWorld(TransferWorld):
         self.reader = Inbox(
             self.files, self.transfers, books=self.books, debts=self.books, effects=effects, clock=self.clock
         )
-        self.suspense = Suspense(self.files, self.books, self.books, self.clock, lambda _attempt: None)
+        self.suspense = Cases(Suspense(self.files, self.books, self.books, self.clock), self.files.decide)
 
     def _take_back(self, said: TakenBack) -> str | Refused:
         return take_back(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from exchange.kernel.errors import Refused
+from exchange.kernel.errors import Code, Refused
 from exchange.ledger.model import (
     custody_account,
     customer_account,
@@ -27,7 +27,9 @@ from exchange.payments.signature import signed_headers, verify
 from exchange.payments.waiters import REFUSED_BY_BANK
 from exchange.rest import read_body
 from exchange.transfers.model import Transfer, TransferKind, TransferStatus
+from exchange.wallets.model import Credit
 from exchange.wallets.owing import RAIL as DEBTS
+from exchange.wallets.owing import Way, new_settlement
 from exchange.wallets.service import credit_deposit, fail_deposit, request_deposit
 from exchange.wallets.withdrawing import (
     FEES,
@@ -39,7 +41,7 @@ from exchange.wallets.withdrawing import (
 )
 
 from tests.fakes.safeguards import permit_all
-from tests.fakes.wallets import CrashError, Cuts, FakeBooks, FakeClock, FakeTransfers
+from tests.fakes.wallets import ASSETS, CrashError, Cuts, FakeBooks, FakeClock, FakeTransfers
 
 SECRET = "the bank and we know this"
 
@@ -213,6 +215,16 @@ class TransferWorld:
                 pause=_no_pause,
             )
         return take_notification(said, transfers=self.transfers, waiters=self.machine, note=self.notes.append)
+
+    def settle(self, amount: str, way: Way, name: str, *, account_id: int = 7) -> Transfer | Refused:
+        """What two operators say of a debt, in the one write of their approval."""
+        made = new_settlement(
+            name, account_id, amount, asset=ASSETS["USD"], way=way,
+            balances=self.books, journal=self.books, clock=self.clock,
+        )  # fmt: skip
+        if isinstance(made, Refused) or self.books.post_settlement(*made) is Credit.DONE:
+            return made if isinstance(made, Refused) else made[0]
+        return Refused(Code.PROPOSAL_OUTDATED, "look again")
 
     def now_seconds(self) -> int:
         """The world's time."""

@@ -5,13 +5,13 @@ from typing import Any
 
 from exchange.kernel.errors import UnavailableError
 from exchange.transfers.model import Transfer, TransferKind, TransferStatus
-from exchange.wallets.owing import Way, settle_debt
+from exchange.wallets.owing import Way
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
 from tests.fakes.stripe_world import StripeWorld, stripe_deposit
-from tests.fakes.wallets import ASSETS, CrashError, a_deposit, a_withdrawal
+from tests.fakes.wallets import CrashError, a_deposit, a_withdrawal
 
 CENTS = st.integers(1, 5_000)
 
@@ -71,19 +71,7 @@ class Reversals(RuleBasedStateMachine):
     @rule(cents=CENTS, account_id=st.sampled_from([7, 8]), way=st.sampled_from(Way))
     def settle(self, cents: int, account_id: int, way: Way) -> None:
         self.count += 1
-        settle_debt(
-            account_id,
-            f"{cents // 100}.{cents % 100:02d}",
-            asset=ASSETS["USD"],
-            way=way,
-            name=f"s{self.count}",
-            transfers=self.world.transfers,
-            balances=self.world.books,
-            journal=self.world.books,
-            postings=self.world.books,
-            clock=self.world.clock,
-            pause=lambda _attempt: None,
-        )
+        self.world.settle(f"{cents // 100}.{cents % 100:02d}", way, f"s{self.count}", account_id=account_id)
 
     @rule(deposit=made, cents=CENTS)
     def refund(self, deposit: Transfer, cents: int) -> None:

@@ -13,6 +13,7 @@ from exchange.approvals.model import (
     AuditRow,
     Proposal,
     ProposalState,
+    UnfitError,
     digest,
     proposal_id_for,
     proposal_json,
@@ -57,11 +58,14 @@ class World:
 
     def __init__(self) -> None:
         self.applied: list[Mapping[str, str]] = []
+        self.unfit = ""
         self.store = ProposalStore(connection(), {KIND: self._effect})
         self.now = NOW
         self._acts = 0
 
     def _effect(self, _: TransactWrite, proposal: Proposal) -> None:
+        if self.unfit:
+            raise UnfitError(self.unfit)
         self.applied.append(proposal.payload)
 
     def act(self, actor: str) -> Act:
@@ -249,3 +253,16 @@ def test_names_and_texts_have_one_hash_however_they_are_written() -> None:
     assert digest({"b": "1", "a": "ä"}) == digest({"a": "ä", "b": "1"})
     assert digest({"a": "1", "b": ""}) != digest({"a": "", "b": "1"})
     assert digest(["ab", "c"]) != digest(["a", "bc"])
+
+
+def test_an_approval_that_does_not_fit_says_why_and_leaves_the_proposal(world: World) -> None:
+    made = world.made()
+    world.unfit = "amount: the account owes 10 EUR"
+    refused = world.decide("oscar", made)
+    assert isinstance(refused, Refused)
+    assert refused.code is Code.PROPOSAL_OUTDATED
+    assert refused.message == "amount: the account owes 10 EUR; reject it and look again"
+    assert (world.store.find(made.proposal_id), world.applied) == (made, [])
+    world.unfit = ""
+    assert isinstance(world.decide("oscar", made), Proposal)
+    assert world.applied == [PAYLOAD]

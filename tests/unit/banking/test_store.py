@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from exchange.approvals.store import committed
 from exchange.aws.dynamodb import bind, connection
 from exchange.banking.model import CaseState
-from exchange.banking.store import BankFileItem, BankFileStore
+from exchange.banking.store import BankFileItem, BankFileStore, put_decision
+from exchange.banking.suspense import Decision
 from exchange.kernel.errors import Refused
 from exchange.ledger.model import Balance, Batch, Head, Movements
 from exchange.ledger.store import BalanceItem, BalanceStore, JournalItem, JournalStore
@@ -53,6 +55,13 @@ class Books(PostingStore):
         return self._reversals.post_reversal(transfer, batch, movements)
 
 
+class Files(BankFileStore):
+    """The real store, with what an approval writes."""
+
+    def decide(self, decision: Decision) -> bool:
+        return committed(connection(), lambda transaction: put_decision(transaction, decision))
+
+
 def available(account: str) -> int:
     """What a balance has. Units: micro dollars."""
     return sum(item.available or 0 for item in BalanceItem.query(account, BalanceItem.asset == "USD"))
@@ -70,7 +79,7 @@ def world() -> Iterator[FileWorld]:
         made = FileWorld()
         made.transfers = TransferStore(connection())  # type: ignore[assignment]
         made.books = Books()  # type: ignore[assignment]
-        made.files = BankFileStore(connection())
+        made.files = Files(connection())
         made.connect()
         yield made
 

@@ -9,10 +9,10 @@ from exchange.ledger.model import EntryKind
 from exchange.payments.model import BANK, TakenBack, provider_of
 from exchange.payments.sandbox import SandboxBankError, afterwards, answer, read_instruction
 from exchange.transfers.model import PaymentState, Transfer, TransferKind, TransferStatus
-from exchange.wallets.owing import Way, settle_debt
+from exchange.wallets.owing import Way
 
 from tests.fakes.payments import TransferWorld
-from tests.fakes.wallets import ASSETS, CrashError, Cuts, a_deposit, a_withdrawal
+from tests.fakes.wallets import CrashError, Cuts, a_deposit, a_withdrawal
 
 CUSTOMER, OWES = ("7", "USD"), ("house:receivable:7", "USD")
 CUSTODY, FEES = ("house:custody:sandbox-bank", "USD"), ("house:fees:withdrawals", "USD")
@@ -207,10 +207,7 @@ def test_what_an_operator_settled_is_no_payment_of_a_bank() -> None:
     told(world, deposit)
     world.request(more := a_deposit("1", key="more"))
     world.finish(more)  # It settles 1 by itself.
-    settled = settle_debt(
-        7, "1", asset=ASSETS["USD"], way=Way.WRITE_OFF, name="case", transfers=world.transfers, balances=world.books,
-        journal=world.books, postings=world.books, clock=world.clock, pause=lambda _attempt: None,
-    )  # fmt: skip
+    settled = world.settle("1", Way.WRITE_OFF, "case")
     assert isinstance(settled, Transfer)
     before = dict(world.books.balances)
     assert isinstance(told(world, settled), Refused)

@@ -11,6 +11,7 @@ from enum import StrEnum
 from exchange.breaks.model import EXPLAIN
 from exchange.fees.model import PUBLISH, SCHEDULE, SCHEDULE_CHARACTERS_MAX
 from exchange.kernel.errors import Code, Refused
+from exchange.kernel.ids import from_uuid
 from exchange.settlement.busting import BUST
 from exchange.settlement.failures import RETRY_SETTLEMENT
 from exchange.usage.model import RateLimitTier
@@ -41,6 +42,7 @@ class Action(StrEnum):
 
 _EVERYBODY = frozenset(Role)
 _MONEY = frozenset({Role.SUPERADMIN, Role.COMPLIANCE, Role.FINANCE})
+_VENUES_MONEY = frozenset({Role.SUPERADMIN, Role.FINANCE})
 # Freezing takes nothing from anybody and is undone by two, so one is enough for it, and quick.
 ALONE: Mapping[Action, frozenset[Role]] = {
     Action.SEE_PROPOSALS: _EVERYBODY,
@@ -68,6 +70,8 @@ SET_KYC_LEVEL = "customer.set_kyc_level"
 RELEASE, REFUSE = "withdrawal.release", "withdrawal.refuse"
 SET_LIMITS = "limits.set"
 PAY_OUT, REFUND = "stripe.payout", "stripe.refund"
+ASSIGN_CASE, SEND_CASE_BACK, CHARGE_CASE = "suspense.assign", "suspense.send_back", "suspense.charge"
+SETTLE_DEBT, WRITE_OFF_DEBT = "debt.settle", "debt.write_off"
 KINDS: Mapping[str, Kind] = {
     EXPLAIN: Kind(
         fields=frozenset({"asset", "break_id"}),
@@ -88,17 +92,14 @@ KINDS: Mapping[str, Kind] = {
     RETRY_SETTLEMENT: Kind(frozenset({"product_id"}), propose=_MONEY, decide=_MONEY),
     RELEASE: Kind(frozenset({"transfer_id"}), propose=_MONEY, decide=_MONEY),
     REFUSE: Kind(frozenset({"transfer_id"}), propose=_MONEY, decide=_MONEY),
-    PAY_OUT: Kind(
-        fields=frozenset({"asset", "amount", "rail"}),
-        propose=frozenset({Role.SUPERADMIN, Role.FINANCE}),
-        decide=frozenset({Role.SUPERADMIN, Role.FINANCE}),
-    ),
+    PAY_OUT: Kind(frozenset({"asset", "amount", "rail"}), propose=_VENUES_MONEY, decide=_VENUES_MONEY),
     REFUND: Kind(frozenset({"transfer_id", "amount"}), propose=_MONEY, decide=_MONEY),
-    PUBLISH: Kind(
-        fields=frozenset({SCHEDULE}),
-        propose=frozenset({Role.SUPERADMIN, Role.FINANCE}),
-        decide=frozenset({Role.SUPERADMIN, Role.FINANCE}),
-    ),
+    PUBLISH: Kind(frozenset({SCHEDULE}), propose=_VENUES_MONEY, decide=_VENUES_MONEY),
+    ASSIGN_CASE: Kind(frozenset({"asset", "case", "profile_id"}), propose=_MONEY, decide=_MONEY),
+    SEND_CASE_BACK: Kind(frozenset({"asset", "case"}), propose=_MONEY, decide=_MONEY),
+    CHARGE_CASE: Kind(frozenset({"asset", "case"}), propose=_VENUES_MONEY, decide=_VENUES_MONEY),
+    SETTLE_DEBT: Kind(frozenset({"profile_id", "asset", "amount"}), propose=_MONEY, decide=_MONEY),
+    WRITE_OFF_DEBT: Kind(frozenset({"profile_id", "asset", "amount"}), propose=_VENUES_MONEY, decide=_VENUES_MONEY),
     SET_LIMITS: Kind(
         fields=frozenset({"level", "asset", "per_transfer", "per_day", "review_above"}),
         propose=frozenset({Role.SUPERADMIN, Role.FINANCE}),
@@ -155,6 +156,8 @@ def refuse_payload(name: str, payload: Mapping[str, str]) -> Refused | None:
             return Refused(Code.REQUEST_FIELD_INVALID, f"payload.{field}: give at most {most} characters")
     if payload.get("level", "0") not in _LEVELS:
         return Refused(Code.REQUEST_FIELD_INVALID, f"payload.level: give {', '.join(sorted(_LEVELS))}")
+    if "profile_id" in wanted and from_uuid(payload["profile_id"]) is None:
+        return Refused(Code.REQUEST_FIELD_INVALID, "payload.profile_id: give a profile's id, as its customer's has it")
     for field in sorted(wanted & _AMOUNTS):
         if not _LIMIT.fullmatch(payload[field]):
             return Refused(Code.REQUEST_FIELD_INVALID, f"payload.{field}: give a decimal like 2500.5, or none")

@@ -9,6 +9,7 @@ from exchange.approvals.model import Proposal, UnfitError
 from exchange.approvals.store import Effect
 from exchange.aws.dynamodb import bind, connection
 from exchange.aws.settings import EnvironmentSettings
+from exchange.banking.case_effects import case_effects
 from exchange.banking.model import RAIL as BANK_FILES
 from exchange.banking.paying_out import change_to, new_payout
 from exchange.banking.store import OPEN_REFUND, BankFileItem, BankFileStore, put_payout
@@ -23,6 +24,7 @@ from exchange.payments.payouts import Payout
 from exchange.payments.refunding import new_refund
 from exchange.payments.reversing import movements_of
 from exchange.transfers.store import TransferItem, TransferStore, transfer_item
+from exchange.wallets.effects import debt_effects
 
 CUSTODY = custody_account(STRIPE)
 # What can be paid out where: by asset and rail.
@@ -122,4 +124,6 @@ def payment_effects(places: Places, clock: Clock) -> Mapping[str, Effect]:
     return {
         "stripe.payout": PayoutEffect(places, files=files, clock=clock).apply,
         "stripe.refund": RefundEffect(TransferStore(connection()), clock).apply,
+        **case_effects(files, clock),
+        **debt_effects(clock),
     }

@@ -30,6 +30,7 @@ from exchange.banking.model import (
     Settled,
     Standing,
 )
+from exchange.banking.suspense import Decision
 from exchange.kernel.errors import UnavailableError
 from exchange.ledger.store import append_batch, move_balances
 from exchange.payments.payouts import Change, Payout, Stage
@@ -426,23 +427,6 @@ class BankFileStore:
 
         self._write(write, f"case {case.key}")
 
-    def decide(self, case: Case, transfer: Transfer, batch: Any, order: Order | None) -> Posted:
-        """An operator's word on a case: its transfer, and either a batch at once or an order to pay it back.
-
-        Raises:   UnavailableError, OutcomeUnknownError.
-        """
-
-        def write(transaction: TransactWrite) -> None:
-            _put_case(transaction, case, before=(CaseState.OPEN,))
-            _put_transfer(transaction, transfer, completes=False)
-            if order is not None:
-                put_order(transaction, order)
-            if batch is not None:
-                append_batch(transaction, batch)
-                move_balances(transaction, movements_of(batch))
-
-        return Posted.DONE if self._write(write, f"case {case.key}") else Posted.LOST
-
     # Files that were refused ------------------------------------------------------------------------------------------
 
     def note_file(self, digest: str, *, name: str, outcome: str) -> None:
@@ -461,6 +445,20 @@ def _expected_kind(expected: Expected) -> str:
 def _file(batch: OutgoingBatch, body: str | None, stage: str | None) -> BankFileItem:
     kind = _kind("file", batch.currency)
     return BankFileItem(kind, f"{batch.number:015d}", body=body, stage=stage, number=batch.number)
+
+
+def put_decision(transaction: TransactWrite, decision: Decision) -> None:
+    """Add what becomes of a case to a transaction, which fails whole where the case is not open any more.
+
+    Raises:   UnavailableError.
+    """
+    _put_case(transaction, decision.case, before=(CaseState.OPEN,))
+    _put_transfer(transaction, decision.transfer, completes=False)
+    if decision.order is not None:
+        put_order(transaction, decision.order)
+    if decision.batch is not None:
+        append_batch(transaction, decision.batch)
+        move_balances(transaction, movements_of(decision.batch))
 
 
 def _put_case(

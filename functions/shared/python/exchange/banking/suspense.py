@@ -1,7 +1,6 @@
-"""What an operator says of money that nobody was matched with: whose it is, that it goes back, or was a charge."""
+"""What operators say of money that nobody was matched with: whose it is, that it goes back, or was a charge."""
 
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from exchange.banking.entries import batch_of, done_transfer
@@ -14,16 +13,13 @@ from exchange.banking.model import (
     CaseState,
     Order,
     Payee,
-    Posted,
     transfer_id_for,
 )
 from exchange.kernel.clock import Clock
-from exchange.kernel.errors import Code, Refused, UnavailableError
+from exchange.kernel.errors import Code, Refused
 from exchange.ledger.debts import Debts, money_in, owed_units, settled_of
 from exchange.ledger.model import Batch, EntryKind, Head, losses_account
 from exchange.transfers.model import PaymentState, Transfer, TransferKind, TransferStatus
-
-ATTEMPTS_MAX = 32
 
 
 class Files(Protocol):
@@ -37,10 +33,6 @@ class Files(Protocol):
         """A case of suspense."""
         ...
 
-    def decide(self, case: Case, transfer: Transfer, batch: Batch | None, order: Order | None) -> Posted:
-        """Close or move a case with its transfer, and a batch or an order, all or nothing."""
-        ...
-
 
 class Journal(Protocol):
     """Where batches are chained."""
@@ -50,56 +42,48 @@ class Journal(Protocol):
         ...
 
 
-class Suspense:
-    """Decides cases, each once."""
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What becomes of an open case: its next state with a transfer, and a batch at once or an order to pay it back."""
 
-    def __init__(
-        self, files: Files, journal: Journal, debts: Debts, clock: Clock, pause: Callable[[int], None]
-    ) -> None:
+    case: Case
+    transfer: Transfer
+    batch: Batch | None = None
+    order: Order | None = None
+
+
+class Suspense:
+    """Says what a decision about a case writes; it is written whole, while the case is still open, or not at all."""
+
+    def __init__(self, files: Files, journal: Journal, debts: Debts, clock: Clock) -> None:
         self._files = files
         self._journal = journal
         self._debts = debts
         self._clock = clock
-        self._pause = pause
 
-    def assign(self, currency: str, key: str, account_id: int) -> Case | Refused:
-        """Credit a case to a customer. Refuses and raises as `_decide`."""
-        return self._decide(currency, key, lambda case, account: self._assignment(case, account, account_id))
+    def assign(self, currency: str, key: str, account_id: int) -> Decision | Refused:
+        """Credit a case to a customer. Refuses TRANSFER_NOT_FOUND, TRANSFER_AMOUNT_INVALID. Raises UnavailableError."""
+        found = self._open(currency, key)
+        return found if isinstance(found, Refused) else self._assignment(*found, account_id)
 
-    def send_back(self, currency: str, key: str) -> Case | Refused:
-        """Order a case's money back to its sender; its line at the bank ends it. Refuses and raises as `_decide`."""
-        return self._decide(currency, key, self._return)
+    def send_back(self, currency: str, key: str) -> Decision | Refused:
+        """Order a case's money back to its sender; its line at the bank ends it. Refuses and raises as `assign`."""
+        found = self._open(currency, key)
+        return found if isinstance(found, Refused) else self._return(*found)
 
-    def charge(self, currency: str, key: str) -> Case | Refused:
-        """Book money that left us as the bank's charge, at the venue's loss. Refuses and raises as `_decide`."""
-        return self._decide(currency, key, self._charge)
+    def charge(self, currency: str, key: str) -> Decision | Refused:
+        """Book money that left us as the bank's charge, at the venue's loss. Refuses and raises as `assign`."""
+        found = self._open(currency, key)
+        return found if isinstance(found, Refused) else self._charge(*found)
 
-    def _decide(
-        self,
-        currency: str,
-        key: str,
-        decision: Callable[[Case, Account], "tuple[Case, Transfer, Batch | None, Order | None] | Refused"],
-    ) -> Case | Refused:
-        """Refuses:  TRANSFER_NOT_FOUND, TRANSFER_AMOUNT_INVALID.
+    def _open(self, currency: str, key: str) -> tuple[Case, Account] | Refused:
+        case, account = self._files.case(currency, key), self._files.account(currency)
+        if case is None or account is None or case.state is not CaseState.OPEN:
+            state = case.state.value if case else "not there"
+            return Refused(Code.TRANSFER_NOT_FOUND, f"{key}: no open case of {currency}; it is {state}")
+        return case, account
 
-        Raises:   UnavailableError where others were faster at every attempt; OutcomeUnknownError: look again.
-        """
-        for attempt in range(ATTEMPTS_MAX):
-            case, account = self._files.case(currency, key), self._files.account(currency)
-            if case is None or account is None or case.state is not CaseState.OPEN:
-                state = case.state.value if case else "not there"
-                return Refused(Code.TRANSFER_NOT_FOUND, f"{key}: no open case of {currency}; it is {state}")
-            decided = decision(case, account)
-            if isinstance(decided, Refused):
-                return decided
-            if self._files.decide(*decided) is Posted.DONE:
-                return decided[0]
-            self._pause(attempt)
-        raise UnavailableError(f"case {key}: the chain of {RAIL} was busy {ATTEMPTS_MAX} times")
-
-    def _assignment(
-        self, case: Case, account: Account, account_id: int
-    ) -> tuple[Case, Transfer, Batch | None, Order | None] | Refused:
+    def _assignment(self, case: Case, account: Account, account_id: int) -> Decision | Refused:
         if case.units <= 0:
             return Refused(Code.TRANSFER_AMOUNT_INVALID, f"{case.key}: this money left us; only what came is assigned")
         now_ns = self._clock.now_ns()
@@ -111,9 +95,9 @@ class Suspense:
         transfer = replace(made, bank_reference=case.key, settled_units=settled)
         lines = [(SUSPENSE, -case.units), *money_in(account_id, case.units, settled=settled)]
         batch = batch_of(self._journal.head(PARTITION), transfer, lines, EntryKind.DEPOSIT, at_ns=now_ns)
-        return replace(case, state=CaseState.ASSIGNED, transfer_id=transfer.transfer_id), transfer, batch, None
+        return Decision(replace(case, state=CaseState.ASSIGNED, transfer_id=transfer.transfer_id), transfer, batch)
 
-    def _return(self, case: Case, account: Account) -> tuple[Case, Transfer, Batch | None, Order | None] | Refused:
+    def _return(self, case: Case, account: Account) -> Decision | Refused:
         if case.units <= 0 or not case.iban:
             return Refused(Code.TRANSFER_AMOUNT_INVALID, f"{case.key}: there is nobody to send it back to")
         now_ns = self._clock.now_ns()
@@ -133,9 +117,9 @@ class Suspense:
         order = Order(
             transfer.transfer_id, case.currency, case.units, case.scale, Payee(case.name or "unknown", case.iban)
         )
-        return replace(case, state=CaseState.RETURNING), transfer, None, order
+        return Decision(replace(case, state=CaseState.RETURNING), transfer, order=order)
 
-    def _charge(self, case: Case, account: Account) -> tuple[Case, Transfer, Batch | None, Order | None] | Refused:
+    def _charge(self, case: Case, account: Account) -> Decision | Refused:
         if case.units >= 0:
             return Refused(Code.TRANSFER_AMOUNT_INVALID, f"{case.key}: this money came; a charge is money that left us")
         now_ns, units = self._clock.now_ns(), -case.units
@@ -144,4 +128,4 @@ class Suspense:
         )
         lines = [(losses_account(RAIL), -units), (SUSPENSE, units)]
         batch = batch_of(self._journal.head(PARTITION), transfer, lines, EntryKind.FEE, at_ns=now_ns)
-        return replace(case, state=CaseState.CHARGED, transfer_id=transfer.transfer_id), transfer, batch, None
+        return Decision(replace(case, state=CaseState.CHARGED, transfer_id=transfer.transfer_id), transfer, batch)

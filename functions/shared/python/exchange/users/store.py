@@ -45,6 +45,16 @@ class CustomersByAccount(GlobalSecondaryIndex["CustomerItem"]):
     account_id = UnitsAttribute(hash_key=True)
 
 
+class ProfilesByAccount(GlobalSecondaryIndex["ProfileItem"]):
+    """Profiles beside the default ones by their account; whose one is never changes."""
+
+    class Meta:
+        index_name = "by_account"
+        projection = KeysOnlyProjection()
+
+    account_id = UnitsAttribute(hash_key=True)
+
+
 class CustomerItem(Model):
     """A customer. `status` is what other people's transactions check; `api_keys` counts the active ones."""
 
@@ -117,6 +127,7 @@ class ProfileItem(Model):
     account_id = UnitsAttribute(range_key=True)
     name = UnicodeAttribute()
     created_at_ns = UnitsAttribute()
+    by_account = ProfilesByAccount()
 
 
 class CustomerStore:
@@ -141,6 +152,18 @@ class CustomerStore:
         with _reading():
             found = [item.user_id for item in CustomerItem.by_account.query(account_id, limit=1)]
         return self.find(found[0]) if found else None
+
+    def owner_of(self, account_id: int) -> Customer | None:
+        """Whose an account is: a default profile or one beside it, made a moment ago at the latest.
+
+        Raises:   UnavailableError.
+        """
+        found = self.by_account(account_id)
+        if found is None:
+            with _reading():
+                beside = [item.user_id for item in ProfileItem.by_account.query(account_id, limit=1)]
+            found = self.find(beside[0]) if beside else None
+        return found
 
     def create_once(self, customer: Customer) -> Customer:
         """Store a new customer, or return the one that is there: whoever comes first decides the account id.

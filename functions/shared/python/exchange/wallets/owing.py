@@ -1,16 +1,16 @@
 """Whoever owes the venue takes no money out: what a payment taken back left behind is settled first.
 
-It is settled by the next deposit of the same asset, by itself; or by an operator, who takes it from the customer's
-balance or lets the venue bear it.
+It is settled by the next deposit of the same asset, by itself; or by two operators, who take it from the customer's
+balance or let the venue bear it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Protocol
 
 from exchange.instruments.model import Asset
 from exchange.kernel.clock import Clock
-from exchange.kernel.errors import Code, Refused, UnavailableError
+from exchange.kernel.errors import Code, Refused
 from exchange.kernel.money import DecimalError
 from exchange.ledger.debts import owed_units
 from exchange.ledger.model import (
@@ -25,14 +25,13 @@ from exchange.ledger.model import (
     receivable_account,
 )
 from exchange.transfers.model import PaymentState, Transfer, TransferKind, TransferStatus, transfer_id_for
-from exchange.wallets.model import Credit, journal_partition
+from exchange.wallets.model import journal_partition
 
 RAIL = "debts"
-ATTEMPTS_MAX = 32
 
 
 class Way(StrEnum):
-    """How an operator settles a debt."""
+    """How operators settle a debt."""
 
     FROM_BALANCE = "from-balance"
     WRITE_OFF = "write-off"
@@ -55,14 +54,6 @@ class Journal(Protocol):
 
     def head(self, partition: str) -> Head:
         """The last batch of a partition, as it is now."""
-        ...
-
-
-class Postings(Protocol):
-    """The one write that settles."""
-
-    def post_settlement(self, transfer: Transfer, batch: Batch) -> Credit:
-        """Put the transfer, append the batch and move the balances, all or nothing."""
         ...
 
 
@@ -93,39 +84,28 @@ def refuse_debtor(
     )
 
 
-def settle_debt(
+def new_settlement(
+    name: str,
     account_id: int,
     amount: str,
     *,
     asset: Asset,
     way: Way,
-    name: str,
-    transfers: Transfers,
     balances: Balances,
     journal: Journal,
-    postings: Postings,
     clock: Clock,
-    pause: Callable[[int], None],
-) -> Transfer | Refused:
-    """Settle what an account owes, or a part of it, by an operator's word. The same `name` settles once.
+) -> tuple[Transfer, Batch] | Refused:
+    """What settles an account's debt, or a part of it, by operators' word: written whole, and once for a `name`.
 
     Refuses:  TRANSFER_AMOUNT_INVALID, RISK_INSUFFICIENT_FUNDS (in this order).
-    Raises:   UnavailableError where others were faster at every attempt; OutcomeUnknownError: the same name tells.
+    Raises:   UnavailableError.
     """
-    transfer_id = transfer_id_for(account_id, f"settle:{way}:{name}")
-    for attempt in range(ATTEMPTS_MAX):
-        known = transfers.transfer(transfer_id)
-        if known is not None:
-            return known
-        units = _part_of_debt(account_id, amount, asset, way, balances)
-        if isinstance(units, Refused):
-            return units
-        settled = _settlement(transfer_id, account_id, units, asset=asset, way=way, at_ns=clock.now_ns())
-        batch = settlement_batch(settled, journal.head(journal_partition(RAIL)), way=way)
-        if postings.post_settlement(settled, batch) is Credit.DONE:
-            return settled
-        pause(attempt)
-    raise UnavailableError(f"the debt of {account_id} in {asset.asset_id} was busy {ATTEMPTS_MAX} times")
+    units = _part_of_debt(account_id, amount, asset, way, balances)
+    if isinstance(units, Refused):
+        return units
+    transfer_id = transfer_id_for(account_id, f"settle:{name}")
+    settled = _settlement(transfer_id, account_id, units, asset=asset, way=way, at_ns=clock.now_ns())
+    return settled, settlement_batch(settled, journal.head(journal_partition(RAIL)), way=way)
 
 
 def _part_of_debt(account_id: int, amount: str, asset: Asset, way: Way, balances: Balances) -> int | Refused:
@@ -135,7 +115,7 @@ def _part_of_debt(account_id: int, amount: str, asset: Asset, way: Way, balances
     except DecimalError as error:
         return Refused(Code.TRANSFER_AMOUNT_INVALID, f"amount: {error}")
     if not 0 < units <= owed:
-        return Refused(Code.TRANSFER_AMOUNT_INVALID, f"amount: {account_id} owes {asset.format(owed)}")
+        return Refused(Code.TRANSFER_AMOUNT_INVALID, f"amount: the account owes {asset.format(owed)} {asset.asset_id}")
     if way is Way.FROM_BALANCE and balances.balance(account_id, asset.asset_id).available < units:
         return Refused(Code.RISK_INSUFFICIENT_FUNDS, "Insufficient funds")
     return units

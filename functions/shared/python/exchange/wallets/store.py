@@ -122,24 +122,6 @@ class PostingStore:
             raise UnavailableError(f"ending {transfer.transfer_id}: {list(codes)}") from error
         return Credit.DONE
 
-    def post_settlement(self, transfer: Transfer, batch: Batch) -> Credit:
-        """Put a settlement, append its batch and move the balances, all or nothing.
-
-        Raises:   UnavailableError, OutcomeUnknownError.
-        """
-        transaction = TransactWrite(connection=self._connection)
-        try:
-            with transaction:
-                transaction.save(transfer_item(transfer), condition=TransferItem.transfer_id.does_not_exist())
-                append_batch(transaction, batch)
-                move_balances(transaction, movements_of(batch))
-        except TransactWriteError as error:
-            codes = cancellation_codes(error)
-            if _LOST.intersection(codes):
-                return Credit.LOST
-            raise UnavailableError(f"settling {transfer.transfer_id}: {list(codes)}") from error
-        return Credit.DONE
-
     def post_move(self, sent: Transfer, received: Transfer, batch: Batch, permit: Permit | None = None) -> Moved:
         """Put both sides of a move, append its batch and move the balances, all or nothing; where it needed a permit,
         while what that was judged by is still so.
@@ -165,6 +147,16 @@ def _affords(transfer: Transfer) -> bool:
     """Whether the money is there after all: it went from one sub-balance to another while it was asked for."""
     wanted = transfer.held_units or transfer.units
     return BalanceStore().balance(transfer.account_id, transfer.asset).available >= wanted
+
+
+def put_settlement(transaction: TransactWrite, settled: Transfer, batch: Batch) -> None:
+    """Add a settlement of a debt to a transaction, which fails whole where it is there, or more than is owed.
+
+    Raises:   UnavailableError.
+    """
+    transaction.save(transfer_item(settled), condition=TransferItem.transfer_id.does_not_exist())
+    append_batch(transaction, batch)
+    move_balances(transaction, movements_of(batch))
 
 
 def decide_review(transaction: TransactWrite, transfer_id: str, clearance: Clearance) -> None:
