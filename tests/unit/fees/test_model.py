@@ -1,5 +1,6 @@
 """Tiers, promotions and versions: what an order costs, and what can't be published."""
 
+import datetime as dt
 import json
 
 import pytest
@@ -19,7 +20,7 @@ from exchange.fees.model import (
     rates_for,
     version_at,
 )
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 DAY_NS = 86_400 * 10**9
@@ -118,6 +119,8 @@ SEASON = {"from": "2026-01-01T00:00:00Z", "until": "2026-02-01T00:00:00Z", "make
         ({"tiers": [FREE], "products": {"A": []}}, "products.A: "),
         ({"tiers": [FREE], "products": {"A": [FREE, FREE]}}, "products.A.1.volume: "),
         ({"tiers": [FREE], "products": {"A": [{**FREE, "volume": "1"}]}}, "products.A.0.volume: "),
+        ({"tiers": [FREE], "effective": "9999-12-31T23:59:59-23:59"}, "effective: "),
+        ({"tiers": [FREE], "effective": "0001-01-01T00:00:00+23:00"}, "effective: "),
         ({"tiers": [FREE], "promotions": [3]}, "promotions.0: "),
         ({"tiers": [FREE], "promotions": [SEASON, {**SEASON, "until": SEASON["from"]}]}, "promotions.1.until: "),
         ({"tiers": [FREE], "rebates": [{"rate": "0.1"}]}, "rebates.0.rate: "),
@@ -176,3 +179,15 @@ def test_a_product_that_is_not_listed_is_named_by_its_place(more: dict[str, obje
     with pytest.raises(FeeScheduleError, match=f"^{place}: .* there are A-B, C-D$"):
         schedule.require_listed({"C-D", "A-B"})
     schedule.require_listed({"A-B", "NO-NE", ""})
+
+
+@given(st.datetimes(), st.integers(-1439, 1439))
+def test_a_moment_that_is_read_can_be_written_again(moment: dt.datetime, offset_minutes: int) -> None:
+    text = moment.replace(tzinfo=dt.timezone(dt.timedelta(minutes=offset_minutes))).isoformat()
+    document = {"tiers": [FREE], "effective": text}
+    try:
+        schedule = read_schedule(document)
+    except FeeScheduleError:
+        assume(moment.year not in {1, 9999})
+        raise
+    assert read_schedule(schedule_document(schedule)) == schedule

@@ -143,14 +143,15 @@ def _decimal(row: Mapping[str, Any], key: str, scale: int, name: str) -> int:
         return parse_decimal(text if isinstance(text, str) else "", scale)
     except DecimalError as error:
         raise FeeScheduleError(
-            f'{name}.{key}: give decimal text with at most {scale} decimals, like "0.004"'
+            f'{name}.{key}: give decimal text from 0 on with at most {scale} decimals, like "0.004"'
         ) from error
 
 
 def _moment(text: Any, name: str) -> int:
     try:
         moment = dt.datetime.fromisoformat(text)
-        since = (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)) - _EPOCH
+        # In UTC before anything else: what has no date there could be read, and never be written again.
+        since = (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).astimezone(dt.UTC) - _EPOCH
     except (TypeError, ValueError, OverflowError) as error:
         raise FeeScheduleError(f"{name}: give an ISO time, like 2026-12-01T00:00:00Z") from error
     return since // dt.timedelta(microseconds=1) * 1_000
