@@ -85,7 +85,7 @@ def fees(
             show_proposal(proposal, products, days)
             return
         if publish_file:
-            propose(read_file(publish_file, products), open_session(found, who), reason)
+            propose(read_file(publish_file, products), open_session(found, who), reason, option=found.option)
             return
         for version in read_versions():
             console.print_json(json.dumps(schedule_document(version)))
@@ -105,7 +105,7 @@ def read_file(path: Path, products: Mapping[str, Product]) -> FeeSchedule:
     return schedule
 
 
-def propose(schedule: FeeSchedule, session: OperatorSession, reason: str) -> None:
+def propose(schedule: FeeSchedule, session: OperatorSession, reason: str, *, option: str) -> None:
     """Have a version published once another operator approves it. Raises OperatorError with the API's own words."""
     text = json.dumps(schedule_document(schedule), separators=(",", ":"))
     wanted = {"kind": PUBLISH, "payload": {SCHEDULE: text}, "reason": reason, "key": str(uuid4())}
@@ -113,7 +113,8 @@ def propose(schedule: FeeSchedule, session: OperatorSession, reason: str) -> Non
     console.print(
         f"Proposed as {made['id']}. Another operator looks at what it would have made of past trades, and approves:"
     )
-    console.print(f"  exchange fees --proposal {made['id']}\n  exchange operator approve {made['id']}", markup=False)
+    for what in ("fees --proposal", "operator approve"):
+        console.print(f"  exchange {what} {made['id']}{option}", markup=False)
 
 
 def show_proposal(proposal_id: str, products: Mapping[str, Product], days: int) -> None:

@@ -25,15 +25,15 @@ def reconcile(stack: StackOption = "") -> None:
         _stop(f"{type(error).__name__}: {error}")
         return
     for each in kept:
-        show(each)
+        show(each, found.option)
     still = [each for each in kept if each.state is BreakState.OPEN]
     if still:
         _stop(f"{len(still)} breaks are open; withdrawals of {', '.join(sorted({each.asset for each in still}))} stop.")
     console.print(f"Log, ledger, chain and banks agree: {told['found']} differences, none unexplained.", style="green")
 
 
-def show(each: Break) -> None:
-    """Print a break."""
+def show(each: Break, option: str) -> None:
+    """Print a break, and the command that explains it; `option` names the stack in it."""
     color = "red" if each.state is BreakState.OPEN else "dim"
     console.print(
         f"{each.state.value} {each.asset} {each.break_id} ({each.way.value}): not so: {each.claim}", style=color
@@ -41,7 +41,7 @@ def show(each: Break) -> None:
     for line in each.details:
         console.print(f"    {line}", markup=False)
     if each.state is BreakState.OPEN:
-        told = f"exchange operator propose {EXPLAIN} asset={each.asset} break_id={each.break_id} --reason WHY"
+        told = f"exchange operator propose {EXPLAIN} asset={each.asset} break_id={each.break_id}{option} --reason WHY"
         console.print(f"    explain it: {told}", markup=False)
     else:
         console.print(f"    {each.explanation} ({each.explained_by})", markup=False)

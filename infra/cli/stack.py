@@ -53,6 +53,11 @@ class Stack:
         return named_outputs(self.outputs, "Bucket")
 
     @property
+    def option(self) -> str:
+        """What a command takes to be about this stack; nothing on a laptop."""
+        return "" if self.laptop else f" --stack {self.name}"
+
+    @property
     def operators_url(self) -> str:
         """Where the operators' API answers: a name of its own on AWS, a path of a cloud at an address of one's own."""
         endpoint_url = os.environ.get("AWS_ENDPOINT_URL")

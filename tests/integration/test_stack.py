@@ -1,6 +1,7 @@
 """Commands on a stack that is known by its name alone, as on AWS: nothing of stack.json, all of CloudFormation."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,16 @@ def test_a_market_is_compared_and_a_pause_looked_for_in_the_stack(command: Comma
     code, text = command("release", "GOOG-USD")
     assert code == 1
     assert "GOOG-USD is not paused" in text
+
+
+def test_what_to_do_next_is_told_with_the_stacks_name(command: Command, login: Login, tmp_path: Path) -> None:
+    path = tmp_path / "fees.json"
+    free = {"volume": "0", "maker": "0", "taker": "0"}
+    path.write_text(json.dumps({"effective": "2190-01-01T00:00:00Z", "tiers": [free]}), encoding="utf-8")
+    code, text = command("fees", "--publish", str(path), **{TOKEN: login("olivia").access_token})
+    assert code == 0, text
+    for what in ("fees --proposal", "operator approve"):
+        assert re.search(rf"exchange {what} [0-9a-f]{{32}} --stack exchange-local\n", text), text
 
 
 def test_an_operator_who_logged_in_asks_with_the_token(command: Command, login: Login) -> None:
