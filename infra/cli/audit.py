@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -26,7 +26,7 @@ from exchange.aws.dynamodb import bind
 from exchange.chains.evm import EvmNode
 from exchange.instruments.store import InstrumentStore
 from exchange.kernel.errors import OutageError
-from exchange.messages import UnknownVersionError
+from exchange.messages import MalformedRecordError, UnknownVersionError
 from exchange.orders.store import OrderStore
 from exchange.settlement.model import Cursor
 from pynamodb.exceptions import PynamoDBException
@@ -189,7 +189,8 @@ def replay(kinesis: Any, orders_stream: str) -> dict[str, Replayed]:
             listing = ListingItem.get(f"listing/{record.partition_key}", consistent_read=True)
             if listing.first_record == record.sequence_number:
                 whole.add(record.partition_key)
-        market.accept(record)
+        with suppress(MalformedRecordError):  # The matcher keeps such a record elsewhere and carries nothing of it out.
+            market.accept(record)
         market.forget()
     return {
         market.product_id: Replayed(market.sequence, market.chain_hash)

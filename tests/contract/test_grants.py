@@ -12,10 +12,6 @@ from tests.contract.grants import Grant, all_granted, for_the_platform, granted
 SEEN = ROOT / "tests" / "golden" / "permissions.txt"
 # What only a rare thing needs, which no integration test brings about: the test that does, on fakes.
 RARELY: dict[Grant, str] = {
-    # An order whose command was not put.
-    ("trading-schedule", "kinesis:PutRecord", "OrdersStream"): (
-        "tests/unit/trading/test_service.py::test_a_failed_put_leaves_the_order_pending_and_the_sweeper_sends_it"
-    ),
     # Budgets of addresses, which are off on a laptop, where everybody has one.
     ("market-data-api", "dynamodb:UpdateItem", "UsageTable"): (
         "tests/unit/usage/test_limiter.py::test_a_flood_gets_its_rate_and_no_less"
@@ -45,10 +41,6 @@ RARELY: dict[Grant, str] = {
         ],
         "tests/unit/payments/test_service.py::test_a_repeat_wakes_the_newest_waiter",
     ),
-    # A move that is asked for again under its name.
-    ("profiles-api", "dynamodb:GetItem", "TransfersTable"): (
-        "tests/unit/wallets/test_moving.py::test_a_repeat_moves_nothing_again"
-    ),
     # Where the event names the version of the file, as S3 does and the laptop's does not.
     ("bank-files-queued", "s3:GetObjectVersion", "BankFilesBucket"): (
         "tests/integration/test_bank_files.py::test_money_comes_and_goes_by_files"
@@ -57,22 +49,9 @@ RARELY: dict[Grant, str] = {
     ("reports-api", "s3:GetObject", "ReportsBucket"): (
         "tests/integration/test_reports.py::test_a_report_is_its_customers_alone_and_its_link_is_signed"
     ),
-    # Transfers whose machine nobody started.
-    **dict.fromkeys(
-        [
-            ("wallets-schedule", "dynamodb:BatchGetItem", "TransfersTable"),
-            ("wallets-schedule", "states:StartExecution", "DepositMachine"),
-            ("wallets-schedule", "states:StartExecution", "WithdrawalMachine"),
-        ],
-        "tests/unit/wallets/test_withdrawing.py::test_held_money_waits_for_the_sweeper_where_no_machine_starts",
-    ),
     # What a block that left had brought, and was spent.
     ("chains-schedule", "dynamodb:Query", "BalancesTable"): (
         "tests/unit/chains/test_watching.py::test_what_was_spent_before_its_block_left_is_owed_to_us"
-    ),
-    # A withdrawal to a chain with a code of the second factor, which is spent in the same write.
-    ("chains-api", "dynamodb:UpdateItem", "SafeguardsTable"): (
-        "tests/unit/wallets/test_safeguards.py::test_a_code_serves_once_and_an_older_one_never_again"
     ),
     # A refund that fails, of a customer who owes us by then.
     ("payments-schedule", "dynamodb:Query", "BalancesTable"): (

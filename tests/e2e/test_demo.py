@@ -107,8 +107,8 @@ def test_what_can_not_be_done_is_said_in_a_sentence(
     assert "Traceback" not in demo.stdout + demo.stderr
 
 
-def test_a_log_of_another_release_is_said_to_be_one(exchange: CommandLine) -> None:
-    """The last test of this exchange: its matcher stops at rules that nobody knows."""
+def put(exchange: CommandLine, stream: str, product_id: str, data: bytes) -> None:
+    """Put a record into a stream of this exchange."""
     stack = json.loads((exchange.home / "stack.json").read_text())
     kinesis = boto3.client(
         "kinesis",
@@ -117,13 +117,25 @@ def test_a_log_of_another_release_is_said_to_be_one(exchange: CommandLine) -> No
         aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
     )
-    switch = encode_commands("ACME-USD", [Command(Op.RULES_VERSION, b"rules-version-02", rules_version=2)])
+    kinesis.put_record(StreamName=stack["streams"][stream], PartitionKey=product_id, Data=data)
+
+
+def test_a_record_that_nobody_can_read_is_nothing_to_the_audit(exchange: CommandLine) -> None:
+    put(exchange, "orders", "ACME-USD", b"poison")
+    audit = exchange.run("audit")
+    assert audit.returncode == 0, audit.stdout + audit.stderr
+    assert AUDIT_HOLDS in audit.stdout
+
+
+def test_a_log_of_another_release_is_said_to_be_one(exchange: CommandLine) -> None:
+    """The last test of this exchange: its matcher stops at rules that nobody knows."""
+    switch = encode_commands("EUR-USD", [Command(Op.RULES_VERSION, b"rules-version-02", rules_version=2)])
     unknown = b"XEVT" + (99).to_bytes(2, "little") + bytes(90)
     for stream, data, said in (
         ("orders", switch, "the log asks for rules version 2"),
         ("executions", unknown, "version 99 "),
     ):
-        kinesis.put_record(StreamName=stack["streams"][stream], PartitionKey="ACME-USD", Data=data)
+        put(exchange, stream, "EUR-USD", data)
         audit = exchange.run("audit", "--wait", "1")
         text = " ".join(audit.stdout.split())
         assert audit.returncode == 1

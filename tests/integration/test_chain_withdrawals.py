@@ -9,15 +9,18 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+import pyotp
 import pytest
 
 from infra.cli.chains import RAISE_AFTER_SECONDS, TOKEN_DECIMALS, UNLOCK_CONFIRMATIONS
 from infra.local import chain_node
 from infra.local.clients import environment
 from infra.local.settings import ROOT
-from tests.integration.conftest import RunningLaptop
+from tests.integration.conftest import Login, RunningLaptop
+from tests.integration.test_bad_input import Enemy
 from tests.integration.test_chains import ETHER, Chain, Make, chain, wallet_of
 from tests.integration.test_deposits import Customer
+from tests.integration.test_safeguards import decided
 
 pytestmark = pytest.mark.cloud
 
@@ -76,6 +79,29 @@ def test_coin_leaves_the_hot_wallet_once_and_its_fees_are_postings_of_their_own(
     after = wallet_of(customer, "ETH")
     assert after["hold"] == before["hold"]
     assert Decimal(before["balance"]) - Decimal(after["balance"]) == Decimal("1.25") + Decimal(made["fee"])
+
+
+def test_a_code_of_the_second_factor_serves_for_one_withdrawal(
+    laptop: RunningLaptop, chain: Chain, newcomer: Make, login: Login, eventually: Eventually
+) -> None:
+    user = newcomer("payee")
+    person, customer = Enemy(laptop, user), Customer(laptop.stack["rest_url"], user)
+    totp = pyotp.TOTP(person.ask("POST", "/v1/withdrawals/totp", {})[1]["secret"])
+    assert person.ask("POST", "/v1/withdrawals/totp/confirm", {"two_factor_code": totp.now()})[0] == 200
+    user_id = person.ask("GET", "/v1/users/self")[1]["user_id"]
+    decided(login, "customer.set_kyc_level", user_id=user_id, level="3")  # whom no cool-down binds
+
+    def withdraw(code: str) -> tuple[int, Any]:
+        body = {"amount": "0.5", "currency": "ETH", "crypto_address": somebody(), "two_factor_code": code}
+        return customer.try_to("POST", "/withdrawals/crypto", body)
+
+    code = totp.at(time.time() + 30)
+    status, made = withdraw(code)
+    assert status == 200, made
+    status, said = withdraw(code)
+    assert (status, said["code"]) == (400, "WITHDRAWAL_CODE_INVALID")
+    sent(chain, customer, made["id"], eventually)
+    assert finished(chain, customer, made["id"], eventually)["status"] == "completed"
 
 
 def test_a_token_leaves_by_its_contract(chain: Chain, customer: Customer, eventually: Eventually) -> None:

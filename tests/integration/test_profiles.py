@@ -64,6 +64,18 @@ def test_a_profile_has_its_own_key_money_and_orders(dave: Visitor, eventually: E
     assert (entry["details"]["from"], entry["details"]["to"]) == (home, bot["id"])
 
 
+def test_a_move_that_is_asked_for_again_moves_nothing_again(dave: Visitor) -> None:
+    bot = dave.send("POST", "/profiles", {"name": "bot"}, dave.bearer)[1]
+    home = dave.send("GET", "/profiles", None, dave.bearer)[1][0]["id"]
+    move = {"from": home, "to": bot["id"], "currency": "USD", "amount": "60", "client_transfer_id": "once"}
+    first, again = (dave.send("POST", "/profiles/transfer", move, dave.bearer) for _ in range(2))
+    assert first[0] == 200
+    assert again == first
+    status, said = dave.send("POST", "/profiles/transfer", {**move, "amount": "1"}, dave.bearer)
+    assert (status, said["code"]) == (400, "TRANSFER_KEY_REUSED")
+    assert dollars(dave) == "40"
+
+
 def test_all_the_money_moved_many_times_at_once_moves_once(dave: Visitor) -> None:
     bot = dave.send("POST", "/profiles", {"name": "bot"}, dave.bearer)[1]
     home = dave.send("GET", "/profiles", None, dave.bearer)[1][0]["id"]

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -23,7 +24,7 @@ from exchange.iso20022.statements import SCALE
 from exchange.kernel.money import format_units
 from exchange.ledger.store import BalanceItem, JournalItem, JournalStore, balances_from
 from exchange.market_data.store import MarketDataStore, bind_market_data
-from exchange.messages import CommandRecord, EventRecord, decode_commands, decode_events
+from exchange.messages import CommandRecord, EventRecord, MalformedRecordError, decode_commands, decode_events
 from exchange.orders.store import FillItem, OrderItem, fill_from, order_from
 from exchange.referrals.store import ReferralItem, ReferralStore
 from exchange.settlement.model import Cursor
@@ -109,10 +110,14 @@ def scan_stream(kinesis: Any, stream_name: str) -> Iterator[RawRecord]:
 
 
 def read_commands(records: Iterator[RawRecord]) -> dict[str, list[CommandRecord]]:
-    """The orders stream's records by product."""
+    """The orders stream's records by product, but for those that nobody can read: the matcher keeps them elsewhere.
+
+    Raises:   UnknownVersionError.
+    """
     found: dict[str, list[CommandRecord]] = defaultdict(list)
     for record in records:
-        found[record.product_id].append(decode_commands(record.data))
+        with suppress(MalformedRecordError):
+            found[record.product_id].append(decode_commands(record.data))
     return found
 
 
