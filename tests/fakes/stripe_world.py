@@ -121,12 +121,14 @@ class StripeWorld(TransferWorld):
 
     def send_back(self, deposit: Transfer, amount: str, *, proposal: str = "p") -> Transfer | Refused:
         """The write of a refund's approval, once a proposal."""
-        refund = new_refund(proposal, self.transfers.rows.get(deposit.transfer_id), amount, at_ns=self.clock.now_ns())
+        row, now_ns = self.transfers.rows.get(deposit.transfer_id), self.clock.now_ns()
+        refund = new_refund(proposal, row, amount, transfers=self.transfers, at_ns=now_ns)
         if isinstance(refund, Refused) or refund.transfer_id in self.transfers.rows:
             return refund
         if not self.books._move(hold_movements(refund)):
             return Refused(Code.RISK_INSUFFICIENT_FUNDS, "Insufficient funds")
         self.transfers.rows[refund.transfer_id] = refund
+        self.transfers.mark_undone(deposit, refund.transfer_id)
         self.files.refunds.add(refund.transfer_id)
         return refund
 

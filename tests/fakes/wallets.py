@@ -25,6 +25,7 @@ from exchange.transfers.model import (
     PaymentState,
     Recorded,
     Transfer,
+    TransferKind,
     TransferStatus,
     created_key,
 )
@@ -172,6 +173,18 @@ class FakeTransfers:
         )
         return Recorded.DONE
 
+    def may_mark_undone(self, undone: Transfer) -> bool:
+        """Whether a transfer is still undone by what it was when it was read."""
+        row = self.rows[undone.transfer_id]
+        return (row.undone_by, row.reversed_by) == (undone.undone_by, undone.reversed_by)
+
+    def mark_undone(self, undone: Transfer, by: str) -> None:
+        """Note what undoes a transfer."""
+        row = self.rows[undone.transfer_id]
+        taken_back = replace(row, undone_by=f"{row.undone_by} {by}".strip())
+        is_deposit = row.kind is TransferKind.DEPOSIT
+        self.rows[undone.transfer_id] = taken_back if is_deposit else replace(row, reversed_by=by)
+
     def cancel(self, transfer_id: str, *, reason: str, canceled_at_ns: int) -> bool:
         """Close a transfer without money."""
         return self.cuts.reach(lambda: self._cancel(transfer_id, reason, canceled_at_ns))
@@ -298,19 +311,22 @@ class FakeBooks:
         posted = self.cuts.reach(lambda: self._post_reversal(transfer, batch, movements_of(batch)))
         return Credit.DONE if posted is Posted.DONE else Credit.LOST
 
-    def post_reversal(self, transfer: Transfer, batch: Batch, movements: Movements, *, undoes: str = "") -> Posted:
+    def post_reversal(
+        self, transfer: Transfer, batch: Batch, movements: Movements, *, undoes: Transfer | None = None
+    ) -> Posted:
         """Put the transfer, append and move, and mark what is undone, all or nothing."""
         return self.cuts.reach(lambda: self._post_reversal(transfer, batch, movements, undoes))
 
-    def _post_reversal(self, transfer: Transfer, batch: Batch, movements: Movements, undoes: str = "") -> Posted:
+    def _post_reversal(
+        self, transfer: Transfer, batch: Batch, movements: Movements, undoes: Transfer | None = None
+    ) -> Posted:
         number = self._head(batch.partition).number + 1
-        undone = self.transfers.rows[undoes] if undoes else None
-        if undone is not None and undone.reversed_by:
+        if undoes is not None and not self.transfers.may_mark_undone(undoes):
             return Posted.LOST
         if transfer.transfer_id in self.transfers.rows or batch.number != number or not self._move(movements):
             return Posted.LOST
-        if undone is not None:
-            self.transfers.rows[undoes] = replace(undone, reversed_by=transfer.transfer_id)
+        if undoes is not None:
+            self.transfers.mark_undone(undoes, transfer.transfer_id)
         self.chains[batch.partition].append(batch)
         self.transfers.rows[transfer.transfer_id] = transfer
         return Posted.DONE

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 import uuid
 from collections.abc import Callable
 from functools import partial
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 from exchange.aws.dynamodb import bind, connection
-from exchange.breaks.model import BreakState
+from exchange.breaks.model import Break, BreakState, Way
 from exchange.breaks.store import BreakItem, BreakStore
 
 from infra.cli.invoke import invoke
@@ -164,10 +165,7 @@ def test_more_than_stripe_holds_or_to_nowhere_is_not_approved(desk: Desk) -> Non
 def test_a_deposit_is_sent_back_and_comes_again_where_that_fails(
     laptop: RunningLaptop, desk: Desk, held: Customer, outside: AtStripe, eventually: Ask
 ) -> None:
-    made = next(
-        row for row in held.ask("GET", "/transfers") if row["details"].get("bank_reference", "").startswith("pi_")
-    )
-    before = held.micro_euros()
+    made, before = paid_by_stripe(held), held.micro_euros()
     status, said = desk.approve(desk.propose("stripe.refund", transfer_id=made["id"], amount="100.01"))
     assert (status, said["code"]) == (400, "PROPOSAL_OUTDATED")
     desk.want("stripe.refund", transfer_id=made["id"], amount="30")
@@ -183,12 +181,49 @@ def test_a_deposit_is_sent_back_and_comes_again_where_that_fails(
     outside.outside(laptop, done["details"]["bank_reference"], "fail")
     eventually(lambda: undoing(held, failed["id"]))
     assert held.micro_euros() == before - 30_000_000
-    desk.want("stripe.refund", transfer_id=made["id"], amount="70.01")  # of the 70 that are left
+    assert "30 of it went back" in refused(desk, made["id"], "70.01")  # What failed can be sent back again.
+    desk.want("stripe.refund", transfer_id=made["id"], amount="60")
+    assert "90 of it went back or is about to" in refused(desk, made["id"], "10.01")  # Also before Stripe is asked.
     desk.run()
-    refused = next(row for row in undoing(held, made["id"]) if row["amount"] == "70.01")
-    assert eventually(lambda: held.ended(refused["id"]))["status"] == "canceled"
-    assert held.micro_euros() == before - 30_000_000
+    eventually(lambda: held.micro_euros() == before - 90_000_000)
     audited(laptop)
+
+
+def refused(desk: Desk, transfer_id: str, amount: str) -> str:
+    """Why a refund is not approved."""
+    made = desk.propose("stripe.refund", transfer_id=transfer_id, amount=amount)
+    status, said = desk.approve(made)
+    assert (status, said["code"]) == (400, "PROPOSAL_OUTDATED"), said
+    desk.olivia.ask("POST", f"/v1/proposals/{made['id']}/rejections", {"payload_hash": made["payload_hash"]})
+    return str(said["message"])
+
+
+def test_to_a_frozen_customer_and_of_a_stopped_asset_nothing_is_sent_back(
+    laptop: RunningLaptop, desk: Desk, held: Customer
+) -> None:
+    made, before = paid_by_stripe(held), held.micro_euros()
+    user_id = held.ask("GET", "/users/self/verify")["user_id"]
+    desk.olivia.ask("POST", f"/v1/customers/{user_id}/freeze", {"reason": "a test wants it"})
+    assert "the customer is frozen" in refused(desk, made["id"], "1")
+    desk.want("customer.unfreeze", user_id=user_id)
+    bind(BreakItem, laptop.stack["tables"]["breaks"])
+    found = Break("EUR", Way.BANK, "B2", "a test says so", ("EUR: a test says so",), found_at_ns=time.time_ns())
+    assert BreakStore(connection()).open(found)
+    try:
+        assert "EUR is stopped" in refused(desk, made["id"], "1")
+    finally:
+        desk.want("break.explain", asset="EUR", break_id=found.break_id)
+    assert held.micro_euros() == before
+    desk.want("stripe.refund", transfer_id=made["id"], amount="1")
+    desk.run()
+    assert held.micro_euros() == before - 1_000_000
+    audited(laptop)
+
+
+def paid_by_stripe(customer: Customer) -> Any:
+    """Their deposit by Stripe."""
+    rows = customer.ask("GET", "/transfers")
+    return next(row for row in rows if row["details"].get("bank_reference", "").startswith("pi_"))
 
 
 def undoing(customer: Customer, transfer_id: str) -> list[dict[str, Any]]:

@@ -116,6 +116,16 @@ class Reversals(RuleBasedStateMachine):
     def the_books_are_sound(self) -> None:
         self.world.check()
 
+    @invariant()
+    def no_more_is_sent_back_than_came(self) -> None:
+        """Of all that operators wanted and Stripe has not refused or given again."""
+        rows = self.world.transfers.rows
+        for deposit in [row for row in rows.values() if row.rail == "stripe" and not row.reverses]:
+            wanted = [row for row in rows.values() if row.reverses == deposit.transfer_id and row.task_token]
+            again = {row.reverses for row in rows.values()}
+            kept = [row for row in wanted if row.status is not TransferStatus.CANCELED and row.transfer_id not in again]
+            assert sum(row.units for row in kept) <= deposit.units
+
     def teardown(self) -> None:
         """Once everything was told, custody is what Stripe has."""
         if not hasattr(self, "world"):

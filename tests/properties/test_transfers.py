@@ -6,7 +6,7 @@ from contextlib import suppress
 from exchange.audit.bank_checks import custody_is_what_was_confirmed
 from exchange.audit.model import World
 from exchange.audit.store import transfer_row
-from exchange.kernel.errors import Refused, UnavailableError
+from exchange.kernel.errors import Refused
 from exchange.ledger.model import Balance
 from exchange.transfers.model import Transfer, TransferStatus
 from hypothesis import settings
@@ -82,18 +82,6 @@ class Transfers(RuleBasedStateMachine):
         headers, body = self.world.answered(transfer, **changed)
         self._crashing(crash, after, lambda: self.world.receive(headers, body))
 
-    @rule(
-        transfer=made,
-        part=st.sampled_from([{}, {"amount": "0.5"}, {"amount": "1000000"}, {"currency": "EUR"}]),
-        reference=st.sampled_from(["SB-back", "SB-again"]),
-        crash=st.integers(0, 8),
-        after=st.booleans(),
-    )
-    def give_back(self, transfer: Transfer, part: dict[str, str], reference: str, crash: int, after: bool) -> None:
-        """The customer's bank returns what it was paid, or takes back what it paid; also what it never saw."""
-        headers, body = self.world.answered(transfer, status="returned", bank_reference=reference, **part)
-        self._crashing(crash, after, lambda: self.world.receive(headers, body))
-
     @rule(transfer=made, forgery=FORGERIES, position=st.integers(0, 10_000))
     def forge(self, transfer: Transfer, forgery: str, position: int) -> None:
         headers, body = self.world.answered(transfer)
@@ -121,7 +109,7 @@ class Transfers(RuleBasedStateMachine):
     def _crashing(self, crash: int, after: bool, work: Callable[[], object]) -> None:
         cuts = self.world.cuts
         cuts.count, cuts.at, cuts.after = 0, crash, after
-        with suppress(CrashError, UnavailableError):  # Unavailable: what was paid is not posted yet.
+        with suppress(CrashError):
             work()
         cuts.at = 0
 
@@ -132,20 +120,9 @@ class Transfers(RuleBasedStateMachine):
 
     @invariant()
     def reconciled(self) -> None:
-        """B2, as it is run each night: before a return is known and after."""
+        """B2, as it is run each night."""
         if hasattr(self, "world"):
             assert custody_is_what_was_confirmed(as_audited(self.world)).holds
-
-    @invariant()
-    def undone_once(self) -> None:
-        if not hasattr(self, "world"):
-            return
-        rows = self.world.transfers.rows.values()
-        undone = [row.reverses for row in rows if row.reverses]
-        assert len(undone) == len(set(undone))
-        for row in rows:
-            if row.reverses:
-                assert row.units <= self.world.transfers.rows[row.reverses].units
 
     @invariant()
     def completed_stays_completed(self) -> None:

@@ -51,8 +51,10 @@ class Books(PostingStore):
     def owed(self, account_id: int) -> list[Balance]:
         return self._balances.owed(account_id)
 
-    def post_reversal(self, transfer: Transfer, batch: Batch, movements: Movements) -> Posted:
-        return self._reversals.post_reversal(transfer, batch, movements)
+    def post_reversal(
+        self, transfer: Transfer, batch: Batch, movements: Movements, *, undoes: Transfer | None = None
+    ) -> Posted:
+        return self._reversals.post_reversal(transfer, batch, movements, undoes=undoes)
 
 
 class Files(BankFileStore):

@@ -4,22 +4,27 @@ import itertools
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from exchange.approvals.model import Proposal, UnfitError
 from exchange.aws.dynamodb import bind, connection
 from exchange.banking.effects import RefundEffect
 from exchange.banking.store import BankFileItem, BankFileStore
+from exchange.breaks.store import STOP, BreakItem
 from exchange.kernel.errors import Refused
 from exchange.ledger.model import receivable_account
 from exchange.ledger.store import BalanceItem
 from exchange.stripe.provider import KEY_AGE_MAX_NS
 from exchange.transfers.model import PaymentState, Transfer, TransferStatus
 from exchange.transfers.store import TransferItem, TransferStore, transfer_item
+from exchange.users.model import CustomerStatus
+from exchange.users.store import CustomerItem, CustomerStore, ProfileItem
 from moto import mock_aws
 from pynamodb.exceptions import TransactWriteError
 from pynamodb.transactions import TransactWrite
 
+from tests.fakes.safeguards import UNBOUND
 from tests.fakes.stripe_world import StripeWorld, stripe_deposit
 from tests.fakes.tables import create_tables
 from tests.fakes.wallets import CrashError, Cuts, FakeClock, a_withdrawal
@@ -168,33 +173,61 @@ def test_a_lost_answer_is_found_when_stripe_has_forgotten_the_key() -> None:
     assert available(world) == (15_500_000, 0, 15_500_000)
 
 
+OWNER = replace(UNBOUND, account_id=7)
+TABLES: dict[str, Any] = {
+    "bank_files": BankFileItem,
+    "transfers": TransferItem,
+    "balances": BalanceItem,
+    "users": CustomerItem,
+    "profiles": ProfileItem,
+    "breaks": BreakItem,
+}
+
+
 @pytest.fixture
 def tables() -> Iterator[TransferStore]:
     with mock_aws():
-        create_tables("bank_files", "transfers", "balances")
-        for model, name in ((BankFileItem, "bank_files"), (TransferItem, "transfers"), (BalanceItem, "balances")):
+        create_tables(*TABLES)
+        for name, model in TABLES.items():
             bind(model, name)
+        CustomerStore().create_once(OWNER)
         world, made = paid_in()
         transfer_item(world.transfers.rows[made.transfer_id]).save()
         BalanceItem("7", "USD", available=25_500_000).save()
         yield TransferStore(connection())
 
 
-def apply(transfers: TransferStore, amount: str, *, number: int = 1, transfer_id: str = "") -> None:
+def a_proposal(amount: str, *, number: int = 1, transfer_id: str = "") -> Proposal:
     payload = {"transfer_id": transfer_id or stripe_deposit().transfer_id, "amount": amount}
-    proposal = Proposal(f"proposal {number}", "stripe.refund", payload, "they asked for it", "olivia", 1, 2)
-    with TransactWrite(connection=connection()) as transaction:
-        RefundEffect(transfers, FakeClock()).apply(transaction, proposal)
+    return Proposal(f"proposal {number}", "stripe.refund", payload, "they asked for it", "olivia", 1, 2)
+
+
+def judged(transfers: TransferStore, amount: str, *, number: int = 1, transfer_id: str = "") -> TransactWrite:
+    """An approval before it is written."""
+    transaction = TransactWrite(connection=connection())
+    proposal = a_proposal(amount, number=number, transfer_id=transfer_id)
+    RefundEffect(transfers, FakeClock()).apply(transaction, proposal)
+    return transaction
+
+
+def write(transaction: TransactWrite) -> None:
+    with transaction:
+        pass
+
+
+def apply(transfers: TransferStore, amount: str, *, number: int = 1, transfer_id: str = "") -> None:
+    write(judged(transfers, amount, number=number, transfer_id=transfer_id))
 
 
 def test_an_approval_holds_at_most_what_is_available(tables: TransferStore) -> None:
+    BalanceItem("7", "USD", available=22_000_000).save()  # The rest is spent.
     apply(tables, "20")
     with pytest.raises(TransactWriteError):
-        apply(tables, "20", number=2)
+        apply(tables, "2.01", number=2)
     with pytest.raises(TransactWriteError):
         apply(tables, "1")  # the same proposal holds once
     item = BalanceItem.get("7", "USD")
-    assert (item.available, item.held) == (5_500_000, 20_000_000)
+    assert (item.available, item.held) == (2_000_000, 20_000_000)
     (transfer_id,) = BankFileStore(connection()).open_refunds()
     kept = tables.transfer(transfer_id)
     assert kept is not None
@@ -215,3 +248,89 @@ def test_what_is_no_deposit_of_stripes_is_unfit(tables: TransferStore) -> None:
     for amount, transfer_id in (("1", "nobody"), ("26", ""), ("0.001", "")):
         with pytest.raises(UnfitError):
             apply(tables, amount, transfer_id=transfer_id)
+
+
+def test_refunds_of_a_deposit_are_never_more_than_it(tables: TransferStore) -> None:
+    BalanceItem("7", "USD", available=100_000_000).save()  # They have more, from elsewhere.
+    apply(tables, "20")
+    with pytest.raises(UnfitError, match=r"25\.5 was deposited, and 20 of it went back or is about to"):
+        apply(tables, "5.51", number=2)
+    apply(tables, "5.50", number=3)
+    with pytest.raises(UnfitError):
+        apply(tables, "0.01", number=4)
+    assert BalanceItem.get("7", "USD").held == 25_500_000
+
+
+def test_what_came_back_of_a_refund_can_be_sent_again(tables: TransferStore) -> None:
+    apply(tables, "20")
+    (refund_id,) = BankFileStore(connection()).open_refunds()
+    TransferItem(refund_id).update(actions=[TransferItem.status.set(TransferStatus.CANCELED.value)])
+    BalanceItem("7", "USD", available=25_500_000).save()
+    apply(tables, "25.50", number=2)
+
+
+def test_of_two_refunds_judged_at_once_one_is_written(tables: TransferStore) -> None:
+    BalanceItem("7", "USD", available=100_000_000).save()
+    first, second = judged(tables, "20"), judged(tables, "20", number=2)
+    write(first)
+    with pytest.raises(TransactWriteError):
+        write(second)
+    assert BalanceItem.get("7", "USD").held == 20_000_000
+
+
+def test_who_is_frozen_is_sent_nothing_back(tables: TransferStore) -> None:
+    customer = CustomerItem(OWNER.user_id)
+    customer.update(actions=[CustomerItem.status.set(CustomerStatus.FROZEN.value)])
+    with pytest.raises(UnfitError, match="the customer is frozen"):
+        apply(tables, "20")
+    customer.update(actions=[CustomerItem.status.set(CustomerStatus.ACTIVE.value)])
+    refund = judged(tables, "20")
+    customer.update(actions=[CustomerItem.status.set(CustomerStatus.FROZEN.value)])  # Meanwhile.
+    with pytest.raises(TransactWriteError):
+        write(refund)
+    assert BalanceItem.get("7", "USD").held in (None, 0)
+
+
+def test_of_an_asset_that_is_stopped_nothing_is_sent_back(tables: TransferStore) -> None:
+    stop = BreakItem("USD", STOP)
+    stop.update(actions=[BreakItem.open_count.set(1)])
+    with pytest.raises(UnfitError, match="USD is stopped"):
+        apply(tables, "20")
+    stop.update(actions=[BreakItem.open_count.set(0)])
+    refund = judged(tables, "20")
+    stop.update(actions=[BreakItem.open_count.set(1)])  # Meanwhile.
+    with pytest.raises(TransactWriteError):
+        write(refund)
+    stop.update(actions=[BreakItem.open_count.set(0)])
+    apply(tables, "20")
+    assert BalanceItem.get("7", "USD").held == 20_000_000
+
+
+def test_what_was_refunded_at_stripe_and_heard_of_counts() -> None:
+    world, made = paid_in()
+    world.refund(made, 2_000)
+    hear_all(world)
+    world.books.balances[CUSTOMER] += 100_000_000  # They have more, from elsewhere.
+    assert isinstance(world.send_back(made, "5.51", proposal="more"), Refused)
+    assert isinstance(world.send_back(made, "5.50", proposal="rest"), Transfer)
+
+
+def test_a_dispute_that_was_won_leaves_the_whole_deposit_to_be_sent_back() -> None:
+    world, made = paid_in()
+    world.outside(world.intent(made)["id"], "dispute")
+    hear_all(world)
+    assert isinstance(world.send_back(made, "1"), Refused)
+    dispute = next(name for name, thing in world.sandbox.objects.items() if thing["object"] == "dispute")
+    world.outside(dispute, "win")
+    hear_all(world)
+    assert isinstance(world.send_back(made, "25.50", proposal="all"), Transfer)
+
+
+def test_a_refund_that_failed_after_all_can_be_sent_again() -> None:
+    world, made = paid_in()
+    refund(world, made, "20.21")
+    hear_all(world)
+    assert isinstance(world.send_back(made, "20", proposal="second"), Refused)
+    world.outside(next(name for name in world.sandbox.objects if name.startswith("re_")), "fail")
+    hear_all(world)
+    assert isinstance(world.send_back(made, "20", proposal="third"), Transfer)

@@ -13,6 +13,7 @@ from exchange.banking.case_effects import case_effects
 from exchange.banking.model import RAIL as BANK_FILES
 from exchange.banking.paying_out import change_to, new_payout
 from exchange.banking.store import OPEN_REFUND, BankFileItem, BankFileStore, put_payout
+from exchange.breaks.store import BreakStore, guard_unstopped
 from exchange.instruments.model import Asset
 from exchange.instruments.store import InstrumentItem
 from exchange.kernel.clock import Clock
@@ -23,7 +24,10 @@ from exchange.payments.model import STRIPE
 from exchange.payments.payouts import Payout
 from exchange.payments.refunding import new_refund
 from exchange.payments.reversing import movements_of
-from exchange.transfers.store import TransferItem, TransferStore, transfer_item
+from exchange.transfers.model import Transfer
+from exchange.transfers.store import TransferItem, TransferStore, mark_undone, transfer_item
+from exchange.users.model import CustomerStatus
+from exchange.users.store import CustomerStore, guard_active
 from exchange.wallets.effects import debt_effects
 
 CUSTODY = custody_account(STRIPE)
@@ -96,26 +100,41 @@ class RefundEffect:
     def __init__(self, transfers: TransferStore, clock: Clock) -> None:
         self._transfers = transfers
         self._clock = clock
+        self._breaks = BreakStore(connection())
 
     def apply(self, transaction: TransactWrite, proposal: Proposal) -> None:
-        """Hold what a customer has of a deposit by Stripe, and have it sent back; never more than is available.
+        """Hold what a customer has of a deposit by Stripe, and have it sent back; never more than is available, nor,
+        with what went back before, than was deposited.
 
-        Raises:   UnfitError where there is no such deposit, it was not so much, or its customer owes us;
-                  UnavailableError.
+        It is money that leaves: what stops a customer's withdrawal stops it too, and as a condition of the same write.
+
+        Raises:   UnfitError where there is no such deposit, it was not so much, its customer owes us or is frozen, or
+                  the asset is stopped; UnavailableError.
         """
         deposit = self._transfers.transfer(proposal.payload["transfer_id"])
         at_ns, amount = self._clock.now_ns(), proposal.payload["amount"]
-        refund = new_refund(proposal.proposal_id, deposit, amount, at_ns=at_ns)
-        if isinstance(refund, Refused):
-            raise UnfitError(refund.message)
+        refund = new_refund(proposal.proposal_id, deposit, amount, transfers=self._transfers, at_ns=at_ns)
+        if deposit is None or isinstance(refund, Refused):
+            raise UnfitError(refund.message if isinstance(refund, Refused) else "transfer_id: no such deposit")
         if owed := BalanceStore().owed(refund.account_id):
             raise UnfitError(f"the customer owes {', '.join(row.asset for row in owed)}: settle that first")
+        self._guard(transaction, refund)
+        mark_undone(transaction, deposit, refund.transfer_id)
         transaction.save(transfer_item(refund), condition=TransferItem.transfer_id.does_not_exist())
         transaction.save(BankFileItem(OPEN_REFUND, refund.transfer_id))
         movements = Movements()
         movement = movements.of(customer_account(refund.account_id), refund.asset)
         movement.available, movement.held = -refund.units, refund.units
         move_balances(transaction, movements)
+
+    def _guard(self, transaction: TransactWrite, refund: Transfer) -> None:
+        owner = CustomerStore().owner_of(refund.account_id)
+        if owner is None or owner.status is not CustomerStatus.ACTIVE:
+            raise UnfitError(f"the customer is {owner.status.value if owner else 'not there'}: unfreeze them first")
+        if self._breaks.stopped(refund.asset):
+            raise UnfitError(f"{refund.asset} is stopped: explain its break first")
+        guard_active(transaction, owner.user_id)
+        guard_unstopped(transaction, refund.asset)
 
 
 def payment_effects(places: Places, clock: Clock) -> Mapping[str, Effect]:

@@ -49,6 +49,12 @@ def explain(transaction: TransactWrite, proposal: Proposal) -> None:
     transaction.update(BreakItem(asset, STOP), actions=[BreakItem.open_count.add(-1)])
 
 
+def guard_unstopped(transaction: TransactWrite, asset: str) -> None:
+    """Add to a write that takes an asset out that no break of it is open."""
+    none_open = BreakItem.open_count.does_not_exist() | (BreakItem.open_count == 0)
+    transaction.condition_check(BreakItem, asset, STOP, condition=none_open)
+
+
 class BreakStore:
     """Breaks by asset, read consistently."""
 

@@ -11,12 +11,12 @@ from typing import Protocol
 from exchange.kernel.clock import Clock
 from exchange.kernel.errors import Code, OutageError, Refused, UnavailableError
 from exchange.kernel.ids import command_id_for, to_uuid
-from exchange.kernel.money import DecimalError, parse_decimal
+from exchange.kernel.money import DecimalError, format_units, parse_decimal
 from exchange.ledger.debts import owed_units
 from exchange.ledger.model import Balance, Batch, Head, Movements
 from exchange.payments.model import STRIPE, Notification, Outcome, TakenBack, minor_digits, provider_of
 from exchange.payments.payouts import PARTITION
-from exchange.payments.reversing import Posted, given_again, given_id, movements_of, reversal_batch
+from exchange.payments.reversing import Posted, given_again, given_id, movements_of, reversal_batch, undone_units
 from exchange.payments.service import Transfers, take_notification
 from exchange.transfers.model import PaymentState, Transfer, TransferKind, TransferStatus
 
@@ -92,8 +92,14 @@ class Books:
         return True
 
 
-def new_refund(proposal_id: str, deposit: Transfer | None, amount: str, *, at_ns: int) -> Transfer | Refused:
-    """The refund that an approved proposal asks for. Refuses TRANSFER_NOT_FOUND, TRANSFER_AMOUNT_INVALID."""
+def new_refund(
+    proposal_id: str, deposit: Transfer | None, amount: str, *, transfers: Transfers, at_ns: int
+) -> Transfer | Refused:
+    """The refund that an approved proposal asks for; with what went back before, never more than was deposited.
+
+    Refuses:  TRANSFER_NOT_FOUND, TRANSFER_AMOUNT_INVALID.
+    Raises:   UnavailableError.
+    """
     known = deposit is not None and deposit.kind is TransferKind.DEPOSIT and not deposit.reverses
     if deposit is None or not known or provider_of(deposit.rail) != STRIPE:
         return Refused(Code.TRANSFER_NOT_FOUND, "transfer_id: no deposit by Stripe has this id")
@@ -104,8 +110,13 @@ def new_refund(proposal_id: str, deposit: Transfer | None, amount: str, *, at_ns
         units = parse_decimal(amount, digits) * int(10 ** (deposit.scale - digits))
     except DecimalError as error:
         return Refused(Code.TRANSFER_AMOUNT_INVALID, f"amount: {error}")
-    if not 0 < units <= deposit.units:
-        return Refused(Code.TRANSFER_AMOUNT_INVALID, f"amount: {deposit.amount} was deposited")
+    undone = undone_units(deposit, transfers=transfers)
+    if not 0 < units <= deposit.units - undone:
+        back = format_units(undone, deposit.scale)
+        return Refused(
+            Code.TRANSFER_AMOUNT_INVALID,
+            f"amount: {deposit.amount} was deposited, and {back} of it went back or is about to",
+        )
     digest = command_id_for("refund", 0, proposal_id)
     transfer_id = to_uuid((int.from_bytes(digest[:8], "big") >> 1) or 1)
     return Transfer(

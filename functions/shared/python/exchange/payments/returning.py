@@ -1,34 +1,25 @@
 """What a bank says came back: a deposit that it collected leaves us again, a withdrawal that it paid is here again."""
 
 from collections.abc import Callable
-from typing import Protocol
 
 from exchange.kernel.clock import Clock
 from exchange.kernel.errors import Code, Refused, UnavailableError
 from exchange.kernel.ids import command_id_for, to_uuid
 from exchange.kernel.money import DecimalError, parse_decimal
 from exchange.ledger.debts import owed_units, settled_of
-from exchange.ledger.model import Batch, Movements
 from exchange.payments.model import TakenBack, provider_of
 from exchange.payments.reversing import (
     ATTEMPTS_MAX,
     Balances,
     Journal,
     Posted,
+    Reversals,
     Transfers,
     movements_of,
     reversal_batch,
     take_back,
 )
 from exchange.transfers.model import PaymentState, Transfer, TransferKind, TransferStatus
-
-
-class Reversals(Protocol):
-    """The one write of a reversal."""
-
-    def post_reversal(self, transfer: Transfer, batch: Batch, movements: Movements, *, undoes: str = "") -> Posted:
-        """Put the transfer, append the batch, move the balances, mark the withdrawal that it `undoes`; or nothing."""
-        ...
 
 
 def take_return(
@@ -65,7 +56,7 @@ def take_return(
         owed = owed_units(paid.account_id, paid.asset, debts=balances)
         back = _returned(paid, said, units, owed=owed, at_ns=clock.now_ns())
         batch = reversal_batch(back, journal.head(f"rail:{back.rail}"), posted_at_ns=back.completed_at_ns)
-        if reversals.post_reversal(back, batch, movements_of(batch), undoes=paid.transfer_id) is Posted.DONE:
+        if reversals.post_reversal(back, batch, movements_of(batch), undoes=paid) is Posted.DONE:
             return "recorded"
         pause(attempt)
     raise UnavailableError(f"the return of {said.transfer_id} found its chain busy {ATTEMPTS_MAX} times")

@@ -70,8 +70,10 @@ class Balances(Protocol):
 class Reversals(Protocol):
     """The one write of a reversal."""
 
-    def post_reversal(self, transfer: Transfer, batch: Batch, movements: Movements) -> Posted:
-        """Put the transfer, append the batch and move the balances, all or nothing."""
+    def post_reversal(
+        self, transfer: Transfer, batch: Batch, movements: Movements, *, undoes: Transfer | None = None
+    ) -> Posted:
+        """Put the transfer, append the batch and move the balances, mark what it `undoes`; all or nothing."""
         ...
 
 
@@ -111,7 +113,8 @@ def take_back(
             owed = owed_units(taken.account_id, taken.asset, debts=balances)
             wanted = given_again(taken, said, owed=owed, now_ns=now_ns)
         batch = reversal_batch(wanted, journal.head(f"rail:{wanted.rail}"), posted_at_ns=now_ns)
-        if reversals.post_reversal(wanted, batch, movements_of(batch)) is Posted.DONE:
+        undoes = deposit if taken is None else None
+        if reversals.post_reversal(wanted, batch, movements_of(batch), undoes=undoes) is Posted.DONE:
             return "recorded"
         pause(attempt)
     raise UnavailableError(f"the reversal {said.reversal_id} found its chain busy {ATTEMPTS_MAX} times")
@@ -160,6 +163,7 @@ def _taken(deposit: Transfer, said: TakenBack, *, available: int, now_ns: int) -
         provider_reference="",
         settled_units=0,
         funding="",
+        undone_by="",
         payment=PaymentState.BOOKED,
         created_at_ns=now_ns,
         completed_at_ns=now_ns,
@@ -169,6 +173,19 @@ def _taken(deposit: Transfer, said: TakenBack, *, available: int, now_ns: int) -
 def given_id(said: TakenBack) -> str:
     """The transfer by which what was taken is given again: the same word, the same transfer."""
     return _reversal_id("given", said)
+
+
+def undone_units(deposit: Transfer, *, transfers: Transfers) -> int:
+    """What of a deposit by Stripe was taken back, or is about to be, and was not given again. Units: of its asset."""
+    units = 0
+    for transfer_id in deposit.undone_by.split():
+        taken = transfers.transfer(transfer_id)
+        if taken is None or taken.status is TransferStatus.CANCELED:
+            continue
+        told = TakenBack(taken.bank_reference, deposit.transfer_id, taken.amount, taken.asset, gone=False, reason="")
+        given = taken.status is TransferStatus.COMPLETED and transfers.transfer(given_id(told)) is not None
+        units += 0 if given else taken.units
+    return units
 
 
 def given_again(taken: Transfer, said: TakenBack, *, owed: int, now_ns: int) -> Transfer:

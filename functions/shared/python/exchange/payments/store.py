@@ -10,7 +10,7 @@ from exchange.ledger.model import Batch, Movements
 from exchange.ledger.store import append_batch, move_balances
 from exchange.payments.reversing import Posted
 from exchange.transfers.model import Transfer
-from exchange.transfers.store import TransferItem, transfer_item
+from exchange.transfers.store import TransferItem, mark_undone, transfer_item
 
 _LOST = frozenset({"ConditionalCheckFailed", "TransactionConflict"})
 
@@ -21,7 +21,9 @@ class ReversalStore:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def post_reversal(self, transfer: Transfer, batch: Batch, movements: Movements, *, undoes: str = "") -> Posted:
+    def post_reversal(
+        self, transfer: Transfer, batch: Batch, movements: Movements, *, undoes: Transfer | None = None
+    ) -> Posted:
         """Put the transfer, append the batch and move the balances, and mark what it `undoes`, all or nothing.
 
         Raises:   UnavailableError, OutcomeUnknownError.
@@ -30,12 +32,8 @@ class ReversalStore:
         try:
             with transaction:
                 transaction.save(transfer_item(transfer), condition=TransferItem.transfer_id.does_not_exist())
-                if undoes:
-                    transaction.update(
-                        TransferItem(undoes),
-                        actions=[TransferItem.reversed_by.set(transfer.transfer_id)],
-                        condition=TransferItem.transfer_id.exists() & TransferItem.reversed_by.does_not_exist(),
-                    )
+                if undoes is not None:
+                    mark_undone(transaction, undoes, transfer.transfer_id)
                 append_batch(transaction, batch)
                 move_balances(transaction, movements)
         except TransactWriteError as error:

@@ -96,6 +96,7 @@ class Transfer:
     crypto_transaction: str = ""
     crypto_address: str = ""
     reversed_by: str = ""
+    undone_by: str = ""  # of a deposit: the transfers that took of it, or are about to; ids with blanks between
     settled_units: int = 0  # of money that came in: what of it settled what the account owed
     network_fee_units: int = 0  # of a withdrawal to a chain: the part of its fee that is for the chain
     clearance: Clearance = Clearance.CLEARED

@@ -98,6 +98,7 @@ class TransferItem(Model):
     crypto_transaction = UnicodeAttribute(null=True)
     crypto_address = UnicodeAttribute(null=True)
     reversed_by = UnicodeAttribute(null=True)
+    undone_by = UnicodeAttribute(null=True)
     settled_units = UnitsAttribute(null=True)
     network_fee_units = UnitsAttribute(null=True)
     clearance = UnicodeAttribute(null=True)
@@ -154,6 +155,20 @@ def transfer_from(item: TransferItem) -> Transfer:
         if value is not None:
             values[name] = _ENUMS[name](value) if name in _ENUMS else value
     return Transfer(**values)
+
+
+def mark_undone(transaction: TransactWrite, undone: Transfer, by: str) -> None:
+    """Note on a transfer what undoes it: a withdrawal comes back once, a deposit is taken back in parts too.
+
+    The transaction fails whole where the transfer is not any more as it was read.
+    """
+    if undone.kind is TransferKind.DEPOSIT:
+        attribute, known, after = TransferItem.undone_by, undone.undone_by, f"{undone.undone_by} {by}".strip()
+    else:
+        attribute, known, after = TransferItem.reversed_by, undone.reversed_by, by
+    same = (attribute == known) if known else attribute.does_not_exist()
+    there = TransferItem.transfer_id.exists()
+    transaction.update(TransferItem(undone.transfer_id), actions=[attribute.set(after)], condition=there & same)
 
 
 class TransferStore:

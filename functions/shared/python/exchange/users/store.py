@@ -322,6 +322,12 @@ class ApiKeyStore:
         return True
 
 
+def guard_active(transaction: TransactWrite, user_id: str) -> None:
+    """Add to a write that takes money from a customer that nobody has frozen them."""
+    active = CustomerItem.status == CustomerStatus.ACTIVE.value
+    transaction.condition_check(CustomerItem, user_id, condition=active)
+
+
 class ProfileStore:
     """The profiles beside the default one, each made together with its owner's count of them."""
 
