@@ -10,7 +10,7 @@ from array import array
 from dataclasses import replace
 from fractions import Fraction
 from itertools import accumulate
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from exchange.messages import (
     NO_COMMAND_ID,
@@ -54,7 +54,7 @@ class Engine:
         self._state = State(product)
 
     @classmethod
-    def restore(cls, data: bytes) -> "Engine":
+    def restore(cls, data: bytes) -> Self:
         """Continue from a snapshot.
 
         Raises:   SnapshotError; UnknownRulesError where the log had switched to rules that this code does not have.

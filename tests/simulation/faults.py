@@ -43,6 +43,8 @@ class Fault(StrEnum):
     RELEASE_CHANGED = "matcher replaced by another release"
     RULES_SWITCHED = "rules switched before everybody knows them"
     OLD_RELEASE_STOPPED = "old release met rules it does not know"
+    RELEASE_TAKEN_BACK = "release taken back behind a switch"
+    OLD_RELEASE_AT_SNAPSHOT = "old release met a snapshot under rules it does not know"
     ITERATOR_EXPIRED = "iterator expired"
     TASK_TWICE = "state machine's task run twice"
     TASK_FAILED = "state machine's task failed after its effect"
@@ -53,7 +55,8 @@ class Fault(StrEnum):
 
 
 # Rates for each fault where it comes at all: per call, per invocation, per look of the nemesis, as befits it. What only
-# follows from others (OLD_RELEASE_STOPPED) has none.
+# follows from others (OLD_RELEASE_STOPPED, OLD_RELEASE_AT_SNAPSHOT) has none. A new one goes to the end: it leaves the
+# rates of the others as they were.
 RATES: Final[Mapping[Fault, tuple[float, ...]]] = {
     Fault.CRASH_BEFORE: (0.003, 0.02),
     Fault.CRASH_AFTER: (0.003, 0.02),
@@ -90,6 +93,7 @@ RATES: Final[Mapping[Fault, tuple[float, ...]]] = {
     Fault.THROTTLED_FOR_A_WHILE: (0.05, 0.2),
     Fault.KILLED_AT_SPLIT: (0.3, 0.8),
     Fault.RULES_SWITCHED: (0.02, 0.1),
+    Fault.RELEASE_TAKEN_BACK: (0.1, 0.5),
 }
 SHARE_PRESENT: Final = 0.35  # of the faults, in a run that has any
 

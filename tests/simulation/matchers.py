@@ -31,6 +31,7 @@ from tests.simulation.scheduler import Process, Strand, VirtualEvent
 
 LEASE_SECONDS: Final = 9.0
 TICK_SECONDS: Final = 3.0
+_NEXT: Final = RELEASES.index(NEXT_RELEASE)
 CALLS_PER_CRASH: Final = 12  # a matcher calls all the time; it must not die of every tenth of a second
 
 
@@ -46,19 +47,28 @@ class Catalogue:
 
 
 class SimulatedWorker(ShardWorker):
-    """A worker whose thread is a strand."""
+    """A worker whose thread is a strand, and whose failures are counted."""
 
     def __init__(
-        self, shard: Shard, lease: Lease, world: World, process: Process, cloud: Cloud, standby: Standby | None
+        self, shard: Shard, lease: Lease, world: World, process: Process, matchers: Matchers, standby: Standby | None
     ):
         super().__init__(shard, lease, world, standby=standby)
-        self._stop = VirtualEvent(cloud.scheduler)  # type: ignore[assignment]
-        self._process, self._cloud = process, cloud
+        self._stop = VirtualEvent(matchers.cloud.scheduler)  # type: ignore[assignment]
+        self._process, self._matchers, self._cloud = process, matchers, matchers.cloud
         self._strand: Strand | None = None
 
     def start(self) -> None:
         """Reign beside the caller."""
         self._strand = self._cloud.scheduler.spawn(self._process, self.run)
+
+    def run(self) -> None:
+        """Reign, and tell what went wrong: the supervisor has forgotten this worker by its next look."""
+        super().run()
+        if self.failure is not None:
+            self._matchers.failures.append(f"{self.failure!r}")
+        if isinstance(self.failure, UnknownRulesError):
+            met = Fault.OLD_RELEASE_AT_SNAPSHOT if self._loop is None else Fault.OLD_RELEASE_STOPPED
+            self._cloud.faults.fired[met] += 1
 
     def is_alive(self) -> bool:
         """Whether the reign goes on."""
@@ -101,7 +111,9 @@ class Matchers:
         self._keeper = Process("keeper", cloud.scheduler)
         self._generation = 0
         self._supervisors: dict[int, Supervisor[SimulatedStandby]] = {}
-        self._releases = [cloud.plan.first_release] * cloud.plan.matchers
+        # What is to be taken back has just been rolled out.
+        first = _NEXT if Fault.RELEASE_TAKEN_BACK in cloud.faults.rates else cloud.plan.first_release
+        self._releases = [first] * cloud.plan.matchers
         self._draining: set[int] = set()
 
     def start(self) -> None:
@@ -123,9 +135,20 @@ class Matchers:
 
     def roll_forward(self) -> None:
         """Have all replaced by the next release where they are not of it."""
-        newest = RELEASES.index(NEXT_RELEASE)
-        self._draining |= {number for number, release in enumerate(self._releases) if release != newest}
-        self._releases = [newest] * len(self._releases)
+        self._replace_by(_NEXT)
+
+    def take_back(self) -> None:
+        """Have all replaced by an old release, as who regrets a deployment does."""
+        self._replace_by(self.cloud.plan.first_release)
+
+    @property
+    def runs_next_release(self) -> bool:
+        """Whether one of them is of it."""
+        return _NEXT in self._releases
+
+    def _replace_by(self, wanted: int) -> None:
+        self._draining |= {number for number, release in enumerate(self._releases) if release != wanted}
+        self._releases = [wanted] * len(self._releases)
 
     def _keep(self, number: int) -> None:
         scheduler, faults = self.cloud.scheduler, self.cloud.faults
@@ -148,7 +171,7 @@ class Matchers:
         supervisor = Supervisor[SimulatedStandby](
             LeaseStore(),
             ShardList(cloud.kinesis, "orders"),
-            lambda shard, lease, standby: SimulatedWorker(shard, lease, world, process, cloud, standby),
+            lambda shard, lease, standby: SimulatedWorker(shard, lease, world, process, self, standby),
             follow=lambda shard, record: SimulatedStandby(shard, record, world, process, cloud),
             owner=process.name,
             lease_seconds=LEASE_SECONDS,
@@ -168,14 +191,6 @@ class Matchers:
             except OutageError:
                 self.outages += 1
             scheduler.sleep(max(pause, 0.05))
-        self._note_failures(supervisor)
-
-    def _note_failures(self, supervisor: Supervisor[SimulatedStandby]) -> None:
-        for worker in supervisor._workers.values():
-            if worker.failure is not None:
-                self.failures.append(f"{worker.failure!r}")
-            if isinstance(worker.failure, UnknownRulesError):
-                self.cloud.faults.fired[Fault.OLD_RELEASE_STOPPED] += 1
 
     def _renew(self, supervisor: Supervisor[SimulatedStandby]) -> None:
         while True:

@@ -9,13 +9,14 @@ from typing import Final
 from exchange.aws.kinesis import StreamWriter
 from exchange.kernel.errors import OutageError
 
-from tests.simulation.cloud import Cloud
+from tests.simulation.cloud import BUCKET, Cloud
 from tests.simulation.faults import Fault
 from tests.simulation.matchers import LEASE_SECONDS, Matchers
-from tests.simulation.releases import switch_record
+from tests.simulation.releases import saved_markets, switch_record
 from tests.simulation.scheduler import SECOND_NS, Process
 
 LOOK_SECONDS: Final = 1.0
+ROLLED_OUT_AGAIN: Final = 0.1  # how likely at each look, where a release was taken back
 SERVICES: Final = ("dynamodb", "kinesis", "s3", "states", "sqs")
 # What may be throttled while all else goes on: one table's writes, one stream's, the starting of machines.
 OPERATIONS: Final = (
@@ -63,6 +64,7 @@ class Nemesis:
             self._trouble_services()
             self._trouble_snapshots()
             self._switch_rules()
+            self._take_release_back()
 
     def _trouble_matchers(self) -> None:
         faults, rng = self._cloud.faults, self._rng
@@ -102,9 +104,28 @@ class Nemesis:
 
     def _switch_rules(self) -> None:
         product_id = self._rng.choice(sorted(self._cloud.plan.products))
-        if product_id not in self._switched and self._cloud.faults.hits(Fault.RULES_SWITCHED):
+        if product_id in self._switched:
+            return
+        # Where the next release was rolled out to all, its rules follow at once.
+        if Fault.RELEASE_TAKEN_BACK in self._cloud.faults.rates or self._cloud.faults.hits(Fault.RULES_SWITCHED):
             self._switched.add(product_id)
             self._cloud.scheduler.spawn(self._operator, partial(self._insist_on_rules, product_id))
+
+    def _take_release_back(self) -> None:
+        """Regret the next release when there are snapshots under its rules already; later, think better of it."""
+        faults = self._cloud.faults
+        if Fault.RELEASE_TAKEN_BACK not in faults.rates:
+            return
+        if not self._matchers.runs_next_release:
+            if self._rng.random() < ROLLED_OUT_AGAIN:
+                self._matchers.roll_forward()
+        elif self._are_next_rules_saved() and faults.hits(Fault.RELEASE_TAKEN_BACK):
+            self._matchers.take_back()
+
+    def _are_next_rules_saved(self) -> bool:
+        objects = self._cloud.s3.objects.items()
+        saved = (saved_markets(key, data) for (bucket, key), (data, _) in objects if bucket == BUCKET)
+        return any(engine.follows_next_rules for markets in saved for engine in markets.values())
 
     def _insist_on_rules(self, product_id: str) -> None:
         stream = StreamWriter(self._cloud.kinesis, "orders")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -20,15 +19,13 @@ from exchange.transfers.model import TransferKind
 from exchange.transfers.store import TransferItem, transfer_from
 from pynamodb.models import Model
 
-from matcher.engine import EngineError
 from matcher.engines import ProductEngines
 from matcher.listings import product_parameters
 from matcher.markets import Engine
-from matcher.snapshots import decode_state
 from matcher.stream_reader import stream_record
 from tests.fakes.cloud.dynamodb import Key, Wire
 from tests.simulation.cloud import QUARANTINE, Cloud
-from tests.simulation.releases import NEXT_RELEASE, switch_record
+from tests.simulation.releases import NEXT_RELEASE, saved_markets, switch_record
 
 _Model = TypeVar("_Model", bound=Model)
 _Row = TypeVar("_Row")
@@ -128,13 +125,7 @@ class Oracle:
 
 
 def _markets(key: str, data: bytes) -> Iterator[Saved]:
-    # What the matcher's own code makes of it. Where that checks too little, all sorts of errors come of damaged bytes.
-    try:
-        state = decode_state(data, shard_id=key.split("/", maxsplit=1)[0])
-        engines = {product_id: NEXT_RELEASE.restore(saved) for product_id, saved in state.markets.items()}
-    except (ValueError, LookupError, TypeError, struct.error, EngineError):
-        return
-    for product_id, engine in engines.items():
+    for product_id, engine in saved_markets(key, data).items():
         yield Saved(key, product_id, engine.sequence, engine.chain_hash)
 
 
