@@ -1,11 +1,10 @@
 """Leases in DynamoDB: one item a shard, every write conditional on who holds it and in which epoch."""
 
-from exchange.aws.dynamodb import UnitsAttribute, error_code, outage
+from exchange.aws.dynamodb import OftenRead, UnitsAttribute, error_code, outage
 from pynamodb.attributes import BooleanAttribute, UnicodeAttribute
 from pynamodb.exceptions import PynamoDBException
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
-from pynamodb.models import Model
 
 from matcher.lease import LeaseLostError, LeaseRecord, MemberRecord, Pointer, Readings
 
@@ -14,7 +13,7 @@ MEMBER_PREFIX = "member/"
 _SEPARATOR = "\n"
 
 
-class LeaseItem(Model):
+class LeaseItem(OftenRead):
     """`shard` is "shard/<shard id>" or "member/<owner>"; other prefixes of this table belong to `listings`."""
 
     class Meta:

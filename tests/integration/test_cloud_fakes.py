@@ -243,6 +243,19 @@ def test_an_index_has_only_items_with_its_keys(services: Services) -> None:
     assert [item["order_id"] for item in found["Items"]] == [{"N": "1"}]
 
 
+def test_an_index_shows_keys_and_nothing_else(services: Services) -> None:
+    keys = {"account_id": {"N": "1"}, "created_key": {"S": "a"}, "pending_bucket": {"N": "0"}}
+    services.dynamodb.put_item(TableName="orders", Item=order(1, **keys, status={"S": "open"}))
+    found = services.dynamodb.query(
+        TableName="orders",
+        IndexName="pending",
+        KeyConditionExpression="#0 = :0",
+        ExpressionAttributeNames={"#0": "pending_bucket"},
+        ExpressionAttributeValues={":0": {"N": "0"}},
+    )
+    assert found["Items"] == [order(1, created_key={"S": "a"}, pending_bucket={"N": "0"})]
+
+
 def test_a_batch_of_reads_leaves_out_what_is_not_there(services: Services) -> None:
     services.dynamodb.put_item(TableName="orders", Item=order(1))
     asked = {"orders": {"Keys": [order(1), order(2)], "ConsistentRead": True}}

@@ -11,7 +11,7 @@ from exchange.audit.store import transfer_row
 from exchange.ledger.model import Batch, parse_entries
 from exchange.ledger.store import BalanceItem, JournalItem, balances_from
 from exchange.messages import CommandRecord, EventRecord, decode_commands, decode_events
-from exchange.orders.store import FillItem, OrderItem, fill_from, order_from
+from exchange.orders.store import FillItem, OrderItem, fill_from, order_of
 from exchange.settlement.quarantine import Quarantine
 from exchange.settlement.store import settlement_cursor
 from exchange.statements.store import StatementItem, page_from
@@ -52,28 +52,31 @@ class Oracle:
         cloud = self._cloud
         self._decode()
         batches: dict[str, list[tuple[Batch, bytes]]] = defaultdict(list)
-        for batch, hash_after in sorted(self._table(JournalItem, _batch), key=lambda row: row[0].number):
+        for batch, hash_after in sorted(self._models(JournalItem, _batch), key=lambda row: row[0].number):
             batches[batch.partition].append((batch, hash_after))
         products = cloud.plan.products
         return World(
             products=products,
-            balances=[row for rows in self._table(BalanceItem, balances_from) for row in rows],
+            balances=[row for rows in self._models(BalanceItem, balances_from) for row in rows],
             batches=batches,
-            orders=self._table(OrderItem, order_from),
-            fills=self._table(FillItem, fill_from),
-            transfers=[row for rows in self._table(TransferItem, _transfers, having="account_id") for row in rows],
+            orders=self._table(OrderItem, order_of),
+            fills=self._models(FillItem, fill_from),
+            transfers=[row for rows in self._models(TransferItem, _transfers, having="account_id") for row in rows],
             cursors={product_id: settlement_cursor(product_id) for product_id in products} if quiet else {},
             executions=self._events,
             commands=self._commands,
             replayed=self._replay() if quiet else {},
             paused=Quarantine(cloud.s3, QUARANTINE).paused() if quiet else {},
-            statements=self._table(StatementItem, page_from) if quiet else (),
+            statements=self._models(StatementItem, page_from) if quiet else (),
             history=history,
             payments=cloud.payments,
             saved=list(self._snapshots()),
         )
 
-    def _table(self, model: type[_Model], read: Callable[[_Model], _Row], *, having: str = "") -> list[_Row]:
+    def _models(self, model: type[_Model], read: Callable[[_Model], _Row], *, having: str = "") -> list[_Row]:
+        return self._table(model, lambda item: read(model.from_raw_data(item)), having=having)
+
+    def _table(self, model: type[Model], read: Callable[[Wire], _Row], *, having: str = "") -> list[_Row]:
         """Every item of a table that has an attribute, read once for as long as nobody writes over it."""
         name = model.Meta.table_name
         kept, rows = self._rows[name], []
@@ -82,7 +85,7 @@ class Oracle:
                 continue
             known = kept.get(key)
             if known is None or known[0] is not item:
-                known = kept[key] = item, read(model.from_raw_data(item))
+                known = kept[key] = item, read(item)
             rows.append(known[1])
         return rows
 

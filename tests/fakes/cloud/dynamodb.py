@@ -2,7 +2,7 @@
 
 Modelled: at most 100 items a transaction and no item twice; reasons of a cancelled transaction in the items' order; a
 conflict with another transaction under way, for plain writes too; request tokens that are remembered for ten minutes;
-indexes that lag behind. Not modelled: capacity, sizes, streams.
+indexes that lag behind and have the keys only. Not modelled: capacity, sizes, streams.
 """
 
 from collections import deque
@@ -37,6 +37,7 @@ def schemas() -> dict[str, tuple[tuple[str, ...], dict[str, tuple[str, ...]]]]:
         if resource["Type"] == "AWS::DynamoDB::Table":
             properties = resource["Properties"]
             indexes = properties.get("GlobalSecondaryIndexes", [])
+            assert all(index["Projection"] == {"ProjectionType": "KEYS_ONLY"} for index in indexes), properties
             found[properties["TableName"]["Fn::Sub"].removeprefix("${Exchange}-")] = (
                 _key_names(properties["KeySchema"]),
                 {index["IndexName"]: _key_names(index["KeySchema"]) for index in indexes},
@@ -290,12 +291,13 @@ def _page(table: Table, found: Sequence[Wire], request: Wire) -> Wire:
         begin = keys.index(table.key_of(start)) + 1 if table.key_of(start) in keys else 0
         found = found[begin:]
     limit = request.get("Limit") or len(found)
-    answer: Wire = {"Items": [dict(item) for item in found[:limit]], "Count": len(found[:limit])}
-    answer["ScannedCount"] = answer["Count"]
+    index = request.get("IndexName")
+    names = (*table.keys, *table.indexes[index]) if index else table.keys
+    rows = found[:limit]
+    items = [{name: item[name] for name in names} if index else dict(item) for item in rows]
+    answer: Wire = {"Items": items, "Count": len(items), "ScannedCount": len(items)}
     if len(found) > limit:
-        last = found[limit - 1]
-        keys_of_last = {*table.keys, *table.indexes.get(request.get("IndexName", ""), ())}
-        answer["LastEvaluatedKey"] = {name: last[name] for name in keys_of_last}
+        answer["LastEvaluatedKey"] = {name: rows[-1][name] for name in names}
     return answer
 
 

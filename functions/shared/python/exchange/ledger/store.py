@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Self
 
 from pynamodb.attributes import BinaryAttribute, UnicodeAttribute
 from pynamodb.expressions.condition import Condition
@@ -11,7 +11,7 @@ from pynamodb.expressions.update import Action
 from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
-from exchange.aws.dynamodb import UnitsAttribute, reading
+from exchange.aws.dynamodb import OftenRead, UnitsAttribute, reading
 from exchange.aws.writes import Is, Write, update_write
 from exchange.kernel.errors import UnavailableError
 from exchange.ledger.model import (
@@ -50,7 +50,7 @@ class JournalItem(Model):
     entries = UnicodeAttribute()
 
 
-class BalanceItem(Model):
+class BalanceItem(OftenRead):
     """What one account owns of one asset; or, under `#` and a product, of that product's assets in its sub-balances.
 
     An item of sub-balances has the same four numbers for each asset, named after it: `USD:available`.
@@ -67,7 +67,7 @@ class BalanceItem(Model):
     shifted = UnitsAttribute(default=0)
 
     @classmethod
-    def from_raw_data(cls, data: dict[str, Any]) -> "BalanceItem":
+    def from_raw_data(cls, data: Mapping[str, dict[str, Any]]) -> Self:
         """As every model, and with the numbers that are named after assets."""
         item = super().from_raw_data(data)
         item.numbers = {name: int(value["N"]) for name, value in data.items() if _OF_ASSET in name}

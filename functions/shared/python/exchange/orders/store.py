@@ -15,7 +15,7 @@ from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
-from exchange.aws.dynamodb import UnitsAttribute, reading
+from exchange.aws.dynamodb import OftenRead, UnitsAttribute, reading
 from exchange.aws.writes import Is, Value, Write, item_of, update_write
 from exchange.messages import OrderType, SelfTradePrevention, Side, StopKind, TimeInForce
 from exchange.orders.amends import amends_text, parse_amends
@@ -57,7 +57,7 @@ class PendingIndex(GlobalSecondaryIndex[Any]):
     created_key = UnicodeAttribute(range_key=True)
 
 
-class OrderItem(Model):
+class OrderItem(OftenRead):
     """One order; zero and empty attributes are left out."""
 
     class Meta:
@@ -192,7 +192,7 @@ def order_from(item: OrderItem) -> Order:
     """The order an item stands for."""
     values: dict[str, Any] = {}
     for name in _FIELDS:
-        value = getattr(item, name)
+        value = item.attribute_values.get(name)
         if value is not None:
             values[name] = _ENUMS[name](value) if name in _ENUMS else value
     return Order(**values)

@@ -7,7 +7,7 @@ from pynamodb.attributes import UnicodeAttribute
 from pynamodb.exceptions import PutError, UpdateError
 from pynamodb.models import Model
 
-from exchange.aws.dynamodb import UnitsAttribute, error_code, outage, reading
+from exchange.aws.dynamodb import OftenRead, UnitsAttribute, error_code, outage, reading
 from exchange.ledger.model import EntryKind
 from exchange.statements.model import Line, Page
 
@@ -17,7 +17,7 @@ _SIDES = {None: 0, True: 1, False: 2}
 _BOUGHT = {number: bought for bought, number in _SIDES.items()}
 
 
-class StatementItem(Model):
+class StatementItem(OftenRead):
     """One page. `lines` and `cursors` are JSON; amounts in it are text."""
 
     class Meta:
