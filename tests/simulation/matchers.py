@@ -111,9 +111,7 @@ class Matchers:
         self._keeper = Process("keeper", cloud.scheduler)
         self._generation = 0
         self._supervisors: dict[int, Supervisor[SimulatedStandby]] = {}
-        # What is to be taken back has just been rolled out.
-        first = _NEXT if Fault.RELEASE_TAKEN_BACK in cloud.faults.rates else cloud.plan.first_release
-        self._releases = [first] * cloud.plan.matchers
+        self._releases = [cloud.plan.first_release] * cloud.plan.matchers
         self._draining: set[int] = set()
 
     def start(self) -> None:
@@ -132,6 +130,10 @@ class Matchers:
         """Have one drained and replaced by another release, as a deployment does, or its being taken back."""
         self._releases[number] = (self._releases[number] + 1) % len(RELEASES)
         self._draining.add(number)
+
+    def begin_with_next_release(self) -> None:
+        """Have the next release be what they are of, before they run."""
+        self._releases = [_NEXT] * len(self._releases)
 
     def roll_forward(self) -> None:
         """Have all replaced by the next release where they are not of it."""

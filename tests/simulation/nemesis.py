@@ -40,7 +40,9 @@ class Nemesis:
         self._switched: set[str] = set()
 
     def start(self) -> None:
-        """Begin."""
+        """Begin. What is to be taken back has just been rolled out."""
+        if Fault.RELEASE_TAKEN_BACK in self._cloud.faults.rates:
+            self._matchers.begin_with_next_release()
         self._cloud.scheduler.spawn(self._process, self._haunt)
 
     def stop(self) -> None:
