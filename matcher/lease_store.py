@@ -5,6 +5,7 @@ from pynamodb.attributes import BooleanAttribute, UnicodeAttribute
 from pynamodb.exceptions import PynamoDBException
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
+from pynamodb.models import Model
 
 from matcher.lease import LeaseLostError, LeaseRecord, MemberRecord, Pointer, Readings
 
@@ -13,7 +14,7 @@ MEMBER_PREFIX = "member/"
 _SEPARATOR = "\n"
 
 
-class LeaseItem(OftenRead):
+class LeaseItem(OftenRead, Model):
     """`shard` is "shard/<shard id>" or "member/<owner>"; other prefixes of this table belong to `listings`."""
 
     class Meta:

@@ -1,7 +1,7 @@
 """The base of every table: attributes that hold whole numbers only, and what a failed transaction says."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -32,25 +32,26 @@ class UnitsAttribute(Attribute[int]):
         return int(value)
 
 
-class OftenRead(Model):
-    """A model that is read so often that PynamoDB's own reading is felt: the same is made of an item in less time.
+class OftenRead:
+    """Beside Model: a model that is read so often that PynamoDB's own reading is felt. The same is made of an item.
 
     PynamoDB fills in the defaults twice, and stores each attribute through its descriptor.
     """
 
     @classmethod
-    def from_raw_data(cls, data: Mapping[str, dict[str, Any]]) -> Self:
+    def from_raw_data(cls, data: dict[str, Any]) -> Self:
         """The model of an item as DynamoDB sends it. Raises AttributeDeserializationError for another type."""
-        item = cls.__new__(cls)
-        values: dict[str, Any] = {}
-        item.attribute_values = values
-        for name, attribute in cls.get_attributes().items():
+        model: Any = cls
+        item: Any = cls.__new__(cls)
+        values = item.attribute_values = {}
+        for name, attribute in model.get_attributes().items():
             stored = data.get(attribute.attr_name)
             if stored and NULL not in stored:
                 values[name] = attribute.deserialize(attribute.get_value(stored))
             elif attribute.default is not None:
                 values[name] = attribute.default() if callable(attribute.default) else attribute.default
-        return item
+        read: Self = item
+        return read
 
 
 def bind(model: type[Model], table_name: str) -> None:

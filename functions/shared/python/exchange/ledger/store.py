@@ -50,7 +50,7 @@ class JournalItem(Model):
     entries = UnicodeAttribute()
 
 
-class BalanceItem(OftenRead):
+class BalanceItem(OftenRead, Model):
     """What one account owns of one asset; or, under `#` and a product, of that product's assets in its sub-balances.
 
     An item of sub-balances has the same four numbers for each asset, named after it: `USD:available`.
@@ -67,7 +67,7 @@ class BalanceItem(OftenRead):
     shifted = UnitsAttribute(default=0)
 
     @classmethod
-    def from_raw_data(cls, data: Mapping[str, dict[str, Any]]) -> Self:
+    def from_raw_data(cls, data: dict[str, Any]) -> Self:
         """As every model, and with the numbers that are named after assets."""
         item = super().from_raw_data(data)
         item.numbers = {name: int(value["N"]) for name, value in data.items() if _OF_ASSET in name}

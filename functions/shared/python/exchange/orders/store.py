@@ -57,7 +57,7 @@ class PendingIndex(GlobalSecondaryIndex[Any]):
     created_key = UnicodeAttribute(range_key=True)
 
 
-class OrderItem(OftenRead):
+class OrderItem(OftenRead, Model):
     """One order; zero and empty attributes are left out."""
 
     class Meta:

@@ -17,7 +17,7 @@ _SIDES = {None: 0, True: 1, False: 2}
 _BOUGHT = {number: bought for bought, number in _SIDES.items()}
 
 
-class StatementItem(OftenRead):
+class StatementItem(OftenRead, Model):
     """One page. `lines` and `cursors` are JSON; amounts in it are text."""
 
     class Meta:
