@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +28,7 @@ FLOW_ORDERS = int(os.environ.get("FLOW_ORDERS", "300"))
 FLOW_RATE = 40
 # What a worker was doing when it was killed. Whoever kills an idle one shows next to nothing.
 AT_WORK, IDLE = "in an invocation", "idle"
+HUNT_SECONDS = 0.5
 
 
 @dataclass
@@ -57,26 +58,39 @@ class Suffering:
 
     def at_work(self, functions: Sequence[str]) -> list[psutil.Process]:
         """Those of them that are in an invocation, or were a moment ago."""
-        found, idle = self.workers(functions), self._idle()
-        return [worker for worker in found if worker.pid not in idle]
+        return self._without_idle(self.workers(functions))
 
     def kill_one(self, functions: Sequence[str]) -> None:
-        """kill -9 of one worker, one in an invocation where there is any; `kills` counts whether it was."""
-        found = self.at_work(functions) or self.workers(functions)
+        """kill -9 of one worker, one in an invocation where there comes to be any; `kills` counts whether it was."""
+        found = self.workers(functions)
         if not found:
             return
-        victim = self.rng.choice(found)
+        caught = self._caught(found)
         try:
-            victim.suspend()  # Or it might end its invocation between the look and the kill.
-            was_at_work = self._is_at_work(victim)
-            victim.kill()
+            (caught or self.rng.choice(found)).kill()
         except psutil.NoSuchProcess:  # It ended by itself since it was found, as idle workers do.
             return
-        self.kills[AT_WORK if was_at_work else IDLE] += 1
+        self.kills[AT_WORK if caught else IDLE] += 1
 
-    def _is_at_work(self, frozen: psutil.Process) -> bool:
-        """Whether a frozen worker is in an invocation. Two looks: at the first its answer may be under way."""
-        return all(frozen.pid not in self._idle() for _ in range(2))
+    def _caught(self, found: Sequence[psutil.Process]) -> psutil.Process | None:
+        """One of them frozen in the middle of an invocation; None where all are idle for long.
+
+        Frozen before it is looked at: it might else end its invocation between the look and the kill. And looked at
+        twice, for at the first look its answer may be under way.
+        """
+        deadline = time.monotonic() + HUNT_SECONDS
+        while time.monotonic() < deadline:
+            for worker in self._without_idle(self.rng.sample(found, len(found))):
+                with suppress(psutil.NoSuchProcess):
+                    worker.suspend()
+                    if self._without_idle([worker]) and self._without_idle([worker]):
+                        return worker
+                    worker.resume()
+        return None
+
+    def _without_idle(self, found: Sequence[psutil.Process]) -> list[psutil.Process]:
+        idle = self._idle()
+        return [worker for worker in found if worker.pid not in idle]
 
     def _idle(self) -> set[int]:
         url = self.settings.endpoint_url + IDLE_PATH
