@@ -15,7 +15,7 @@ from tests.unit.trading.test_store import buy
 
 PRODUCT = acme_usd()
 DAY_NS = 86_400 * 10**9
-STARTS_NS = 1_700_000_000 * 10**9
+STARTS_NS = 1_700_000_000 * 10**9 + 999  # Moments are shown to the microsecond, and each is all of it.
 
 
 class OneProduct:

@@ -353,15 +353,17 @@ def test_nobody_sees_anything_unsigned(wallets: Wallets) -> None:
 
 LEDGER = f"/accounts/{account_uuid(ACCOUNT_ID, 'USD')}/ledger"
 SECOND = 1_000_000_000
+SHOWN = 999  # Nanoseconds that are not shown: a moment is its whole microsecond.
 
 
 def _five_lines() -> None:
     """A deposit, then two purchases with their fees, a second apart, on two pages."""
     rail, trades = "rail:sandbox-bank", "product:ACME-USD"
-    lines = [Line(10_000_000, EntryKind.DEPOSIT, "d1", rail, SECOND)]
+    lines = [Line(10_000_000, EntryKind.DEPOSIT, "d1", rail, SECOND + SHOWN)]
     for trade_id in (1, 2):
-        lines.append(Line(-1_000_000, EntryKind.MATCH, str(trade_id), trades, (trade_id + 1) * SECOND, bought=True))
-        lines.append(Line(-2_000, EntryKind.FEE, str(trade_id), trades, (trade_id + 1) * SECOND, bought=True))
+        posted_at_ns = (trade_id + 1) * SECOND + SHOWN
+        lines.append(Line(-1_000_000, EntryKind.MATCH, str(trade_id), trades, posted_at_ns, bought=True))
+        lines.append(Line(-2_000, EntryKind.FEE, str(trade_id), trades, posted_at_ns, bought=True))
     store, account = StatementStore(), str(ACCOUNT_ID)
     assert store.append(Page(account, "USD", 1, 0, tuple(lines[:2])))
     assert store.append(Page(account, "USD", 3, 9_000_000, tuple(lines[2:])))

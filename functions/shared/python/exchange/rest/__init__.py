@@ -2,7 +2,7 @@
 
 from exchange.rest.admission import Gate, Guard, Verdict
 from exchange.rest.app import Api
-from exchange.rest.queries import NumberPage, parse_moment, read_limit, read_moment, read_number_page
+from exchange.rest.queries import NumberPage, parse_moment, read_last_moment, read_limit, read_moment, read_number_page
 from exchange.rest.reading import Body, MalformedJsonError, parse_object, read_body
 from exchange.rest.request import ApiRequest, Reply
 
@@ -19,6 +19,7 @@ __all__ = [
     "parse_moment",
     "parse_object",
     "read_body",
+    "read_last_moment",
     "read_limit",
     "read_moment",
     "read_number_page",

@@ -8,6 +8,7 @@ from exchange.rest.request import ApiRequest
 
 LIMIT_MAX = 100
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_REST_OF_MICROSECOND_NS = 999
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,15 @@ def read_moment(request: ApiRequest, name: str) -> int | Refused | None:
     """A date or a moment in nanoseconds since 1970; without a zone it is UTC. Refuses REQUEST_FIELD_INVALID."""
     text = request.query(name)
     return None if text is None else parse_moment(text, name)
+
+
+def read_last_moment(request: ApiRequest, name: str) -> int | Refused | None:
+    """The last nanosecond of a moment: moments are shown to the microsecond, so one that is asked for is all of it.
+
+    Refuses:  REQUEST_FIELD_INVALID.
+    """
+    moment_ns = read_moment(request, name)
+    return moment_ns + _REST_OF_MICROSECOND_NS if isinstance(moment_ns, int) else moment_ns
 
 
 def parse_moment(text: str, name: str) -> int | Refused:

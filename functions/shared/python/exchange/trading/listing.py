@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from exchange.instruments.catalogue import Catalogue
 from exchange.kernel.errors import Code, Refused
 from exchange.orders.model import LIVE, Fill, Order, OrderStatus, created_key
-from exchange.rest import ApiRequest, NumberPage, Reply, read_limit, read_moment, read_number_page
+from exchange.rest import ApiRequest, NumberPage, Reply, read_last_moment, read_limit, read_moment, read_number_page
 from exchange.trading.model import fill_json, order_json
 from exchange.trading.service import Desk, FillReader, OrderEntry, find_order, order_fills
 
@@ -70,7 +70,7 @@ def _read_filter(request: ApiRequest, catalogue: Catalogue) -> _Filter | Refused
         return before
     if after and before:
         return Refused(Code.REQUEST_FIELD_INVALID, "before: give before or after, not both")
-    start, end = read_moment(request, "start_date"), read_moment(request, "end_date")
+    start, end = read_moment(request, "start_date"), read_last_moment(request, "end_date")
     if isinstance(start, Refused):
         return start
     if isinstance(end, Refused):

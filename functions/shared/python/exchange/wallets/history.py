@@ -7,15 +7,13 @@ from exchange.kernel.clock import Clock, iso_utc
 from exchange.kernel.errors import Code, Refused
 from exchange.kernel.ids import to_uuid
 from exchange.ledger.model import customer_account
-from exchange.rest import ApiRequest, read_moment
+from exchange.rest import ApiRequest, read_last_moment
 from exchange.statements.moments import Pages, balance_at
 from exchange.wallets.listing import NO_ACCOUNT
 from exchange.wallets.views import View, asset_of_account
 
 # Statements may be as far behind the journal as this, as for a closing of the books.
 KNOWN_AFTER_NS = 10 * 1_000_000_000
-# Moments are shown to the microsecond, so one that is asked for is all of it.
-_REST_OF_MICROSECOND_NS = 999
 
 
 def show_past_balance(
@@ -35,7 +33,7 @@ def show_past_balance(
     asset = asset_of_account(account_id, wire_id, assets)
     if asset is None:
         return NO_ACCOUNT
-    at_ns = read_moment(request, "at")
+    at_ns = read_last_moment(request, "at")
     if isinstance(at_ns, Refused):
         return at_ns
     if at_ns is None:
@@ -45,11 +43,10 @@ def show_past_balance(
     if at_ns > clock.now_ns() - KNOWN_AFTER_NS:
         told = "at: a balance is known ten seconds after its moment; GET /accounts/{id} has the one of now"
         return Refused(Code.REQUEST_FIELD_INVALID, told)
-    until_ns = at_ns + _REST_OF_MICROSECOND_NS
     return {
         "id": wire_id.lower(),
         "currency": asset.asset_id,
-        "balance": asset.format(balance_at(customer_account(account_id), asset.asset_id, until_ns, statements)),
+        "balance": asset.format(balance_at(customer_account(account_id), asset.asset_id, at_ns, statements)),
         "at": iso_utc(at_ns),
         "profile_id": to_uuid(account_id),
     }

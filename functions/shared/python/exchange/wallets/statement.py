@@ -9,7 +9,7 @@ from exchange.kernel.clock import iso_utc
 from exchange.kernel.errors import Refused
 from exchange.kernel.ids import to_uuid
 from exchange.ledger.model import EntryKind, customer_account
-from exchange.rest import ApiRequest, NumberPage, Reply, read_moment, read_number_page
+from exchange.rest import ApiRequest, NumberPage, Reply, read_last_moment, read_moment, read_number_page
 from exchange.statements.model import Line, Page
 from exchange.wallets.listing import NO_ACCOUNT
 from exchange.wallets.views import View, asset_of_account
@@ -72,7 +72,7 @@ def list_ledger(
     page = read_number_page(request)
     if isinstance(page, Refused):
         return page
-    start, end = read_moment(request, "start_date"), read_moment(request, "end_date")
+    start, end = read_moment(request, "start_date"), read_last_moment(request, "end_date")
     if isinstance(start, Refused):
         return start
     if isinstance(end, Refused):
