@@ -113,6 +113,11 @@ def test_a_large_body_is_refused_before_it_is_read() -> None:
     assert code(b'{"text":"' + b"x" * 16_374 + b'"}') is Code.REQUEST_TOO_LARGE
 
 
+@pytest.mark.parametrize("depth", [9, 100, 300, 400, 500, 700, 900, 990])
+def test_what_json_reads_and_is_too_deep_to_be_walked_is_malformed_too(depth: int) -> None:
+    assert code(b'{"text":' + b"[" * depth + b"]" * depth + b"}") is Code.REQUEST_MALFORMED
+
+
 @given(st.binary(max_size=200))
 def test_no_bytes_whatever_break_the_reader(body: bytes) -> None:
     assert isinstance(read_body(Note, body), Note | Refused)

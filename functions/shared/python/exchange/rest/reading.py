@@ -47,11 +47,15 @@ def read_body(
 def parse_object(body: bytes) -> dict[str, Any]:
     """Read one JSON object in which no name is given twice and no number is a float. Raises MalformedJsonError."""
     try:
-        value = json.loads(
-            body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=Decimal
-        )
+        return _parse_object(body)
     except (ValueError, RecursionError) as error:
         raise error if isinstance(error, MalformedJsonError) else MalformedJsonError("it is not valid JSON") from error
+
+
+def _parse_object(body: bytes) -> dict[str, Any]:
+    value = json.loads(
+        body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=Decimal
+    )
     if not isinstance(value, dict):
         raise MalformedJsonError("it is something else")
     if _depth(value) > DEPTH_MAX:
