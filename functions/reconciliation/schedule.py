@@ -4,20 +4,24 @@ import time
 from typing import Any, Literal
 
 from aws_lambda_powertools import Logger
-from exchange.audit.model import BankView, ChainView, World
+from exchange.audit.model import BankView, ChainView
 from exchange.audit.store import bind_tables, read_chain
 from exchange.aws.clients import client
 from exchange.aws.dynamodb import bind, connection
 from exchange.aws.settings import EnvironmentSettings
+from exchange.breaks.model import BreakState
 from exchange.breaks.store import BreakItem, BreakStore
 from exchange.kernel.clock import SystemClock
 from exchange.payments.bank import SharedSecret
+from exchange.reconciliation.motion import Look
 from exchange.reconciliation.service import reconcile
-from exchange.reconciliation.store import read_sides, read_stripe
+from exchange.reconciliation.store import read_marks, read_sides, read_stripe
 from exchange.stripe.funds import StripeFunds
 from exchange.stripe.provider import stripe_client
 
 PAUSE_SECONDS = 3
+# What is asked of a chain whose newest block is gone can be answered when the watcher has run again, each minute.
+CHAIN_PAUSE_SECONDS = 10
 
 
 class Settings(EnvironmentSettings):
@@ -52,26 +56,46 @@ stripe_key = SharedSecret(client("secretsmanager"), settings.stripe_api_key_arn,
 
 
 def handler(_event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Keep what differs by the same however often it is looked at, and stop the withdrawals of its asset."""
-    found = reconcile(_look, at_ns=clock.now_ns())
-    fresh = [each for each in found if breaks.open(each)]
-    for each in fresh:
-        logger.error("a break", asset=each.asset, way=each.way.value, check=each.check, details=list(each.details))
-    logger.info("reconciled", found=len(found), fresh=len(fresh))
-    return {"found": len(found), "fresh": len(fresh)}
+    """Keep each break and stop the withdrawals of its asset.
+
+    What is logged as an error raises the alarm. A break that is open is, in every run: the alarm lasts until it is
+    explained, and a run has seen that.
+    """
+    outcome = reconcile(_look, at_ns=clock.now_ns())
+    fresh = breaks.take(outcome.breaks, unknown=outcome.unsettled)
+    for each in breaks.all():
+        if each.state is BreakState.OPEN:
+            logger.error("a break", asset=each.asset, way=each.way.value, check=each.check, breach=each.breach)
+    for reason in outcome.uncompared:
+        logger.error("not compared", reason=reason)
+    told: dict[str, Any] = {
+        "found": len(outcome.breaks),
+        "fresh": len(fresh),
+        "unsettled": [f"{check} {asset}" for asset, check in outcome.unsettled],
+        "uncompared": outcome.uncompared,
+    }
+    logger.info("reconciled", told=told)
+    return told
 
 
-def _look() -> World:
+def _look() -> Look:
     time.sleep(PAUSE_SECONDS)
+    marks = read_marks()
     chains: list[ChainView] = []
     if settings.chain_node_url:
         from exchange.chains.evm import EvmNode  # As large as all else together, and needed once a night.
 
         chains = read_chain(settings.chain, EvmNode(settings.chain_node_url))
+        if any(view.reason for view in chains):
+            time.sleep(CHAIN_PAUSE_SECONDS)
     providers: list[BankView] = []
     if settings.stripe_rail == "on":
         at_stripe = stripe_client(stripe_key.value(), api_base=settings.stripe_api_base)
         providers = read_stripe(StripeFunds(at_stripe))
     return read_sides(
-        kinesis=client("kinesis"), executions_stream=settings.executions_stream, chains=chains, providers=providers
+        marks=marks,
+        kinesis=client("kinesis"),
+        executions_stream=settings.executions_stream,
+        chains=chains,
+        providers=providers,
     )

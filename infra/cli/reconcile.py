@@ -15,7 +15,10 @@ console = Console(highlight=False)
 
 
 def reconcile(stack: StackOption = "") -> None:
-    """Hold the ledger against the engine's log, itself, the chain and the banks. Exits 1 while a break is open."""
+    """Hold the ledger against the engine's log, itself, the chain and the banks.
+
+    Exits 1 while a break is open, and where something could not be told or compared.
+    """
     try:
         found = open_stack(stack)
         bind(BreakItem, found.tables["breaks"])
@@ -29,6 +32,10 @@ def reconcile(stack: StackOption = "") -> None:
     still = [each for each in kept if each.state is BreakState.OPEN]
     if still:
         _stop(f"{len(still)} breaks are open; withdrawals of {', '.join(sorted({each.asset for each in still}))} stop.")
+    if told["uncompared"]:
+        _stop(f"Not compared: {'; '.join(told['uncompared'])}. Run this again in some minutes.")
+    if told["unsettled"]:
+        _stop(f"Too much moved to tell of {', '.join(told['unsettled'])}: run this again when less is going on.")
     console.print(f"Log, ledger, chain and banks agree: {told['found']} differences, none unexplained.", style="green")
 
 
@@ -38,8 +45,7 @@ def show(each: Break, option: str) -> None:
     console.print(
         f"{each.state.value} {each.asset} {each.break_id} ({each.way.value}): not so: {each.claim}", style=color
     )
-    for line in each.details:
-        console.print(f"    {line}", markup=False)
+    console.print(f"    {each.breach}", markup=False)
     if each.state is BreakState.OPEN:
         told = f"exchange operator propose {EXPLAIN} asset={each.asset} break_id={each.break_id}{option} --reason WHY"
         console.print(f"    explain it: {told}", markup=False)

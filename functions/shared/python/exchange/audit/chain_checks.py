@@ -100,8 +100,10 @@ def nonces_are_used_once(world: World) -> Finding:
         count += len(bound)
         for sender in sorted({departure.sender for departure in bound}):
             nonces = sorted(departure.nonce for departure in bound if departure.sender == sender)
-            if nonces != list(range(len(nonces))):
-                breaches.append(f"{view.listing.chain} {sender}: nonces are not 0 to {len(nonces) - 1}, each once")
+            wrong = next((place for place, nonce in enumerate(nonces) if nonce != place), None)
+            if wrong is not None:
+                told = f"{len(nonces)} payments, and nonces are not 0 to {len(nonces) - 1}, each once"
+                breaches.append(f"{view.listing.chain} {sender}: nonce {wrong} is not there once\n    {told}")
         paid = Counter(each.transfer_id for each in bound if each.transfer_id and each.progress is Progress.PAID)
         breaches += [f"transfer {name} was paid {times} times" for name, times in paid.items() if times > 1]
     return finding("D10", "each nonce pays one thing and each withdrawal is paid once", f"{count} departures", breaches)

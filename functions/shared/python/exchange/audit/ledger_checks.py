@@ -1,6 +1,7 @@
 """L and H: the ledger adds up, and what is held is what is owed."""
 
 from collections import Counter, defaultdict
+from typing import Final
 
 from exchange.audit.model import Finding, World, finding
 from exchange.breaks.wording import off_by
@@ -14,6 +15,8 @@ from exchange.ledger.model import (
     sum_by_asset,
     together,
 )
+
+EXPLAINED: Final = "each balance equals the fold of its journal entries"
 
 
 def zero_sum(world: World) -> Finding:
@@ -63,7 +66,7 @@ def journal_explains_balances(world: World) -> Finding:
         if (has := stored.get((account, asset), 0)) != folded[account, asset]
     ]
     breaches += [f"{b.account} {b.asset}: {b.shifted} units shifted from nowhere" for b in whole if b.shifted]
-    return finding("L4", "each balance equals the fold of its journal entries", f"{len(stored)} balances", breaches)
+    return finding("L4", EXPLAINED, f"{len(stored)} balances", breaches)
 
 
 def journal_is_chained(world: World) -> Finding:
@@ -165,6 +168,7 @@ def _batches(world: World) -> int:
 
 
 __all__ = [
+    "EXPLAINED",
     "batches_sum_to_zero",
     "custody_is_outside",
     "held_is_owed",

@@ -8,7 +8,6 @@ from exchange.breaks.wording import headline
 from exchange.kernel.errors import Code, Refused
 
 EXPLAIN = "break.explain"
-DETAILS_MAX = 50
 
 
 class Way(StrEnum):
@@ -21,32 +20,42 @@ class Way(StrEnum):
 
 
 class BreakState(StrEnum):
-    """An open break stops withdrawals of its asset."""
+    """An open break stops withdrawals of its asset; one that is gone was explained, and then found no more."""
 
     OPEN = "open"
     EXPLAINED = "explained"
+    GONE = "gone"
 
 
 @dataclass(frozen=True, slots=True)
 class Break:
-    """One difference. `check` is the audit's name for what does not hold; `details` are its breaches, amounts and
-    entries below each."""
+    """One difference. `check` is the audit's name for what does not hold; `breach` says what differs and by how much,
+    and below it what each side says.
+
+    `occurrence` counts how often the same came back after it had gone: each must be explained by itself.
+    """
 
     asset: str
     way: Way
     check: str
     claim: str
-    details: tuple[str, ...]
+    breach: str
     found_at_ns: int = 0
     state: BreakState = BreakState.OPEN
     explanation: str = ""
     explained_by: str = ""
+    occurrence: int = 1
+
+    @property
+    def name(self) -> str:
+        """The same difference has the same name, whatever else moved."""
+        digest = hashlib.sha256(headline(self.breach).encode()).hexdigest()[:12]
+        return f"{self.check}-{digest}"
 
     @property
     def break_id(self) -> str:
-        """The same difference has the same id, whatever else moved: found again it is no other one."""
-        digest = hashlib.sha256("\n".join(map(headline, self.details)).encode()).hexdigest()[:12]
-        return f"{self.check}-{digest}"
+        """The name, and which time it is if not the first."""
+        return self.name if self.occurrence == 1 else f"{self.name}-{self.occurrence}"
 
 
 STOPPED = Refused(

@@ -1,7 +1,7 @@
 """Breaks in DynamoDB, and beside them how many of an asset are open, which every withdrawal looks at."""
 
-import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import replace
 
 from pynamodb.attributes import UnicodeAttribute
 from pynamodb.connection import Connection
@@ -28,7 +28,8 @@ class BreakItem(Model):
     way = UnicodeAttribute(null=True)
     check = UnicodeAttribute(null=True)
     claim = UnicodeAttribute(null=True)
-    details = UnicodeAttribute(null=True)
+    breach = UnicodeAttribute(null=True)
+    occurrence = UnitsAttribute(null=True)
     found_at_ns = UnitsAttribute(null=True)
     state = UnicodeAttribute(null=True)
     explanation = UnicodeAttribute(null=True)
@@ -61,15 +62,50 @@ class BreakStore:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
+    def take(self, found: Collection[Break], *, unknown: Collection[tuple[str, str]]) -> list[Break]:
+        """Keep what a comparison found, and let those that were explained go that it found no more.
+
+        `unknown` are the asset and check of which it could not tell: those stay as they are.
+        Returns:  the breaks that were not there before.
+        Raises:   OutageError.
+        """
+        latest: dict[tuple[str, str], Break] = {}
+        for kept in self.all():
+            known = latest.get((kept.asset, kept.name))
+            if known is None or kept.occurrence > known.occurrence:
+                latest[kept.asset, kept.name] = kept
+        names = {(each.asset, each.name) for each in found}
+        for name, kept in latest.items():
+            if kept.state is BreakState.EXPLAINED and name not in names and (kept.asset, kept.check) not in unknown:
+                self._let_go(kept)
+        fresh = []
+        for each in found:
+            before = latest.get((each.asset, each.name))
+            if before is None or before.state is BreakState.GONE:
+                each = replace(each, occurrence=before.occurrence + 1 if before else 1)  # noqa: PLW2901 - it is the same one.
+                if self.open(each):
+                    fresh.append(each)
+        return fresh
+
+    def _let_go(self, kept: Break) -> None:
+        item, explained = BreakItem(kept.asset, kept.break_id), BreakItem.state == BreakState.EXPLAINED.value
+        committed(
+            self._connection,
+            lambda transaction: transaction.update(
+                item, actions=[BreakItem.state.set(BreakState.GONE.value)], condition=explained
+            ),
+        )
+
     def open(self, found: Break) -> bool:
-        """Keep a break and stop its asset; False where it is known, open or explained. Raises OutageError."""
+        """Keep a break and stop its asset; False where this very one is known. Raises OutageError."""
         item = BreakItem(
             found.asset,
             found.break_id,
             way=found.way.value,
             check=found.check,
             claim=found.claim,
-            details=json.dumps(found.details),
+            breach=found.breach,
+            occurrence=found.occurrence,
             found_at_ns=found.found_at_ns,
             state=found.state.value,
         )
@@ -97,9 +133,10 @@ class BreakStore:
                     Way(item.way),
                     item.check,
                     item.claim,
-                    tuple(json.loads(item.details)),
+                    item.breach,
                     item.found_at_ns,
                     BreakState(item.state),
                     item.explanation or "",
                     item.explained_by or "",
+                    item.occurrence or 1,
                 )

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 LINES_MAX: Final = 20
+_OFF: Final = ": off by "
 
 
 def off_by(what: str, units: int, told: str, lines: Sequence[str] = ()) -> str:
@@ -18,7 +19,7 @@ def off_by(what: str, units: int, told: str, lines: Sequence[str] = ()) -> str:
     below = [told, *lines]
     if len(below) > LINES_MAX:
         below = [*below[:LINES_MAX], f"... and {len(below) - LINES_MAX} more"]
-    return "\n    ".join((f"{what}: off by {units:+} units", *below))
+    return "\n    ".join((f"{what}{_OFF}{units:+} units", *below))
 
 
 def headline(breach: str) -> str:
@@ -26,4 +27,9 @@ def headline(breach: str) -> str:
     return breach.partition("\n")[0]
 
 
-__all__ = ["headline", "off_by"]
+def subject(breach: str) -> str:
+    """What differs, however much."""
+    return headline(breach).partition(_OFF)[0]
+
+
+__all__ = ["headline", "off_by", "subject"]

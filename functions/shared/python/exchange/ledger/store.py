@@ -1,7 +1,7 @@
 """Journal and balances in DynamoDB. Everything here is written inside somebody's transaction."""
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 
 from pynamodb.attributes import BinaryAttribute, UnicodeAttribute
@@ -196,6 +196,17 @@ class JournalStore:
     def batches(self, partition: str, *, after: int = 0) -> Iterable[tuple[Batch, bytes]]:
         """Every batch of a partition with the hash it was stored with, oldest first."""
         for item in JournalItem.query(partition, JournalItem.batch > after, consistent_read=True):
+            entries = parse_entries(item.entries)
+            yield (
+                Batch(item.partition, item.batch, item.previous_hash, item.posted_at_ns, item.reference, entries),
+                item.hash,
+            )
+
+
+def every_batch() -> Iterator[tuple[Batch, bytes]]:
+    """Every batch of every partition with the hash it was stored with, in no order. Raises UnavailableError."""
+    with reading():
+        for item in JournalItem.scan(consistent_read=True):
             entries = parse_entries(item.entries)
             yield (
                 Batch(item.partition, item.batch, item.previous_hash, item.posted_at_ns, item.reference, entries),

@@ -1,79 +1,133 @@
 """The audit's checks, an asset at a time, so that a difference says whose withdrawals it stops.
 
-What moves while it is read differs for a moment. So everything is looked at more than once, and a break is what differs
-by the same amount in the last look and in one before it.
+What moves while it is read differs for a moment, and is no break (see motion.py). Where both sides are ours that can be
+told in each look. Where the other side is a bank, a node or the engine's log, a break is what differs by the same
+amount in several looks, one after the other.
 """
 
 import re
-from collections import defaultdict
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from exchange.audit import bank_checks, chain_checks, ledger_checks, trade_checks
-from exchange.audit.model import Finding, World
-from exchange.breaks.model import DETAILS_MAX, Break, Way
-from exchange.breaks.wording import headline
-from exchange.ledger.model import Batch, EntryKind
+from exchange.audit.model import ChainView, Finding, World, finding
+from exchange.breaks.model import Break, Way
+from exchange.breaks.wording import headline, off_by, subject
+from exchange.chains.model import Place
+from exchange.ledger.model import Batch, EntryKind, custody_account
 from exchange.messages import EventType
+from exchange.payments.payouts import UNDER_WAY
+from exchange.reconciliation.motion import Look, at_the_marks, strayed
 from exchange.settlement.model import journal_partition
 
-Check = Callable[[World], Finding]
-# On an exchange that moves without a pause each look may differ by something else; the last word is the audit's then.
-LOOKS_MAX = 4
-WAYS: dict[Way, tuple[Check, ...]] = {
-    Way.LOG: (trade_checks.trades_settled_once,),
-    Way.LEDGER: (
-        ledger_checks.zero_sum,
-        ledger_checks.batches_sum_to_zero,
-        ledger_checks.journal_explains_balances,
-    ),
-    Way.CHAIN: (
-        chain_checks.custody_is_what_was_moved,
-        chain_checks.chains_have_what_came_and_stayed,
-        chain_checks.nonces_are_used_once,
-    ),
-    Way.BANK: (
-        bank_checks.custody_is_what_the_bank_has,
-        bank_checks.custody_is_what_was_confirmed,
-        bank_checks.custody_is_what_the_provider_has,
-        bank_checks.under_way_is_what_was_paid_out,
-    ),
-}
+# So many looks in a row must say the same, and so many are made at most.
+IN_A_ROW, LOOKS_MAX = 3, 8
+# Of these each look proves that something differs, and on a busy account not by how much.
+PROVEN = {"L4", "B2"}
+Unsettled = set[tuple[str, str]]  # asset and check
 
 
-def reconcile(look: Callable[[], World], *, at_ns: int) -> list[Break]:
-    """What differs in the last look and did before, by the same amounts. Looks again while something differs anew.
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a comparison came to.
+
+    `unsettled` are the asset and check of each thing that moved in every look or never differed by the same twice;
+    `uncompared` is what could not be compared at all, in words. Where both are empty, all else than `breaks` agrees.
+    """
+
+    breaks: list[Break]
+    unsettled: list[tuple[str, str]]
+    uncompared: list[str]
+
+
+def reconcile(look: Callable[[], Look], *, at_ns: int) -> Outcome:
+    """Look until everything agrees or is known to differ.
 
     Raises:   OutageError where a side can't be read: then nothing was compared.
     """
-    seen: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    streak: dict[tuple[str, str, str], int] = {}
     confirmed: list[Break] = []
+    open_questions: Unsettled = set()
+    uncompared: list[str] = []
     for _ in range(LOOKS_MAX):
-        confirmed, moved = [], False
-        for found in differences(look(), at_ns=at_ns):
-            before = seen[found.asset, found.check]
-            details = tuple(breach for breach in found.details if headline(breach) in before)
-            moved |= len(details) < len(found.details)
-            before.update(map(headline, found.details))
-            if details:
-                confirmed.append(replace(found, details=details[:DETAILS_MAX]))
-        if not moved:
+        found, open_questions, uncompared = differences(look(), at_ns=at_ns)
+        # Of what moved too much to tell, this look says nothing new.
+        kept = {key: count for key, count in streak.items() if key[:2] in open_questions}
+        streak = kept | {_same(each): streak.get(_same(each), 0) + 1 for each in found}
+        confirmed = [each for each in found if streak[_same(each)] >= IN_A_ROW]
+        open_questions |= {(each.asset, each.check) for each in found if each not in confirmed}
+        if not open_questions:
             break
-    return confirmed
+    return Outcome(confirmed, sorted(open_questions), uncompared)
 
 
-def differences(world: World, *, at_ns: int) -> Iterator[Break]:
-    """What differs in one look."""
+def differences(look: Look, *, at_ns: int) -> tuple[list[Break], Unsettled, list[str]]:
+    """What differs in one look, what moved too much to tell, and what could not be compared."""
+    world, moved = look.world, look.moved()
+    steady = [view for view in world.chains if not _moves(view, moved)]
+    reached = [view for view in world.chains if not view.reason]
+    ledger, unsettled = _ledger(look)
+    unsettled |= {(asset, "D8") for view in world.chains if view not in steady for asset in _assets(view)}
+    unsettled |= {(asset, "D9") for view in world.chains if view not in reached for asset in _assets(view)}
+    breaks = []
     for asset in sorted(assets_of(world)):
-        part, traded = of_asset(world, asset), traded_with(world, asset)
-        for way, checks in WAYS.items():
-            for check in checks:
-                finding = check({Way.LOG: traded, Way.CHAIN: world}.get(way, part))
-                details = finding.breaches
-                if way is Way.CHAIN:
-                    details = tuple(line for line in details if _concerns(line, asset, world))
-                if details:
-                    yield Break(asset, way, finding.name, finding.claim, details, found_at_ns=at_ns)
+        part, marked = of_asset(world, asset), of_asset(at_the_marks(look), asset)
+        still = _standing_still(part, moved, asset, unsettled)
+        findings: list[tuple[Way, Finding]] = [
+            (Way.LOG, trade_checks.trades_settled_once(traded_with(world, asset))),
+            (Way.LEDGER, ledger_checks.batches_sum_to_zero(part)),
+            (Way.LEDGER, finding("L4", ledger_checks.EXPLAINED, "", ledger.get(asset, ()))),
+            (Way.BANK, bank_checks.custody_is_what_was_confirmed(marked)),
+            (Way.BANK, bank_checks.custody_is_what_the_bank_has(still)),
+            (Way.BANK, bank_checks.custody_is_what_the_provider_has(still)),
+            (Way.CHAIN, chain_checks.custody_is_what_was_moved(replace(world, chains=steady))),
+            (Way.CHAIN, chain_checks.chains_have_what_came_and_stayed(replace(world, chains=reached))),
+            (Way.CHAIN, chain_checks.nonces_are_used_once(world)),
+        ]
+        if (custody_account(UNDER_WAY), asset) in moved:
+            unsettled.add((asset, "B4"))
+        else:
+            findings.append((Way.BANK, bank_checks.under_way_is_what_was_paid_out(part)))
+        breaks += [
+            Break(asset, way, each.name, each.claim, breach, found_at_ns=at_ns)
+            for way, each in findings
+            for breach in each.breaches
+            if way is not Way.CHAIN or _concerns(breach, asset, world)
+        ]
+    return breaks, unsettled, [f"{view.listing.chain}: {view.reason}" for view in world.chains if view.reason]
+
+
+def _same(each: Break) -> tuple[str, str, str]:
+    return each.asset, each.check, subject(each.breach) if each.check in PROVEN else headline(each.breach)
+
+
+def _ledger(look: Look) -> tuple[dict[str, list[str]], Unsettled]:
+    """L4 by asset: balances that the journal does not explain, at whatever moment of the look they were read."""
+    far, restless = strayed(look)
+    breaches: dict[str, list[str]] = {}
+    for (account, asset), units in sorted(far.items()):
+        told = "what is stored is not what the journal's entries come to"
+        breaches.setdefault(asset, []).append(off_by(f"{account} {asset}", units, told))
+    return breaches, {(asset, "L4") for _, asset in restless}
+
+
+def _standing_still(part: World, moved: set[tuple[str, str]], asset: str, unsettled: Unsettled) -> World:
+    """A world without the banks whose custody moved while it was read; those are noted."""
+    banks = [view for view in part.banks if (custody_account(view.rail), asset) not in moved]
+    providers = [view for view in part.providers if (custody_account(view.rail), asset) not in moved]
+    if len(banks) < len(part.banks):
+        unsettled.add((asset, "B1"))
+    if len(providers) < len(part.providers):
+        unsettled.add((asset, "B3"))
+    return replace(part, banks=banks, providers=providers)
+
+
+def _moves(view: ChainView, moved: set[tuple[str, str]]) -> bool:
+    return any((view.listing.custody(place), asset) in moved for place in Place for asset in _assets(view))
+
+
+def _assets(view: ChainView) -> set[str]:
+    return {token.asset for token in view.listing.tokens}
 
 
 def _concerns(line: str, asset: str, world: World) -> bool:

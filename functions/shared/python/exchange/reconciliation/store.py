@@ -1,6 +1,8 @@
 """Reading the sides: whole tables, the log as far back as its stream goes, a chain's node, and banks' statements."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from exchange.audit.model import BankView, ChainView, World
@@ -8,10 +10,12 @@ from exchange.audit.store import read_banks, read_executions, scan_stream, trans
 from exchange.aws.dynamodb import connection
 from exchange.banking.store import BankFileStore
 from exchange.instruments.store import InstrumentStore
-from exchange.ledger.store import BalanceItem, JournalStore, balances_from
+from exchange.ledger.model import Batch
+from exchange.ledger.store import BalanceItem, balances_from, every_batch
 from exchange.orders.store import FillItem, fill_from
 from exchange.payments.costs import AtStripe, unposted
 from exchange.payments.model import STRIPE, minor_digits
+from exchange.reconciliation.motion import Look
 from exchange.statements.store import reached_partitions
 from exchange.transfers.model import TransferKind
 from exchange.transfers.store import TransferItem, TransferStore, transfer_from
@@ -43,14 +47,21 @@ def read_stripe(funds: Funds) -> list[BankView]:
 
 
 def read_sides(
-    *, kinesis: Any, executions_stream: str, chains: Sequence[ChainView], providers: Sequence[BankView]
-) -> World:
-    """Everything that is compared, and nothing else. Raises UnavailableError."""
-    journal = JournalStore()
-    return World(
+    *,
+    marks: Mapping[str, int],
+    kinesis: Any,
+    executions_stream: str,
+    chains: Sequence[ChainView],
+    providers: Sequence[BankView],
+) -> Look:
+    """Everything that is compared, and nothing else. Raises UnavailableError.
+
+    `chains` and `providers` were read after `marks` was; the journal is read behind all else, as `Look` wants it.
+    """
+    world = World(
         products=InstrumentStore().products(),
         balances=[row for item in BalanceItem.scan(consistent_read=True) for row in balances_from(item)],
-        batches={partition: list(journal.batches(partition)) for partition in sorted(reached_partitions())},
+        batches={},
         orders=(),
         fills=[fill_from(item) for item in FillItem.scan(consistent_read=True)],
         transfers=[
@@ -67,3 +78,17 @@ def read_sides(
         providers=providers,
         payouts=BankFileStore(connection()).payouts(),
     )
+    batches: defaultdict[str, list[tuple[Batch, bytes]]] = defaultdict(list)
+    for batch, digest in every_batch():
+        batches[batch.partition].append((batch, digest))
+    for rows in batches.values():
+        rows.sort(key=lambda row: row[0].number)
+    return Look(replace(world, batches=batches), marks)
+
+
+def read_marks() -> dict[str, int]:
+    """Where each chain of the journal stood at least. Statements follow each, and say how far they are.
+
+    Raises:   UnavailableError.
+    """
+    return reached_partitions()
