@@ -20,6 +20,8 @@ from exchange.stripe.funds import StripeFunds
 from exchange.stripe.provider import stripe_client
 
 PAUSE_SECONDS = 3
+# What a bank, Stripe, a node or the log tells may be a minute behind us, or we behind it.
+LATER_SECONDS = 75
 # What is asked of a chain whose newest block is gone can be answered when the watcher has run again, each minute.
 CHAIN_PAUSE_SECONDS = 10
 
@@ -56,26 +58,24 @@ stripe_key = SharedSecret(client("secretsmanager"), settings.stripe_api_key_arn,
 
 
 def handler(_event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Keep each break and stop the withdrawals of its asset.
-
-    What is logged as an error raises the alarm. A break that is open is, in every run: the alarm lasts until it is
-    explained, and a run has seen that.
-    """
-    outcome = reconcile(_look, at_ns=clock.now_ns())
-    fresh = breaks.take(outcome.breaks, unknown=outcome.unsettled)
-    for each in breaks.all():
-        if each.state is BreakState.OPEN:
-            logger.error("a break", asset=each.asset, way=each.way.value, check=each.check, breach=each.breach)
-    for reason in outcome.uncompared:
-        logger.error("not compared", reason=reason)
-    told: dict[str, Any] = {
+    """Keep each break and stop the withdrawals of its asset. `open_breaks` of the log is what the alarm looks at."""
+    outcome = reconcile(_look, later=lambda: time.sleep(LATER_SECONDS), at_ns=clock.now_ns())
+    fresh = breaks.take(
+        outcome.breaks, at_ns=clock.now_ns(), unknown=outcome.unsettled, all_asked=not outcome.uncompared
+    )
+    still = [each for each in breaks.all() if each.state is BreakState.OPEN]
+    for each in still:
+        logger.error("a break", asset=each.asset, way=each.way.value, check=each.check, breach=each.breach)
+    unsettled = sorted({f"{check} {asset}" for asset, check, _ in outcome.unsettled})
+    if unsettled or outcome.uncompared:
+        logger.warning("not told", unsettled=unsettled, uncompared=outcome.uncompared)
+    logger.info("reconciled", open_breaks=len(still) + len(outcome.uncompared), found=len(outcome.breaks))
+    return {
         "found": len(outcome.breaks),
         "fresh": len(fresh),
-        "unsettled": [f"{check} {asset}" for asset, check in outcome.unsettled],
+        "unsettled": unsettled,
         "uncompared": outcome.uncompared,
     }
-    logger.info("reconciled", told=told)
-    return told
 
 
 def _look() -> Look:

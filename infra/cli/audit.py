@@ -79,11 +79,16 @@ def audit(
     try:
         verdict = audit_stack(stack, environment(settings), wait_seconds=wait)
     except (BotoCoreError, ClientError, PynamoDBException, OutageError) as error:
-        console.print(f"The cloud at {stack['aws_endpoint_url']} does not answer: {error}", style="red", markup=False)
+        console.print(
+            f"The cloud at {stack['aws_endpoint_url']} does not answer: {error}",
+            style="red",
+            markup=False,
+            soft_wrap=True,
+        )
         console.print("See what runs with: exchange status", style="red")
         raise typer.Exit(1) from error
     except LogOfAnotherReleaseError as error:
-        console.print(str(error), style="red", markup=False)
+        console.print(str(error), style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
     show(verdict)
     raise typer.Exit(0 if verdict.holds else 1)
@@ -207,7 +212,7 @@ def show(verdict: Verdict) -> None:
         table.add_row(mark, finding.name, finding.claim, finding.figure)
     console.print(table)
     for line in _breaches(verdict):
-        console.print(line, style="red", markup=False)
+        console.print(line, style="red", markup=False, soft_wrap=True)
     if verdict.holds:
         idle = sum(map(_idle, verdict.findings))
         counted = f"{len(verdict.findings)} invariants, no breach; {idle} had nothing to look at (-)"

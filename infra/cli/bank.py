@@ -59,7 +59,7 @@ def bank(stack: StackOption = "") -> None:
         bind(BankFileItem, tables["bank_files"])
         _show(BankFileStore(connection()))
     except (BotoCoreError, ClientError, OutageError, StackError) as error:
-        console.print(f"{type(error).__name__}: {error}", style="red", markup=False)
+        console.print(f"{type(error).__name__}: {error}", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
 
 
@@ -77,4 +77,4 @@ def _show(store: BankFileStore) -> None:
     console.print(cases)
     for name, outcome in store.received():
         if outcome.startswith("refused"):
-            console.print(f"{name}: {outcome}", style="red", markup=False)
+            console.print(f"{name}: {outcome}", style="red", markup=False, soft_wrap=True)

@@ -50,7 +50,7 @@ def books(
         else:
             _tell(number, vault, export, parquet=parquet)
     except (BotoCoreError, ClientError, OutageError, CloseError, InvokeError, StackError, OSError) as error:
-        console.print(f"{type(error).__name__}: {error}", style="red", markup=False)
+        console.print(f"{type(error).__name__}: {error}", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
 
 

@@ -57,7 +57,7 @@ def chains(
             return
         _show(found)
     except (BotoCoreError, ClientError, OutageError, ChainTermsError, StackError, OSError) as error:
-        console.print(f"{type(error).__name__}: {error}", style="red", markup=False)
+        console.print(f"{type(error).__name__}: {error}", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
 
 

@@ -23,7 +23,7 @@ def debts(stack: StackOption = "") -> None:
         bind_tables(open_stack(stack).tables)
         _show()
     except (BotoCoreError, ClientError, OutageError, StackError) as error:
-        console.print(f"{type(error).__name__}: {error}", style="red", markup=False)
+        console.print(f"{type(error).__name__}: {error}", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
 
 

@@ -85,7 +85,7 @@ def demo(
 
 
 def _stop(message: str) -> None:
-    console.print(message, style="red", markup=False)
+    console.print(message, style="red", markup=False, soft_wrap=True)
     raise typer.Exit(1)
 
 

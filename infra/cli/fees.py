@@ -90,7 +90,7 @@ def fees(
         for version in read_versions():
             console.print_json(json.dumps(schedule_document(version)))
     except _TOLD as error:
-        console.print(f"{type(error).__name__}: {error}", style="red", markup=False)
+        console.print(f"{type(error).__name__}: {error}", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
 
 
@@ -114,7 +114,7 @@ def propose(schedule: FeeSchedule, session: OperatorSession, reason: str, *, opt
         f"Proposed as {made['id']}. Another operator looks at what it would have made of past trades, and approves:"
     )
     for what in ("fees --proposal", "operator approve"):
-        console.print(f"  exchange {what} {made['id']}{option}", markup=False)
+        console.print(f"  exchange {what} {made['id']}{option}", markup=False, soft_wrap=True)
 
 
 def show_proposal(proposal_id: str, products: Mapping[str, Product], days: int) -> None:

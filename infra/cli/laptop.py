@@ -45,7 +45,7 @@ def _laptop() -> Laptop:
 
 
 def _stop(message: str) -> None:
-    console.print(message, style="red", markup=False)
+    console.print(message, style="red", markup=False, soft_wrap=True)
     raise typer.Exit(1)
 
 

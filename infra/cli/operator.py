@@ -47,7 +47,7 @@ def operator(
             return
         console.print_json(json.dumps(_do(session, verb, subject, fields or [], reason)))
     except (OperatorError, StackError, BotoCoreError, ClientError, HTTPError) as error:
-        console.print(str(error), style="red", markup=False)
+        console.print(str(error), style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
 
 

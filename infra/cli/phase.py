@@ -48,7 +48,7 @@ def phase(
         stream = KinesisCommandStream(StreamWriter(client("kinesis"), found.streams["orders"]))
         stream.send(product, [phase_command(Phase[to.name.upper()])])
     except (BotoCoreError, ClientError, StackError) as error:
-        console.print(f"{type(error).__name__}: {error}", style="red", markup=False)
+        console.print(f"{type(error).__name__}: {error}", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
     except OutageError as error:
         console.print(f"{type(error).__name__}: {error}. Ask GET /products/{product} what it is in.", style="red")

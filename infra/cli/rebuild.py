@@ -34,10 +34,10 @@ def rebuild(
     try:
         outcomes = rebuild_stack(open_stack(stack), product_id=product, only_compare=check)
     except StackError as error:
-        console.print(str(error), style="red", markup=False)
+        console.print(str(error), style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
     except (BotoCoreError, ClientError, OutageError, FeedError, RecordError, MarketMovesError, KeyError) as error:
-        console.print(f"{type(error).__name__}: {error}", style="red", markup=False)
+        console.print(f"{type(error).__name__}: {error}", style="red", markup=False, soft_wrap=True)
         console.print(
             "The stream keeps seven days: a log that does not begin with event 1 can't be folded.", style="red"
         )
@@ -82,6 +82,6 @@ def show(outcomes: list[tuple[Outcome, float]], *, only_compare: bool) -> None:
     console.print(table)
     for outcome, _ in outcomes:
         for line in outcome.differences[:DIFFERENCES_SHOWN_MAX]:
-            console.print(line, style="red", markup=False)
+            console.print(line, style="red", markup=False, soft_wrap=True)
     if only_compare and not any(outcome.differences for outcome, _ in outcomes):
         console.print("The market data are what the log says.", style="green")

@@ -45,14 +45,14 @@ def show(each: Break, option: str) -> None:
     console.print(
         f"{each.state.value} {each.asset} {each.break_id} ({each.way.value}): not so: {each.claim}", style=color
     )
-    console.print(f"    {each.breach}", markup=False)
+    console.print(f"    {each.breach}", markup=False, soft_wrap=True)
     if each.state is BreakState.OPEN:
         told = f"exchange operator propose {EXPLAIN} asset={each.asset} break_id={each.break_id}{option} --reason WHY"
-        console.print(f"    explain it: {told}", markup=False)
+        console.print(f"    explain it: {told}", markup=False, soft_wrap=True)
     else:
         console.print(f"    {each.explanation} ({each.explained_by})", markup=False)
 
 
 def _stop(message: str) -> None:
-    console.print(message, style="red", markup=False)
+    console.print(message, style="red", markup=False, soft_wrap=True)
     raise typer.Exit(1)

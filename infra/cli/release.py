@@ -33,7 +33,7 @@ def release(
     try:
         found = open_stack(stack)
     except (BotoCoreError, ClientError, StackError) as error:
-        console.print(f"{type(error).__name__}: {error}", style="red", markup=False)
+        console.print(f"{type(error).__name__}: {error}", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
     bind(ReleaseItem, found.tables["leases"])
     s3, bucket = client("s3"), found.buckets["quarantine"]
@@ -43,7 +43,7 @@ def release(
     settlement = Quarantine(s3, bucket).paused()
     if product in settlement:
         told = f"{product} is matched, and its settlement waits: {settlement[product]}. See: exchange settlement failed"
-        console.print(told, style="red", markup=False)
+        console.print(told, style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1)
     if not records:
         shown = ", ".join(sorted(settlement)) or "none"

@@ -38,7 +38,7 @@ def settlement(
         session = open_session(open_stack(stack), who)
         console.print_json(json.dumps(_do(session, verb, product, reason)))
     except (OperatorError, StackError, BotoCoreError, ClientError, HTTPError) as error:
-        console.print(str(error), style="red", markup=False)
+        console.print(str(error), style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
 
 

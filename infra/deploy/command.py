@@ -43,10 +43,10 @@ def deploy(
         os.environ["AWS_DEFAULT_REGION"] = os.environ["AWS_REGION"] = target.region
         _deploy(target, commands, operator=operator, image_uri=image_uri, products=products)
     except DeployError as error:
-        console.print(str(error), style="red", markup=False)
+        console.print(str(error), style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
     except (ClientError, BotoCoreError) as error:
-        console.print(f"AWS said no: {error}. Mend it and deploy again.", style="red", markup=False)
+        console.print(f"AWS said no: {error}. Mend it and deploy again.", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
 
 

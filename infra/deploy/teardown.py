@@ -34,7 +34,7 @@ def teardown(stage: StageOption, delete_data_of: DataOption = "") -> None:
         for step in take_away(target.stack_name, boto3.client, delete_data_of=delete_data_of):
             console.print(f"[green]✓[/green] {step}")
     except DeployError as error:
-        console.print(str(error), style="red", markup=False)
+        console.print(str(error), style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
 
 

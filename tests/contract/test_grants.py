@@ -12,6 +12,10 @@ from tests.contract.grants import Grant, all_granted, for_the_platform, granted
 SEEN = ROOT / "tests" / "golden" / "permissions.txt"
 # What only a rare thing needs, which no integration test brings about: the test that does, on fakes.
 RARELY: dict[Grant, str] = {
+    # Money that is shifted from place to place in the very moment in which the balances are read.
+    ("reconciliation-schedule", "dynamodb:Query", "BalancesTable"): (
+        "tests/unit/reconciliation/test_reading.py::test_an_account_that_was_read_in_two_moments_is_read_again"
+    ),
     # Budgets of addresses, which are off on a laptop, where everybody has one.
     ("market-data-api", "dynamodb:UpdateItem", "UsageTable"): (
         "tests/unit/usage/test_limiter.py::test_a_flood_gets_its_rate_and_no_less"

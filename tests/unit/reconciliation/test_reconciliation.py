@@ -8,6 +8,7 @@ from exchange.approvals.model import Act, Proposal
 from exchange.approvals.service import decide, propose
 from exchange.approvals.store import ProposalItem, ProposalStore, bind_audit_rows
 from exchange.audit.model import BankView, ChainView, World
+from exchange.audit.trade_checks import events_of
 from exchange.aws.dynamodb import bind, connection
 from exchange.breaks.model import EXPLAIN, Break, BreakState, Way
 from exchange.breaks.store import BreakItem, BreakStore, explain
@@ -16,7 +17,7 @@ from exchange.kernel.errors import Code, Refused
 from exchange.ledger.model import Balance
 from exchange.messages import OrderType, Side
 from exchange.reconciliation.motion import Look
-from exchange.reconciliation.service import LOOKS_MAX, Outcome, reconcile
+from exchange.reconciliation.service import LATE_NS, LOOKS_MAX, Outcome, reconcile
 from exchange.risk.model import OrderTerms
 from moto import mock_aws
 
@@ -26,6 +27,7 @@ from tests.fakes.tables import create_tables
 from tests.fakes.venue import Venue
 
 Change = Callable[[World], World]
+NOW_NS = 3 * 10**18  # long after everything
 
 
 @pytest.fixture(scope="module")
@@ -50,13 +52,13 @@ def quiet(world: World) -> Look:
 def outcome_of(*looks: Look) -> Outcome:
     """What looks one after the other, and again and again at the last, come to."""
     waiting = list(looks)
-    return reconcile(lambda: waiting.pop(0) if len(waiting) > 1 else waiting[0], at_ns=1)
+    return reconcile(lambda: waiting.pop(0) if len(waiting) > 1 else waiting[0], later=lambda: None, at_ns=NOW_NS)
 
 
 def found(*worlds: World) -> dict[tuple[str, str, str], tuple[str, ...]]:
     """The breaches of worlds in which nothing moves."""
     outcome = outcome_of(*map(quiet, worlds))
-    assert (outcome.unsettled, outcome.uncompared) == ([], [])
+    assert (outcome.unsettled, outcome.uncompared) == (set(), [])
     told: dict[tuple[str, str, str], tuple[str, ...]] = {}
     for each in outcome.breaks:
         key = (each.asset, each.way.value, each.check)
@@ -155,43 +157,79 @@ def a_trade(venue: Venue) -> None:
     venue.settle()
 
 
+def compared(look: Callable[[], Look]) -> Outcome:
+    return reconcile(look, later=lambda: None, at_ns=NOW_NS)
+
+
 @pytest.mark.parametrize("come", [a_deposit, a_trade])
 def test_the_same_amount_on_its_way_in_every_look_is_no_break(come: Callable[[Venue], object]) -> None:
     for name in ("look", "torn"):
         busy = Busy(come)
-        assert reconcile(getattr(busy, name), at_ns=1).breaks == []
+        assert compared(getattr(busy, name)).breaks == []
         assert found(busy.venue.world()) == {}
 
 
 @pytest.mark.parametrize("come", [a_deposit, a_trade])
 def test_what_is_missing_of_an_account_that_never_rests_is_a_break(come: Callable[[Venue], object]) -> None:
     busy = Busy(come)
-    told = reconcile(lambda: busy.look(richer), at_ns=1).breaks
-    assert [each.breach.splitlines()[0] for each in told if each.check == "L4"] == ["1 USD: off by +1 units"]
+    told = compared(lambda: busy.look(richer)).breaks
+    (of_it,) = [each for each in told if each.check == "L4"]
+    assert of_it.breach.startswith("1 USD: off by ")
 
 
-def test_a_bank_whose_custody_moves_in_every_look_is_not_said_to_agree(world: World) -> None:
-    view = BankView("custodian", "USD", 1)
+def test_what_may_be_missing_or_on_its_way_is_not_said_to_agree() -> None:
+    """As much is gone as comes in each time."""
     busy = Busy(a_deposit)
-    rail = next(row.account for row in busy.venue.world().balances if row.account.startswith("house:custody:"))
-    view = BankView(rail.removeprefix("house:custody:"), "USD", 1)
-    outcome = reconcile(lambda: busy.look(lambda world: replace(world, banks=[view])), at_ns=1)
-    assert outcome.breaks == []
-    assert ("USD", "B1") in outcome.unsettled
+
+    def poorer(world: World) -> World:
+        rows = [
+            replace(row, available=row.available - 10_000_000) if (row.account, row.place) == ("1", "USD") else row
+            for row in world.balances
+        ]
+        return replace(world, balances=rows)
+
+    outcome = compared(lambda: busy.look(poorer))
+    assert ("USD", "L4", "1 USD") in outcome.unsettled | {(each.asset, each.check, "1 USD") for each in outcome.breaks}
 
 
-def test_what_others_tell_differs_when_it_does_by_the_same_three_times(world: World) -> None:
+def test_what_others_tell_differs_when_it_does_by_the_same_three_times_and_still_does_later(world: World) -> None:
     def telling(units: int) -> Look:
         return quiet(replace(world, banks=[BankView("bank-files", "USD", units)]))
 
     moving = iter(range(1, 100))
-    outcome = reconcile(lambda: telling(next(moving)), at_ns=1)
-    assert (outcome.breaks, outcome.unsettled) == ([], [("USD", "B1")])
+    outcome = compared(lambda: telling(next(moving)))
+    assert (outcome.breaks, outcome.unsettled) == ([], {("USD", "B1", "bank-files USD")})
     assert next(moving) == LOOKS_MAX + 1
     steady = outcome_of(telling(3), telling(5), telling(7))
     assert [(each.check, each.breach.splitlines()[0]) for each in steady.breaks] == [
         ("B1", "bank-files USD: off by -7 units")
     ]
+
+    said = [7]
+    outcome = reconcile(lambda: telling(said[0]), later=lambda: said.__setitem__(0, 0), at_ns=NOW_NS)
+    assert outcome == Outcome()  # The statement had only come late.
+
+
+def test_a_trade_that_is_not_due_yet_is_no_break() -> None:
+    venue = Venue(acme_usd(), Rates(maker_ppm=1_000, taker_ppm=2_000))
+    for account in (1, 2):
+        venue.deposit(account, "USD", 10**10)
+        venue.deposit(account, "ACME", 10**8)
+    a_trade(venue)
+    venue.place(2, OrderTerms(Side.SELL, OrderType.LIMIT, "100", "1"))
+    venue.place(1, OrderTerms(Side.BUY, OrderType.LIMIT, "100", "1"))
+    venue.match()  # ... and settlement has not come to it.
+    made = max(event.time_ns for event in events_of(venue.world(), "ACME-USD"))
+    for age, late in ((LATE_NS - 1, set()), (LATE_NS, {"S1"})):
+        outcome = reconcile(lambda: quiet(venue.world()), later=lambda: None, at_ns=made + age)
+        assert {each.check for each in outcome.breaks} == late
+
+
+def test_money_that_came_from_nowhere_between_places_of_a_balance_is_a_break(world: World) -> None:
+    mine = next(row for row in world.balances if (row.account, row.place) == ("1", "USD"))
+    rows = [row for row in world.balances if row is not mine]
+    rows.append(replace(mine, available=mine.available + 5, shifted=mine.shifted + 5))
+    assert {check for _, _, check in found(replace(world, balances=rows))} == {"L4"}
 
 
 def test_each_difference_is_a_break_of_its_own_however_many_there_are(world: World) -> None:
@@ -210,7 +248,6 @@ def test_a_chain_that_can_not_be_asked_is_not_compared_and_is_no_break(world: Wo
     outcome = outcome_of(quiet(replace(world, chains=[gone])))
     assert outcome.breaks == []
     assert outcome.uncompared == [f"{LISTING.chain}: its newest block has left the chain"]
-    assert {check for _, check in outcome.unsettled} == {"D9"}
 
 
 A_BREAK = Break("USD", Way.BANK, "B1", "custody at a bank is what its statements say", "custody: off by +1 units", 7)
@@ -270,16 +307,20 @@ def test_what_is_not_open_can_not_be_explained(breaks: BreakStore) -> None:
 
 
 def test_the_same_again_after_it_had_gone_is_another_break(breaks: BreakStore) -> None:
-    assert breaks.take([A_BREAK], unknown=()) == [A_BREAK]
-    assert breaks.take([A_BREAK], unknown=()) == []
-    assert breaks.take([], unknown=()) == []
+    assert breaks.take([A_BREAK], at_ns=8) == [A_BREAK]
+    assert breaks.take([A_BREAK], at_ns=9) == []
+    assert breaks.take([], at_ns=10) == []
     assert breaks.stopped("USD")  # What nobody has explained stays, found or not.
     assert isinstance(explained("oscar", 1), Proposal)
-    assert breaks.take([], unknown=[("USD", "B1")]) == []  # Nobody could tell: it is not gone yet.
-    assert breaks.take([A_BREAK], unknown=()) == []
+    # Nobody could tell: it is not gone yet.
+    assert breaks.take([], at_ns=11, unknown={("USD", "B1", "custody")}) == []
+    assert breaks.take([], at_ns=12, all_asked=False) == []
+    assert breaks.take([A_BREAK], at_ns=13) == []
     assert not breaks.stopped("USD")
-    assert breaks.take([], unknown=()) == []
-    (again,) = breaks.take([A_BREAK], unknown=())
+    assert breaks.take([], at_ns=14) == []
+    assert breaks.take([A_BREAK], at_ns=15) == []  # It was looked for before it was gone.
+    later = replace(A_BREAK, found_at_ns=16)
+    (again,) = breaks.take([later], at_ns=17)
     assert again.break_id == f"{A_BREAK.break_id}-2"
     assert breaks.stopped("USD")
     assert sorted((each.occurrence, each.state) for each in breaks.all()) == [

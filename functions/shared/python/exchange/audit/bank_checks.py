@@ -58,15 +58,18 @@ def _held_against(views: Sequence[BankView], world: World) -> list[str]:
 def custody_is_what_was_confirmed(world: World) -> Finding:
     """B2: custody on a rail without statements is what its provider confirmed, payment by payment."""
     confirmed: Counter[tuple[str, str]] = Counter()
+    payments: Counter[tuple[str, str]] = Counter()
     for row in world.transfers:
         if row.completed and not row.rail.startswith(_ELSEWHERE):
             confirmed[row.rail, row.asset] += -row.units if row.is_withdrawal else row.units
+            payments[row.rail, row.asset] += 1
     custody = {key: units for key, units in _custody(world).items() if not key[0].startswith(_ELSEWHERE)}
-    breaches = [
-        off_by(f"{rail} {asset}", has - confirmed[rail, asset], f"custody {has}, confirmed {confirmed[rail, asset]}")
-        for rail, asset in sorted(custody.keys() | confirmed.keys())
-        if (has := custody.get((rail, asset), 0)) != confirmed[rail, asset]
-    ]
+    breaches = []
+    for key in sorted(custody.keys() | confirmed.keys()):
+        has = custody.get(key, 0)
+        if has != confirmed[key]:
+            told = f"custody {has}, {payments[key]} payments confirm {confirmed[key]}"
+            breaches.append(off_by(f"{key[0]} {key[1]}", has - confirmed[key], told))
     return finding("B2", "custody of a rail is what its provider confirmed", f"{len(confirmed)} rails", breaches)
 
 

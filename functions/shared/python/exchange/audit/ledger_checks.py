@@ -21,10 +21,16 @@ EXPLAINED: Final = "each balance equals the fold of its journal entries"
 
 def zero_sum(world: World) -> Finding:
     """L1: all balances together, custody included, are zero in each asset."""
-    sums: Counter[str] = Counter()
+    above: Counter[str] = Counter()
+    below: Counter[str] = Counter()
     for balance in world.balances:
-        sums[balance.asset] += balance.available + balance.held
-    breaches = [f"{asset}: off by {units} units" for asset, units in sorted(sums.items()) if units]
+        units = balance.available + balance.held
+        (above if units > 0 else below)[balance.asset] += units
+    breaches = [
+        off_by(asset, above[asset] + below[asset], f"{above[asset]} above zero, {below[asset]} below")
+        for asset in sorted(above.keys() | below.keys())
+        if above[asset] + below[asset]
+    ]
     return finding("L1", "balances sum to zero in each asset", f"{len(world.balances)} balances", breaches)
 
 
@@ -54,18 +60,25 @@ def no_negatives(world: World) -> Finding:
 def journal_explains_balances(world: World) -> Finding:
     """L4: each balance, its sub-balances with it, is what the journal's entries add up to; they shift nothing away."""
     folded: Counter[tuple[str, str]] = Counter()
+    entries: Counter[tuple[str, str]] = Counter()
     for batches in world.batches.values():
         for batch, _ in batches:
             for entry in batch.entries:
                 folded[entry.account, entry.asset] += entry.units
+                entries[entry.account, entry.asset] += 1
     whole = together(world.balances)
     stored = {(b.account, b.asset): b.available + b.held for b in whole}
-    breaches = [
-        off_by(f"{account} {asset}", has - folded[account, asset], f"stored {has}, journal {folded[account, asset]}")
-        for account, asset in sorted(stored.keys() | folded.keys())
-        if (has := stored.get((account, asset), 0)) != folded[account, asset]
+    breaches = []
+    for key in sorted(stored.keys() | folded.keys()):
+        off = stored.get(key, 0) - folded[key]
+        if off:
+            told = f"stored {stored.get(key, 0)}, {entries[key]} entries of the journal come to {folded[key]}"
+            breaches.append(off_by(f"{key[0]} {key[1]}", off, told))
+    breaches += [
+        f"{b.account} {b.asset}: {b.shifted} units shifted from nowhere\n    available {b.available}, held {b.held}"
+        for b in whole
+        if b.shifted
     ]
-    breaches += [f"{b.account} {b.asset}: {b.shifted} units shifted from nowhere" for b in whole if b.shifted]
     return finding("L4", EXPLAINED, f"{len(stored)} balances", breaches)
 
 

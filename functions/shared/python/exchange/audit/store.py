@@ -174,7 +174,9 @@ def read_chain(chain: str, node: Holdings) -> list[ChainView]:
     listing = store.listing(chain)
     if listing is None:
         return []
-    tip, arrivals = store.cursor(chain).tip, store.arrivals(chain, from_block=0)
+    tip = store.cursor(chain).tip
+    # The watcher notes a block's arrivals before it says that it has read the block.
+    arrivals = [each for each in store.arrivals(chain, from_block=0) if each.block_number <= tip.number]
     departures = DepartureStore(connection()).departures(chain)
     found = node.block(tip.number)
     if found is None or found.hash != tip.hash:

@@ -1,7 +1,7 @@
 """L6, M and S: every trade is two fills at the maker's price with exact fees, settled exactly once."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from exchange.audit.model import Finding, World, finding
 from exchange.instruments.model import PPM
@@ -19,8 +19,11 @@ def events_of(world: World, product_id: str) -> Iterator[Event]:
     return (event for event, _ in _with_commands(world, product_id))
 
 
-def trades_settled_once(world: World) -> Finding:
-    """S1: the trades the engine made are the trades in the journal and the fills, each once."""
+def trades_settled_once(world: World, until: Mapping[str, int] | None = None) -> Finding:
+    """S1: the trades the engine made are the trades in the journal and the fills, each once.
+
+    `until` has the last trade of each product that is due; without it all are.
+    """
     breaches: list[str] = []
     total = 0
     for product_id in world.products:
@@ -30,7 +33,8 @@ def trades_settled_once(world: World) -> Finding:
             posted.update(int(e.reference) for e in batch.entries if e.kind is EntryKind.MATCH)
         filled = Counter(fill.trade_id for fill in world.fills if fill.product_id == product_id)
         total += len(traded)
-        for trade_id in sorted(traded.keys() | posted.keys() | filled.keys()):
+        due = until.get(product_id, 0) if until is not None else max((*traded, *posted, *filled), default=0)
+        for trade_id in sorted(each for each in traded.keys() | posted.keys() | filled.keys() if each <= due):
             counts = traded[trade_id], posted[trade_id], filled[trade_id]
             if counts != (1, 4, 2):
                 breaches.append(

@@ -45,6 +45,7 @@ class Break:
     explanation: str = ""
     explained_by: str = ""
     occurrence: int = 1
+    gone_at_ns: int = 0
 
     @property
     def name(self) -> str:

@@ -13,6 +13,7 @@ from exchange.approvals.model import Proposal
 from exchange.approvals.store import committed
 from exchange.aws.dynamodb import UnitsAttribute, reading
 from exchange.breaks.model import Break, BreakState, Way
+from exchange.breaks.wording import subject
 
 STOP = "stop"
 
@@ -30,6 +31,7 @@ class BreakItem(Model):
     claim = UnicodeAttribute(null=True)
     breach = UnicodeAttribute(null=True)
     occurrence = UnitsAttribute(null=True)
+    gone_at_ns = UnitsAttribute(null=True)
     found_at_ns = UnitsAttribute(null=True)
     state = UnicodeAttribute(null=True)
     explanation = UnicodeAttribute(null=True)
@@ -62,39 +64,42 @@ class BreakStore:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def take(self, found: Collection[Break], *, unknown: Collection[tuple[str, str]]) -> list[Break]:
+    def take(
+        self,
+        found: Collection[Break],
+        *,
+        at_ns: int,
+        unknown: Collection[tuple[str, str, str]] = (),
+        all_asked: bool = True,
+    ) -> list[Break]:
         """Keep what a comparison found, and let those that were explained go that it found no more.
 
-        `unknown` are the asset and check of which it could not tell: those stay as they are.
+        `unknown` are the asset, check and subject of which it could not tell: those stay as they are, and all stay
+        where not everything was asked. What was let go after the comparison had begun is not found again by it.
         Returns:  the breaks that were not there before.
         Raises:   OutageError.
         """
         latest: dict[tuple[str, str], Break] = {}
-        for kept in self.all():
-            known = latest.get((kept.asset, kept.name))
-            if known is None or kept.occurrence > known.occurrence:
-                latest[kept.asset, kept.name] = kept
+        for kept in sorted(self.all(), key=lambda each: each.occurrence):
+            latest[kept.asset, kept.name] = kept
         names = {(each.asset, each.name) for each in found}
         for name, kept in latest.items():
-            if kept.state is BreakState.EXPLAINED and name not in names and (kept.asset, kept.check) not in unknown:
-                self._let_go(kept)
+            told = (kept.asset, kept.check, subject(kept.breach)) not in unknown and all_asked
+            if kept.state is BreakState.EXPLAINED and told and name not in names:
+                self._let_go(kept, at_ns)
         fresh = []
         for each in found:
             before = latest.get((each.asset, each.name))
-            if before is None or before.state is BreakState.GONE:
-                each = replace(each, occurrence=before.occurrence + 1 if before else 1)  # noqa: PLW2901 - it is the same one.
-                if self.open(each):
-                    fresh.append(each)
-        return fresh
+            if before is None:
+                fresh.append(each)
+            elif before.state is BreakState.GONE and before.gone_at_ns < each.found_at_ns:
+                fresh.append(replace(each, occurrence=before.occurrence + 1))
+        return [each for each in fresh if self.open(each)]
 
-    def _let_go(self, kept: Break) -> None:
+    def _let_go(self, kept: Break, at_ns: int) -> None:
         item, explained = BreakItem(kept.asset, kept.break_id), BreakItem.state == BreakState.EXPLAINED.value
-        committed(
-            self._connection,
-            lambda transaction: transaction.update(
-                item, actions=[BreakItem.state.set(BreakState.GONE.value)], condition=explained
-            ),
-        )
+        actions: list[Action] = [BreakItem.state.set(BreakState.GONE.value), BreakItem.gone_at_ns.set(at_ns)]
+        committed(self._connection, lambda transaction: transaction.update(item, actions=actions, condition=explained))
 
     def open(self, found: Break) -> bool:
         """Keep a break and stop its asset; False where this very one is known. Raises OutageError."""
@@ -139,4 +144,5 @@ class BreakStore:
                     item.explanation or "",
                     item.explained_by or "",
                     item.occurrence or 1,
+                    item.gone_at_ns or 0,
                 )

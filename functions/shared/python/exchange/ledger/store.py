@@ -236,17 +236,17 @@ class BalanceStore:
 
     def split(self, account: str, asset: str) -> dict[str, int]:
         """What is available of an asset by place, the empty ones left out. Raises UnavailableError."""
-        return {row.place: row.available for row in _rows(account) if row.asset == asset and row.available}
+        return {row.place: row.available for row in rows_of(account) if row.asset == asset and row.available}
 
     def owed(self, account_id: int) -> list[Balance]:
         """What an account owes us, by asset; empty where it owes nothing. Raises UnavailableError."""
-        return [row for row in _rows(receivable_account(account_id)) if row.available < 0]
+        return [row for row in rows_of(receivable_account(account_id)) if row.available < 0]
 
     def balances(self, account_id: int) -> list[Balance]:
         """Every balance of an account as it was at one moment, by asset. Raises UnavailableError."""
         account = customer_account(account_id)
         for _ in range(_READS_MAX):
-            whole = together(_rows(account))
+            whole = together(rows_of(account))
             if not any(balance.shifted for balance in whole):
                 return sorted(whole, key=lambda balance: balance.asset)
         raise UnavailableError(f"the balances of {account} are moving")
@@ -268,6 +268,14 @@ def assets_of(image: Mapping[str, Any]) -> list[str]:
     return sorted({name.partition(_OF_ASSET)[0] for name in image if _OF_ASSET in name}) if product_id else [asset]
 
 
-def _rows(account: str) -> list[Balance]:
+def every_balance() -> Iterator[Balance]:
+    """Every balance and sub-balance there is, each as it was when it was read. Raises UnavailableError."""
+    with reading():
+        for item in BalanceItem.scan(consistent_read=True):
+            yield from balances_from(item)
+
+
+def rows_of(account: str) -> list[Balance]:
+    """An account's balances and sub-balances. Raises UnavailableError."""
     with reading():
         return [row for item in BalanceItem.query(account, consistent_read=True) for row in balances_from(item)]

@@ -6,15 +6,17 @@ is read last: so every movement that one table may show and another not is in a 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from exchange.audit.model import World
-from exchange.ledger.model import Balance, Batch
+from exchange.ledger.model import Balance, Batch, together
 
 Key = tuple[str, str]  # account and asset
-# Chains that grew by much in one look combine to more sums than are worth trying: look again.
-SUMS_MAX = 100_000
+# Chains that grew by much in one look combine to more sums than are worth trying.
+SUMS_MAX = 10_000
+# An account whose orders come and go without a pause is seen between two of them after some reads.
+READS_MAX = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +38,19 @@ class Look:
             mark = self.marks.get(partition, 0)
             yield from (batch for batch, _ in batches if batch.number <= mark)
 
-    def moved(self) -> set[Key]:
-        """The accounts that something was posted to behind the marks."""
-        return {(entry.account, entry.asset) for batch in self.new() for entry in batch.entries}
+
+def at_rest(rows: Iterable[Balance], again: Callable[[str], list[Balance]]) -> list[Balance]:
+    """Rows as they were read, and those `again` of accounts whose money was just then shifted from place to place."""
+    by_account: defaultdict[str, list[Balance]] = defaultdict(list)
+    for row in rows:
+        by_account[row.account].append(row)
+    for account, own in by_account.items():
+        for _ in range(READS_MAX):
+            if not any(whole.shifted for whole in together(own)):
+                break
+            own = again(account)  # noqa: PLW2901 - kept below.
+            by_account[account] = own
+    return [row for own in by_account.values() for row in own]
 
 
 def at_the_marks(look: Look) -> World:
@@ -54,26 +66,19 @@ def at_the_marks(look: Look) -> World:
     )
 
 
-def strayed(look: Look) -> tuple[dict[Key, int], set[Key]]:
-    """Balances that were not what the journal says at any moment of the look.
-
-    Returns:  how far each is from the nearest sum that it may have stood at; and the accounts that moved too much to
-              say, which must be read again.
-    """
+def strayed(look: Look) -> set[Key]:
+    """Balances that were not what the journal says at any moment of the look. What moved too much is left out."""
     sums, grown, stored = _sums(look.old()), _grown(look), Counter[Key]()
     for row in look.world.balances:
-        # What was shifted between the places of a balance while they were read is seen twice or not at all.
-        stored[row.account, row.asset] += row.available + row.held - row.shifted
-    far: dict[Key, int] = {}
-    restless: set[Key] = set()
+        stored[row.account, row.asset] += row.available + row.held
+    found: set[Key] = set()
     for key in stored.keys() | sums.keys() | grown.keys():
-        reached = _reached(grown.get(key, {}).values())
         off = stored[key] - sums[key]
-        if not reached:
-            restless.add(key)
-        elif off not in reached:
-            far[key] = min((off - units for units in reached), key=lambda units: (abs(units), units))
-    return far, restless
+        if off or key in grown:
+            reached = _reached(grown.get(key, {}).values())
+            if reached and off not in reached:
+                found.add(key)
+    return found
 
 
 def _sums(batches: Iterable[Batch]) -> Counter[Key]:
@@ -105,4 +110,4 @@ def _reached(chains: Iterable[set[int]]) -> set[int]:
     return reached
 
 
-__all__ = ["Look", "at_the_marks", "strayed"]
+__all__ = ["Look", "at_rest", "at_the_marks", "strayed"]

@@ -1,133 +1,150 @@
 """The audit's checks, an asset at a time, so that a difference says whose withdrawals it stops.
 
-What moves while it is read differs for a moment, and is no break (see motion.py). Where both sides are ours that can be
-told in each look. Where the other side is a bank, a node or the engine's log, a break is what differs by the same
-amount in several looks, one after the other.
+What moves while it is read differs for a moment, and is no break. So looks are made one after the other, and a break is
+what three in a row say in the same words, totals included: then nothing moved that it is about. An account that never
+rests is a break where it stands at no sum that the journal had come to (motion.py). Whatever else differs is told as
+unsettled: it is neither a break nor agreement.
 """
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 
 from exchange.audit import bank_checks, chain_checks, ledger_checks, trade_checks
-from exchange.audit.model import ChainView, Finding, World, finding
+from exchange.audit.model import Finding, World
 from exchange.breaks.model import Break, Way
-from exchange.breaks.wording import headline, off_by, subject
-from exchange.chains.model import Place
-from exchange.ledger.model import Batch, EntryKind, custody_account
+from exchange.breaks.wording import subject
+from exchange.ledger.model import Batch, EntryKind
 from exchange.messages import EventType
-from exchange.payments.payouts import UNDER_WAY
 from exchange.reconciliation.motion import Look, at_the_marks, strayed
 from exchange.settlement.model import journal_partition
 
-# So many looks in a row must say the same, and so many are made at most.
+Check = Callable[[World], Finding]
 IN_A_ROW, LOOKS_MAX = 3, 8
-# Of these each look proves that something differs, and on a busy account not by how much.
-PROVEN = {"L4", "B2"}
-Unsettled = set[tuple[str, str]]  # asset and check
+# A trade that is older than this is due, whether or not a later one of its product was settled.
+LATE_NS = 10 * 60 * 10**9
+# Those whose other side is told by somebody who may be a minute behind us, or we behind him.
+OUTSIDE = {"S1", "B1", "B3", "D9"}
+WAYS: dict[Way, tuple[Check, ...]] = {
+    # That balances sum to zero follows: what explains them does.
+    Way.LEDGER: (ledger_checks.batches_sum_to_zero, ledger_checks.journal_explains_balances),
+    Way.CHAIN: (
+        chain_checks.custody_is_what_was_moved,
+        chain_checks.chains_have_what_came_and_stayed,
+        chain_checks.nonces_are_used_once,
+    ),
+    Way.BANK: (
+        bank_checks.custody_is_what_the_bank_has,
+        bank_checks.custody_is_what_was_confirmed,
+        bank_checks.custody_is_what_the_provider_has,
+        bank_checks.under_way_is_what_was_paid_out,
+    ),
+}
+Subject = tuple[str, str, str]  # asset, check, and what of it
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What a comparison came to.
 
-    `unsettled` are the asset and check of each thing that moved in every look or never differed by the same twice;
-    `uncompared` is what could not be compared at all, in words. Where both are empty, all else than `breaks` agrees.
+    `unsettled` is what differed and was never the same; `uncompared`, in words, what could not be compared at all.
+    Where both are empty, all else than `breaks` agrees.
     """
 
-    breaks: list[Break]
-    unsettled: list[tuple[str, str]]
-    uncompared: list[str]
+    breaks: list[Break] = field(default_factory=list)
+    unsettled: set[Subject] = field(default_factory=set)
+    uncompared: list[str] = field(default_factory=list)
 
 
-def reconcile(look: Callable[[], Look], *, at_ns: int) -> Outcome:
-    """Look until everything agrees or is known to differ.
+def reconcile(look: Callable[[], Look], *, later: Callable[[], None], at_ns: int) -> Outcome:
+    """Look until everything agrees or is known to differ. What others tell is looked at again `later`.
 
     Raises:   OutageError where a side can't be read: then nothing was compared.
     """
-    streak: dict[tuple[str, str, str], int] = {}
-    confirmed: list[Break] = []
-    open_questions: Unsettled = set()
-    uncompared: list[str] = []
+    first = _settled(look, at_ns=at_ns)
+    if not any(each.check in OUTSIDE for each in first.breaks):
+        return first
+    later()
+    again = _settled(look, at_ns=at_ns)
+    known = {(each.asset, each.name) for each in first.breaks}
+    lasting = [each for each in again.breaks if each.check not in OUTSIDE or (each.asset, each.name) in known]
+    passing = {_of(each) for each in again.breaks} - {_of(each) for each in lasting}
+    return replace(again, breaks=lasting, unsettled=again.unsettled | passing)
+
+
+def _settled(look: Callable[[], Look], *, at_ns: int) -> Outcome:
+    same: Counter[Break] = Counter()
+    proved: Counter[Subject] = Counter()
+    breaks: dict[Subject, Break] = {}
+    outcome = Outcome()
     for _ in range(LOOKS_MAX):
-        found, open_questions, uncompared = differences(look(), at_ns=at_ns)
-        # Of what moved too much to tell, this look says nothing new.
-        kept = {key: count for key, count in streak.items() if key[:2] in open_questions}
-        streak = kept | {_same(each): streak.get(_same(each), 0) + 1 for each in found}
-        confirmed = [each for each in found if streak[_same(each)] >= IN_A_ROW]
-        open_questions |= {(each.asset, each.check) for each in found if each not in confirmed}
-        if not open_questions:
+        seen = look()
+        found = list(differences(seen.world, at_ns=at_ns))
+        same = Counter({each: same[each] + 1 for each in found})
+        proved = Counter({each: proved[each] + 1 for each in _never_so(seen)})
+        differ = {_of(each) for each in found}
+        breaks = {key: each for key, each in breaks.items() if key in differ}
+        for each in found:
+            if same[each] >= IN_A_ROW:
+                breaks[_of(each)] = each
+            elif proved[_of(each)] >= IN_A_ROW:
+                breaks.setdefault(_of(each), _restless(each))
+        reasons = [f"{view.listing.chain}: {view.reason}" for view in seen.world.chains if view.reason]
+        outcome = Outcome(list(breaks.values()), differ - breaks.keys(), reasons)
+        if not outcome.unsettled and not reasons:
             break
-    return Outcome(confirmed, sorted(open_questions), uncompared)
+    return outcome
 
 
-def differences(look: Look, *, at_ns: int) -> tuple[list[Break], Unsettled, list[str]]:
-    """What differs in one look, what moved too much to tell, and what could not be compared."""
-    world, moved = look.world, look.moved()
-    steady = [view for view in world.chains if not _moves(view, moved)]
-    reached = [view for view in world.chains if not view.reason]
-    ledger, unsettled = _ledger(look)
-    unsettled |= {(asset, "D8") for view in world.chains if view not in steady for asset in _assets(view)}
-    unsettled |= {(asset, "D9") for view in world.chains if view not in reached for asset in _assets(view)}
-    breaks = []
+def _of(each: Break) -> Subject:
+    return each.asset, each.check, subject(each.breach)
+
+
+def _restless(each: Break) -> Break:
+    told = "it moves in every look, and never stood at a sum that the journal had come to"
+    return replace(each, breach=f"{subject(each.breach)}: off by an amount that can't be told\n    {told}")
+
+
+def _never_so(look: Look) -> Iterator[Subject]:
+    """What moves, and is wrong whatever has moved."""
+    for account, asset in strayed(look):
+        yield asset, "L4", f"{account} {asset}"
+    marked = at_the_marks(look)
+    for asset in assets_of(marked):
+        for breach in bank_checks.custody_is_what_was_confirmed(of_asset(marked, asset)).breaches:
+            yield asset, "B2", subject(breach)
+
+
+def differences(world: World, *, at_ns: int) -> Iterator[Break]:
+    """What differs in one look."""
+    askable = replace(world, chains=[view for view in world.chains if not view.reason])
     for asset in sorted(assets_of(world)):
-        part, marked = of_asset(world, asset), of_asset(at_the_marks(look), asset)
-        still = _standing_still(part, moved, asset, unsettled)
-        findings: list[tuple[Way, Finding]] = [
-            (Way.LOG, trade_checks.trades_settled_once(traded_with(world, asset))),
-            (Way.LEDGER, ledger_checks.batches_sum_to_zero(part)),
-            (Way.LEDGER, finding("L4", ledger_checks.EXPLAINED, "", ledger.get(asset, ()))),
-            (Way.BANK, bank_checks.custody_is_what_was_confirmed(marked)),
-            (Way.BANK, bank_checks.custody_is_what_the_bank_has(still)),
-            (Way.BANK, bank_checks.custody_is_what_the_provider_has(still)),
-            (Way.CHAIN, chain_checks.custody_is_what_was_moved(replace(world, chains=steady))),
-            (Way.CHAIN, chain_checks.chains_have_what_came_and_stayed(replace(world, chains=reached))),
-            (Way.CHAIN, chain_checks.nonces_are_used_once(world)),
+        part = of_asset(world, asset)
+        traded = traded_with(world, asset)
+        findings = [(Way.LOG, trade_checks.trades_settled_once(traded, _due(traded, at_ns - LATE_NS)))]
+        for way, checks in WAYS.items():
+            findings += [(way, check(askable if way is Way.CHAIN else part)) for check in checks]
+        for way, finding in findings:
+            for breach in finding.breaches:
+                if way is not Way.CHAIN or _concerns(breach, asset, world):
+                    yield Break(asset, way, finding.name, finding.claim, breach, found_at_ns=at_ns)
+
+
+def _due(world: World, late_ns: int) -> dict[str, int]:
+    """The last trade of each product that must be settled: the last that is, or the last that is late."""
+    due: dict[str, int] = {}
+    for name in world.products:
+        posted = [
+            int(entry.reference)
+            for batch, _ in world.batches.get(journal_partition(name), ())
+            for entry in batch.entries
+            if entry.kind is EntryKind.MATCH
         ]
-        if (custody_account(UNDER_WAY), asset) in moved:
-            unsettled.add((asset, "B4"))
-        else:
-            findings.append((Way.BANK, bank_checks.under_way_is_what_was_paid_out(part)))
-        breaks += [
-            Break(asset, way, each.name, each.claim, breach, found_at_ns=at_ns)
-            for way, each in findings
-            for breach in each.breaches
-            if way is not Way.CHAIN or _concerns(breach, asset, world)
-        ]
-    return breaks, unsettled, [f"{view.listing.chain}: {view.reason}" for view in world.chains if view.reason]
-
-
-def _same(each: Break) -> tuple[str, str, str]:
-    return each.asset, each.check, subject(each.breach) if each.check in PROVEN else headline(each.breach)
-
-
-def _ledger(look: Look) -> tuple[dict[str, list[str]], Unsettled]:
-    """L4 by asset: balances that the journal does not explain, at whatever moment of the look they were read."""
-    far, restless = strayed(look)
-    breaches: dict[str, list[str]] = {}
-    for (account, asset), units in sorted(far.items()):
-        told = "what is stored is not what the journal's entries come to"
-        breaches.setdefault(asset, []).append(off_by(f"{account} {asset}", units, told))
-    return breaches, {(asset, "L4") for _, asset in restless}
-
-
-def _standing_still(part: World, moved: set[tuple[str, str]], asset: str, unsettled: Unsettled) -> World:
-    """A world without the banks whose custody moved while it was read; those are noted."""
-    banks = [view for view in part.banks if (custody_account(view.rail), asset) not in moved]
-    providers = [view for view in part.providers if (custody_account(view.rail), asset) not in moved]
-    if len(banks) < len(part.banks):
-        unsettled.add((asset, "B1"))
-    if len(providers) < len(part.providers):
-        unsettled.add((asset, "B3"))
-    return replace(part, banks=banks, providers=providers)
-
-
-def _moves(view: ChainView, moved: set[tuple[str, str]]) -> bool:
-    return any((view.listing.custody(place), asset) in moved for place in Place for asset in _assets(view))
-
-
-def _assets(view: ChainView) -> set[str]:
-    return {token.asset for token in view.listing.tokens}
+        made = trade_checks.events_of(world, name)
+        late = [event.trade_id for event in made if event.type == EventType.MATCH and event.time_ns <= late_ns]
+        due[name] = max((*posted, *late), default=0)
+    return due
 
 
 def _concerns(line: str, asset: str, world: World) -> bool:

@@ -11,11 +11,11 @@ from exchange.aws.dynamodb import connection
 from exchange.banking.store import BankFileStore
 from exchange.instruments.store import InstrumentStore
 from exchange.ledger.model import Batch
-from exchange.ledger.store import BalanceItem, balances_from, every_batch
+from exchange.ledger.store import every_balance, every_batch, rows_of
 from exchange.orders.store import FillItem, fill_from
 from exchange.payments.costs import AtStripe, unposted
 from exchange.payments.model import STRIPE, minor_digits
-from exchange.reconciliation.motion import Look
+from exchange.reconciliation.motion import Look, at_rest
 from exchange.statements.store import reached_partitions
 from exchange.transfers.model import TransferKind
 from exchange.transfers.store import TransferItem, TransferStore, transfer_from
@@ -56,21 +56,21 @@ def read_sides(
 ) -> Look:
     """Everything that is compared, and nothing else. Raises UnavailableError.
 
-    `chains` and `providers` were read after `marks` was; the journal is read behind all else, as `Look` wants it.
+    `chains` and `providers` were read after `marks` was; the journal is read behind all that moves with it.
     """
     world = World(
         products=InstrumentStore().products(),
-        balances=[row for item in BalanceItem.scan(consistent_read=True) for row in balances_from(item)],
+        balances=at_rest(every_balance(), rows_of),
         batches={},
         orders=(),
-        fills=[fill_from(item) for item in FillItem.scan(consistent_read=True)],
+        fills=(),
         transfers=[
             transfer_row(transfer_from(item))
             for item in TransferItem.scan(TransferItem.account_id.exists(), consistent_read=True)
             if item.kind != TransferKind.INTERNAL_DEPOSIT.value  # the other side of one that was sent
         ],
         cursors={},
-        executions=read_executions(scan_stream(kinesis, executions_stream)),
+        executions={},
         commands={},
         replayed={},
         chains=chains,
@@ -83,7 +83,10 @@ def read_sides(
         batches[batch.partition].append((batch, digest))
     for rows in batches.values():
         rows.sort(key=lambda row: row[0].number)
-    return Look(replace(world, batches=batches), marks)
+    # Behind the journal: of each trade that it has, the fills are there by then, and the log has it.
+    fills = [fill_from(item) for item in FillItem.scan(consistent_read=True)]
+    executions = read_executions(scan_stream(kinesis, executions_stream))
+    return Look(replace(world, batches=batches, fills=fills, executions=executions), marks)
 
 
 def read_marks() -> dict[str, int]:
