@@ -3,8 +3,10 @@
 import ast
 import re
 from functools import cache
+from pathlib import Path
 
 import pytest
+from exchange.ledger.chart import HOUSE_SIDES
 
 from tests.contract.cloud_definition import ROOT
 
@@ -59,3 +61,19 @@ def test_each_test_that_a_page_names_is_there(page: str) -> None:
         f"{path}::{name}" for path, name in named if not (ROOT / path).exists() or name not in collected_from(path)
     ]
     assert missing == []
+
+
+PAGES = sorted([*ROOT.glob("docs/**/*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_each_file_of_tests_that_a_page_names_is_there(page: Path) -> None:
+    """By its path, or by its name where a page has told the folder just before."""
+    names = {path.name for path in ROOT.glob("tests/**/*.py")}
+    told = re.findall(r"`((?:tests/)?[\w/]*test_\w+\.py)`", page.read_text())
+    assert [name for name in told if not ((ROOT / name).exists() if "/" in name else name in names)] == []
+
+
+def test_the_books_page_has_every_word_of_the_chart_of_accounts() -> None:
+    headings = re.findall(r"^\| (\w+):?", (ROOT / "docs/books.md").read_text(), re.MULTILINE)
+    assert set(HOUSE_SIDES) - set(headings) == set()

@@ -190,12 +190,27 @@ def _set(path: str, value: Any) -> Any:
         _set("balances.0.path", []),
         _set("statement", '{"closing":1,"liabilities":{"BTC":{"units":"1"}}}'),
         _set("signature", "AAAA"),
+        _set("balances", []),
+        _set("closing", 999),
+        _set("until", "2026-11-28T00:00:00Z"),
     ],
 )
 def test_a_proof_that_was_altered_fails(venue: Venue, tmp_path: Path, change: Any) -> None:
     proof = json.loads(json.dumps(venue.proof(venue.close(30), "1")))
     change(proof)
     assert verify(tmp_path, proof).returncode == 1
+
+
+def test_what_is_left_out_of_a_proof_is_named_and_what_is_expected_is_looked_for(venue: Venue, tmp_path: Path) -> None:
+    proof = json.loads(json.dumps(venue.proof(venue.close(30), "1")))
+    proof["balances"] = [row for row in proof["balances"] if row["asset"] != "USD"]
+    said = verify(tmp_path, proof)
+    assert said.returncode == 0
+    assert "It says that you had no USD." in said.stdout
+    assert verify(tmp_path, proof, "--expect", "BTC=0.0000004").returncode == 0
+    for wrong in ("USD=59.92", "BTC=0.0000005"):
+        said = verify(tmp_path, proof, "--expect", wrong)
+        assert (said.returncode, wrong.split("=")[0] in said.stderr) == (1, True)
 
 
 def test_a_venue_that_lowers_one_balance_gets_another_root(venue: Venue) -> None:
