@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -64,9 +65,15 @@ class Enemy:
         except ValueError:
             return answer.status, answer.data
 
+    def patient(self, attack: Attack) -> tuple[int, Any]:
+        """The same, asked again as long as it is only too often."""
+        while (answer := self.send(attack))[0] == 429:
+            time.sleep(1)
+        return answer
+
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """One honest request by the login."""
-        return self.send(Attack(method, path, b"" if body is None else json.dumps(body).encode(), self.login))
+        return self.patient(Attack(method, path, b"" if body is None else json.dumps(body).encode(), self.login))
 
     def sees(self) -> dict[str, Any]:
         """All that this customer has, but for when their key was used."""

@@ -105,8 +105,8 @@ def test_nobody_reaches_anything_of_another_customer(parties: Parties) -> None:
                 for each in (name, missing(name))
             )
             if method == "GET":  # The request is a good one, so that nothing but whose it is can be wrong with it.
-                assert parties.owner.send(own)[0] == 200, own
-            foreign, absent = told(parties.enemy.send(own)), told(parties.enemy.send(other))
+                assert parties.owner.patient(own)[0] == 200, own
+            foreign, absent = told(parties.enemy.patient(own)), told(parties.enemy.patient(other))
             assert foreign == absent, f"{method} {path}"
             assert foreign[0] in {400, 404}, f"{method} {path}: {foreign}"
             assert foreign[1].endswith(("_NOT_FOUND", "_UNKNOWN")), f"{method} {path}: refused for another reason"
