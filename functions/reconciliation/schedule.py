@@ -15,7 +15,8 @@ from exchange.kernel.clock import SystemClock
 from exchange.payments.bank import SharedSecret
 from exchange.reconciliation.motion import Look
 from exchange.reconciliation.service import reconcile
-from exchange.reconciliation.store import read_marks, read_sides, read_stripe
+from exchange.reconciliation.store import read_sides, read_stripe
+from exchange.statements.store import reached_partitions
 from exchange.stripe.funds import StripeFunds
 from exchange.stripe.provider import stripe_client
 
@@ -80,7 +81,7 @@ def handler(_event: dict[str, Any], _context: Any) -> dict[str, Any]:
 
 def _look() -> Look:
     time.sleep(PAUSE_SECONDS)
-    marks = read_marks()
+    marks = reached_partitions()
     chains: list[ChainView] = []
     if settings.chain_node_url:
         from exchange.chains.evm import EvmNode  # As large as all else together, and needed once a night.

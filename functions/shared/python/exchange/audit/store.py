@@ -22,7 +22,7 @@ from exchange.fees.store import FeeScheduleItem, awarded_closing, read_versions
 from exchange.instruments.store import InstrumentItem, InstrumentStore
 from exchange.iso20022.statements import SCALE
 from exchange.kernel.money import format_units
-from exchange.ledger.store import BalanceItem, JournalItem, JournalStore, balances_from
+from exchange.ledger.store import BalanceItem, JournalItem, JournalStore, every_balance
 from exchange.market_data.store import MarketDataStore, bind_market_data
 from exchange.messages import CommandRecord, EventRecord, MalformedRecordError, decode_commands, decode_events
 from exchange.orders.store import FillItem, OrderItem, fill_from, order_from
@@ -199,7 +199,7 @@ def read_world(
     journal, vault = JournalStore(), S3Vault(s3, places.archive_bucket)
     return World(
         products=InstrumentStore().products(),
-        balances=[row for item in BalanceItem.scan(consistent_read=True) for row in balances_from(item)],
+        balances=list(every_balance()),
         batches={partition: list(journal.batches(partition)) for partition in sorted(journal_partitions())},
         orders=[order_from(item) for item in OrderItem.scan(consistent_read=True)],
         fills=[fill_from(item) for item in FillItem.scan(consistent_read=True)],

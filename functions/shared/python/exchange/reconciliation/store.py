@@ -16,7 +16,6 @@ from exchange.orders.store import FillItem, fill_from
 from exchange.payments.costs import AtStripe, unposted
 from exchange.payments.model import STRIPE, minor_digits
 from exchange.reconciliation.motion import Look, at_rest
-from exchange.statements.store import reached_partitions
 from exchange.transfers.model import TransferKind
 from exchange.transfers.store import TransferItem, TransferStore, transfer_from
 
@@ -56,7 +55,8 @@ def read_sides(
 ) -> Look:
     """Everything that is compared, and nothing else. Raises UnavailableError.
 
-    `chains` and `providers` were read after `marks` was; the journal is read behind all that moves with it.
+    `marks` is where each chain stood at least: the statements follow each, and say how far they are. `chains` and
+    `providers` were read after `marks` was; the journal is read behind all that moves with it.
     """
     world = World(
         products=InstrumentStore().products(),
@@ -87,11 +87,3 @@ def read_sides(
     fills = [fill_from(item) for item in FillItem.scan(consistent_read=True)]
     executions = read_executions(scan_stream(kinesis, executions_stream))
     return Look(replace(world, batches=batches, fills=fills, executions=executions), marks)
-
-
-def read_marks() -> dict[str, int]:
-    """Where each chain of the journal stood at least. Statements follow each, and say how far they are.
-
-    Raises:   UnavailableError.
-    """
-    return reached_partitions()
