@@ -11,6 +11,7 @@ from typing import Any
 import boto3
 import botocore.handlers
 import pytest
+import time_machine
 from exchange.aws import clients
 from exchange.aws.dynamodb import bind, connection
 from exchange.fees.model import flat
@@ -65,8 +66,12 @@ def _forget_connections() -> None:
 
 @pytest.fixture(scope="module")
 def ask(wire: Wire) -> Iterator[Ask]:
-    """functions/trading/api.py as a warm process has it: a signed request, answered; `wire` hears what it asked."""
-    with mock_aws(), pytest.MonkeyPatch.context() as monkeypatch:
+    """functions/trading/api.py as a warm process has it: a signed request, answered; `wire` hears what it asked.
+
+    The clock stands still: a lease of a budget ends after a second, which a busy machine spends between two requests.
+    """
+    standing = time_machine.travel(time.time(), tick=False)
+    with standing, mock_aws(), pytest.MonkeyPatch.context() as monkeypatch:
         for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
             monkeypatch.setenv(name, "us-east-1")
         create_tables(*TABLES, "market_data")
