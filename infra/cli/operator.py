@@ -10,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from urllib3.exceptions import HTTPError
 
+from infra.cli.acts import AT_THE_TERMINAL, ReasonOption
 from infra.cli.operator_login import TOKEN, OperatorOption, open_session
 from infra.cli.stack import StackError, StackOption, open_stack
 from infra.local.operators import OperatorError, OperatorSession
@@ -31,11 +32,13 @@ class Verb(StrEnum):
 
 def operator(
     verb: Annotated[Verb, typer.Argument(help="What to do.")] = Verb.PROPOSALS,
-    subject: Annotated[str, typer.Argument(help="A proposal's id; to propose, its kind; to freeze, a user_id.")] = "",
+    subject: Annotated[
+        str, typer.Argument(help="A proposal's id; to propose, its kind; to freeze, a user_id; for audit, a day.")
+    ] = "",
     fields: Annotated[list[str] | None, typer.Argument(help="The payload to propose, as name=text.")] = None,
     *,
     who: OperatorOption = "",
-    reason: Annotated[str, typer.Option(help="Why; it is kept in the audit row.")] = "at the terminal",
+    reason: ReasonOption = AT_THE_TERMINAL,
     stack: StackOption = "",
 ) -> None:
     """Propose, approve or reject, see the audit rows, freeze a customer. Nobody approves what they proposed. `login`
@@ -55,7 +58,7 @@ def _do(session: OperatorSession, verb: Verb, subject: str, fields: list[str], r
     if verb is Verb.PROPOSALS:
         return session.ask("GET", "/v1/proposals")
     if verb is Verb.AUDIT:
-        return session.ask("GET", "/v1/audit-rows" + (f"?day={subject}" if subject else ""))
+        return list(session.pages("/v1/audit-rows" + (f"?day={subject}" if subject else "")))
     if not subject:
         raise OperatorError(f"{verb.value} what? Give its id, or to propose its kind")
     if verb is Verb.FREEZE:

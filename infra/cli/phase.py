@@ -15,6 +15,7 @@ from exchange.messages import Command, Op, Phase
 from exchange.trading.store import KinesisCommandStream
 from rich.console import Console
 
+from infra.cli.acts import AT_THE_TERMINAL, ReasonOption, record_act
 from infra.cli.stack import StackError, StackOption, open_stack
 
 console = Console(highlight=False)
@@ -33,6 +34,7 @@ def phase(
     product: Annotated[str, typer.Argument(help="The product, such as ACME-USD.")],
     to: Annotated[MarketPhase, typer.Argument(help="What it enters.")],
     stack: StackOption = "",
+    reason: ReasonOption = AT_THE_TERMINAL,
 ) -> None:
     """Put a product into a phase: auction gathers orders without matching them, continuous trades (and first uncrosses
     what an auction gathered, at one price), halted and closed take cancels only. It takes its place in the log behind
@@ -45,6 +47,7 @@ def phase(
         if product not in listed:
             console.print(f"{product} is not listed; there are {', '.join(sorted(listed))}.", style="red")
             raise typer.Exit(1)
+        record_act(found, "product.phase", product, {"phase": to.value}, reason)
         stream = KinesisCommandStream(StreamWriter(client("kinesis"), found.streams["orders"]))
         stream.send(product, [phase_command(Phase[to.name.upper()])])
     except (BotoCoreError, ClientError, StackError) as error:

@@ -19,6 +19,7 @@ from exchange.messages import EventRecord, RecordError, decode_events
 from rich.console import Console
 from rich.table import Table
 
+from infra.cli.acts import AT_THE_TERMINAL, ReasonOption, record_act
 from infra.cli.stack import Stack, StackError, StackOption, open_stack
 
 DIFFERENCES_SHOWN_MAX = 20
@@ -29,10 +30,11 @@ def rebuild(
     product: Annotated[str, typer.Argument(help="One product, such as ACME-USD; else all.")] = "",
     check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 where anything differs.")] = False,
     stack: StackOption = "",
+    reason: ReasonOption = AT_THE_TERMINAL,
 ) -> None:
     """Write books, tickers, trades, candles and events anew from the executions stream. Trading may go on."""
     try:
-        outcomes = rebuild_stack(open_stack(stack), product_id=product, only_compare=check)
+        outcomes = rebuild_stack(open_stack(stack), product_id=product, only_compare=check, reason=reason)
     except StackError as error:
         console.print(str(error), style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
@@ -46,7 +48,9 @@ def rebuild(
     raise typer.Exit(1 if any(outcome.differences for outcome, _ in outcomes) else 0)
 
 
-def rebuild_stack(stack: Stack, *, product_id: str = "", only_compare: bool = False) -> list[tuple[Outcome, float]]:
+def rebuild_stack(
+    stack: Stack, *, product_id: str = "", only_compare: bool = False, reason: str = ""
+) -> list[tuple[Outcome, float]]:
     """Rebuild or compare the markets of a stack; each with the seconds it took."""
     bind_tables(stack.tables)
     stream, kept = stack.streams["executions"], MarketDataRewriter(connection())
@@ -54,8 +58,10 @@ def rebuild_stack(stack: Stack, *, product_id: str = "", only_compare: bool = Fa
     if product_id and product_id not in listed:
         raise KeyError(f"{product_id} is not listed; there are {', '.join(sorted(listed))}")
     work = compare if only_compare else rebuild_market
-    outcomes = []
-    for name in [product_id] if product_id else sorted(listed):
+    outcomes, names = [], [product_id] if product_id else sorted(listed)
+    if not only_compare:
+        record_act(stack, "market_data.rebuild", product_id or "every product", {"products": names}, reason)
+    for name in names:
         begun = time.monotonic()
         outcome = work(name, log_of(name, stream), kept)
         outcomes.append((outcome, time.monotonic() - begun))

@@ -10,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from urllib3.exceptions import HTTPError
 
+from infra.cli.acts import AT_THE_TERMINAL, ReasonOption
 from infra.cli.operator_login import OperatorOption, open_session
 from infra.cli.stack import StackError, StackOption, open_stack
 from infra.local.operators import OperatorError, OperatorSession
@@ -30,7 +31,7 @@ def settlement(
     product: Annotated[str, typer.Argument(help="The product, such as ACME-USD; for show and retry.")] = "",
     *,
     who: OperatorOption = "",
-    reason: Annotated[str, typer.Option(help="Why; it is kept in the audit row.")] = "at the terminal",
+    reason: ReasonOption = AT_THE_TERMINAL,
     stack: StackOption = "",
 ) -> None:
     """Show what could not be settled; have it tried again. What contradicts the records is proposed to a second one."""

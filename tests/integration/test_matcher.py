@@ -26,7 +26,7 @@ from exchange.messages import (
     encode_commands,
 )
 
-from infra.cli.release import release_matching
+from infra.cli.release import unreleased
 from infra.cli.saved import saved_markets
 from matcher.engines import ProductEngines
 from matcher.markets import Market
@@ -367,9 +367,10 @@ def test_a_poison_record_is_kept_and_its_product_paused_until_released(
     for name in ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, cloud.environment[name])
     bind(ReleaseItem, f"{PREFIX}-leases")
-    quarantine = QuarantineBucket(cloud.client("s3"), f"{PREFIX}-quarantine")
-    assert release_matching("ACME-USD", quarantine, ReleaseStore()) == [paused_at]
-    assert release_matching("ACME-USD", quarantine, ReleaseStore()) == []
+    quarantine, releases = QuarantineBucket(cloud.client("s3"), f"{PREFIX}-quarantine"), ReleaseStore()
+    assert unreleased("ACME-USD", quarantine, releases) == [paused_at]
+    releases.release("ACME-USD", paused_at)
+    assert unreleased("ACME-USD", quarantine, releases) == []
     wait_for(lambda: not shard()["paused"], "the release is not heard of")
     wait_for(lambda: any(e.order_id >= 100 for e in published(cloud).events["ACME-USD"]), "it does not go on")
     assert_nothing_lost_or_doubled(cloud)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pyotp
 import pytest
@@ -84,6 +85,22 @@ def test_a_market_is_compared_and_a_pause_looked_for_in_the_stack(command: Comma
     code, text = command("release", "GOOG-USD")
     assert code == 1
     assert "GOOG-USD is not paused" in text
+
+
+def test_what_a_command_changes_leaves_an_audit_row(command: Command, login: Login) -> None:
+    reason = f"the test of rows, {uuid4()}"
+    assert command("phase", "GOOG-USD", "continuous", "--reason", reason)[0] == 0
+    code, text = command("operator", "audit", **{TOKEN: login("olivia").access_token})
+    assert code == 0, text
+    (row,) = (row for row in json.loads(text) if row["reason"] == reason)
+    assert (row["action"], row["subject"]) == ("product.phase", "GOOG-USD")
+    assert row["actor"].startswith("arn:aws:")
+
+
+def test_a_reason_too_long_for_its_row_is_refused_and_nothing_done(command: Command) -> None:
+    code, text = command("phase", "GOOG-USD", "halted", "--reason", "x" * 257)
+    assert code == 2
+    assert "at most 256 characters" in text
 
 
 def test_what_to_do_next_is_told_with_the_stacks_name(command: Command, login: Login, tmp_path: Path) -> None:
