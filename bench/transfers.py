@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import urllib3
+from exchange.chains.evm import EvmNode
 from web3 import HTTPProvider, Web3
 
 from bench.costs import MILLION, Phase, dollars_a_million
@@ -108,17 +109,20 @@ class Counted:
         os.environ.update(environment(bench.settings))
         os.environ.update({f"{name.upper()}_TABLE": bench.stack["tables"][name] for name in TABLES})
         os.environ.update(
-            AWS_ENDPOINT_URL=self._cloud_url, CHAIN_NODE_URL=node_url, HOT_WALLET_KEY_ARN=outputs["HotWalletKeyArn"]
+            AWS_ENDPOINT_URL=self._cloud_url,
+            CHAIN_NODES_ARN=outputs["ChainNodesArn"],
+            HOT_WALLET_KEY_ARN=outputs["HotWalletKeyArn"],
         )
         self.web3: Any = Web3(HTTPProvider(node_url))
-        self._functions = {
+        self._functions: dict[str, Any] = {
             name: importlib.import_module(f"functions.{name}.schedule") for name in ("chains", "payouts")
         }
         for function in self._functions.values():
-            self._listen(function.node)
+            function.node_at = self._listened
 
-    def _listen(self, node: Any) -> None:
-        provider = node._web3.provider  # noqa: SLF001 - what is measured is private, and stays so
+    def _listened(self, url: str) -> EvmNode:
+        node = EvmNode(url)
+        provider: Any = node._web3.provider  # noqa: SLF001 - what is measured is private, and stays so
         ask = provider.make_request
 
         def counted(method: str, parameters: Any) -> Any:
@@ -126,6 +130,7 @@ class Counted:
             return ask(method, parameters)
 
         provider.make_request = counted
+        return node
 
     def run(self, name: str) -> None:
         """One run of a function."""

@@ -1,4 +1,4 @@
-"""Chains over REST: a wallet's address on one, and withdrawals to one."""
+"""Chains over REST: a wallet's address on one of them, and withdrawals to one."""
 
 from functools import partial
 from typing import Any
@@ -8,6 +8,7 @@ from exchange.aws.dynamodb import bind, connection
 from exchange.aws.settings import AccessSettings
 from exchange.breaks.store import BreakItem, BreakStore
 from exchange.chains.addressing import deposit_address
+from exchange.chains.choosing import chosen
 from exchange.chains.departure_store import DepartureStore
 from exchange.chains.store import ChainItem, ChainStore
 from exchange.chains.withdrawal import ChainWithdrawalRequest, new_chain_withdrawal
@@ -26,7 +27,7 @@ from exchange.users.model import Scope
 from exchange.wallets.access import gatekeeper
 from exchange.wallets.listing import NO_ACCOUNT
 from exchange.wallets.machine import StepFunctionsMachine
-from exchange.wallets.request import ChainWithdrawalBody
+from exchange.wallets.request import AddressBody, ChainWithdrawalBody
 from exchange.wallets.store import PostingStore
 from exchange.wallets.views import asset_of_account, withdrawal_view
 from exchange.wallets.withdrawing import request_withdrawal
@@ -41,7 +42,6 @@ class Settings(AccessSettings):
     transfers_table: str
     breaks_table: str
     withdrawal_machine_arn: str
-    chain: str
     safeguards_table: str
 
 
@@ -68,12 +68,18 @@ mover = partial(access.authenticate, scope=Scope.TRANSFER)
 
 
 @app.endpoint("POST", "/coinbase-accounts/{id}/addresses", caller=mover)
-def address(_request: ApiRequest, who: Principal, **path: str) -> Any:
-    """Where to send what this wallet is to have; the same address at every time of asking."""
+def address(asked: ApiRequest, who: Principal, **path: str) -> Any:
+    """Where to send what this wallet is to have over a network; the same address at every time of asking."""
+    body = read_body(AddressBody, asked.body or b"{}")
+    if isinstance(body, Refused):
+        return body
     asset = asset_of_account(who.account_id, path["id"], catalogue.assets())
     if asset is None:
         return NO_ACCOUNT
-    return deposit_address(who.account_id, asset, listing=chains.listing(settings.chain), addresses=chains)
+    listing = chosen(asset.asset_id, body.network or "", chains.listings())
+    if isinstance(listing, Refused):
+        return listing
+    return deposit_address(who.account_id, asset, listing=listing, addresses=chains)
 
 
 @app.endpoint("POST", "/withdrawals/crypto", caller=mover)
@@ -86,13 +92,16 @@ def withdraw(asked: ApiRequest, who: Principal) -> Any:
     refused = may_not(who.account_id, body.currency, key)
     if refused is not None:
         return refused
+    listing = chosen(body.currency, body.network or "", chains.listings())
+    if isinstance(listing, Refused):
+        return listing
     wanted = new_chain_withdrawal(
-        ChainWithdrawalRequest(body.amount, body.currency, body.crypto_address, body.network or "", key),
+        ChainWithdrawalRequest(body.amount, body.currency, body.crypto_address, listing.chain, key),
         account_id=who.account_id,
         assets=catalogue.assets(),
-        listing=chains.listing(settings.chain),
+        listing=listing,
         owners=chains,
-        quote=departures.quote(settings.chain),
+        quote=departures.quote(listing.chain),
         at_ns=clock.now_ns(),
     )
     if isinstance(wanted, Refused):

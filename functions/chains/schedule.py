@@ -1,11 +1,14 @@
-"""The watcher: follows one chain, the one that its event names. Each chain is an invocation of its own."""
+"""The watcher: follows the chain that its event names. Where it names none, each chain gets a run of its own."""
 
 from typing import Any
 
 from aws_lambda_powertools import Logger
+from exchange.aws.clients import client
 from exchange.aws.dynamodb import bind, connection
 from exchange.aws.settings import EnvironmentSettings
 from exchange.chains.evm import EvmNode
+from exchange.chains.fanning import run_each
+from exchange.chains.nodes import ChainNodes
 from exchange.chains.service import Watcher
 from exchange.chains.store import ChainItem, ChainPostings, ChainStore
 from exchange.kernel.clock import SystemClock, jittered_pause
@@ -18,7 +21,7 @@ class Settings(EnvironmentSettings):
     """The environment of this function."""
 
     chains_table: str
-    chain_node_url: str
+    chain_nodes_arn: str
     transfers_table: str
     balances_table: str
     journal_table: str
@@ -31,15 +34,20 @@ bind(TransferItem, settings.transfers_table)
 bind(BalanceItem, settings.balances_table)
 bind(JournalItem, settings.journal_table)
 chains, postings = ChainStore(), ChainPostings(connection())
-node = EvmNode(settings.chain_node_url)
+nodes = ChainNodes(client("secretsmanager"), settings.chain_nodes_arn)
+node_at = EvmNode
 
 
-def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Follow the chain of the event once."""
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Follow the chain of the event once, or have every chain followed."""
+    if "chain" not in event:
+        names = [listing.chain for listing in chains.listings()]
+        return {"woken": run_each(names, context.function_name, client("lambda"))}
     listing = chains.listing(str(event["chain"]))
     if listing is None:
         logger.info("this chain is not listed", chain=event["chain"])
         return {"chain": event["chain"], "listed": False}
+    node = node_at(nodes.url(listing.chain))
     chain_id = node.chain_id()
     require(chain_id == listing.chain_id, f"the node of {listing.chain} is on chain {chain_id}: nothing it says counts")
     cursor = Watcher(

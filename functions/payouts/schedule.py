@@ -10,7 +10,9 @@ from exchange.chains.answering import Answers
 from exchange.chains.departure_store import DepartureStore
 from exchange.chains.evm import EvmNode
 from exchange.chains.evm_wallet import EvmWallet, KmsKey
+from exchange.chains.fanning import run_each
 from exchange.chains.model import Place
+from exchange.chains.nodes import ChainNodes
 from exchange.chains.paying import Payer
 from exchange.chains.store import ChainItem, ChainStore
 from exchange.kernel.clock import SystemClock, jittered_pause
@@ -24,7 +26,7 @@ class Settings(EnvironmentSettings):
     """The environment of this function."""
 
     chains_table: str
-    chain_node_url: str
+    chain_nodes_arn: str
     transfers_table: str
     balances_table: str
     journal_table: str
@@ -43,17 +45,22 @@ for model, table in (
     bind(model, table)
 chains, departures = ChainStore(), DepartureStore(connection())
 transfers = TransferStore(connection())
-node = EvmNode(settings.chain_node_url)
+nodes = ChainNodes(client("secretsmanager"), settings.chain_nodes_arn)
+node_at = EvmNode
 key = KmsKey(client("kms"), settings.hot_wallet_key_arn)
 waiters = TaskTokens(client("stepfunctions"), refusal=REFUSED_BY_CHAIN)
 
 
-def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Pay and follow what leaves the hot wallet of the event's chain, once."""
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Pay and follow what leaves the hot wallet of the event's chain, once, or have it done for every chain."""
+    if "chain" not in event:
+        names = [listing.chain for listing in chains.listings()]
+        return {"woken": run_each(names, context.function_name, client("lambda"))}
     listing = chains.listing(str(event["chain"]))
     if listing is None or not listing.hot_address:
         logger.info("this chain has no hot wallet", chain=event["chain"])
         return {"chain": event["chain"], "open": 0}
+    node = node_at(nodes.url(listing.chain))
     chain_id = node.chain_id()
     require(chain_id == listing.chain_id, f"the node of {listing.chain} is on chain {chain_id}: nothing it says counts")
     waiting = Payer(

@@ -5,12 +5,13 @@ from typing import Any, Literal
 
 from aws_lambda_powertools import Logger
 from exchange.audit.model import BankView, ChainView
-from exchange.audit.store import bind_tables, read_chain
+from exchange.audit.store import bind_tables, read_chains
 from exchange.aws.clients import client
 from exchange.aws.dynamodb import bind, connection
 from exchange.aws.settings import EnvironmentSettings
 from exchange.breaks.model import BreakState
 from exchange.breaks.store import BreakItem, BreakStore
+from exchange.chains.nodes import ChainNodes
 from exchange.kernel.clock import SystemClock
 from exchange.payments.bank import SharedSecret
 from exchange.reconciliation.motion import Look
@@ -40,8 +41,8 @@ class Settings(EnvironmentSettings):
     bank_files_table: str
     breaks_table: str
     executions_stream: str
-    chain: str
-    chain_node_url: str
+    chain_rail: Literal["on", "off"]
+    chain_nodes_arn: str
     stripe_rail: Literal["on", "off"]
     stripe_api_key_arn: str
     stripe_api_base: str
@@ -83,10 +84,11 @@ def _look() -> Look:
     time.sleep(PAUSE_SECONDS)
     marks = reached_partitions()
     chains: list[ChainView] = []
-    if settings.chain_node_url:
+    if settings.chain_rail == "on":
         from exchange.chains.evm import EvmNode  # As large as all else together, and needed once a night.
 
-        chains = read_chain(settings.chain, EvmNode(settings.chain_node_url))
+        nodes = ChainNodes(client("secretsmanager"), settings.chain_nodes_arn)
+        chains = read_chains(lambda chain: EvmNode(nodes.url(chain)))
         if any(view.reason for view in chains):
             time.sleep(CHAIN_PAUSE_SECONDS)
     providers: list[BankView] = []

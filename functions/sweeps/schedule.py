@@ -9,7 +9,9 @@ from exchange.aws.settings import EnvironmentSettings
 from exchange.chains.departure_store import DepartureStore
 from exchange.chains.evm import EvmNode
 from exchange.chains.evm_wallet import EvmWallet
+from exchange.chains.fanning import run_each
 from exchange.chains.model import Place
+from exchange.chains.nodes import ChainNodes
 from exchange.chains.paying import Payer
 from exchange.chains.seed import SealedSeed
 from exchange.chains.store import ChainItem, ChainStore
@@ -23,7 +25,7 @@ class Settings(EnvironmentSettings):
     """The environment of this function."""
 
     chains_table: str
-    chain_node_url: str
+    chain_nodes_arn: str
     balances_table: str
     journal_table: str
     deposit_seed_key_arn: str
@@ -38,15 +40,20 @@ for model, table in (
 ):
     bind(model, table)
 chains, departures, clock = ChainStore(), DepartureStore(connection()), SystemClock()
-node = EvmNode(settings.chain_node_url)
+nodes = ChainNodes(client("secretsmanager"), settings.chain_nodes_arn)
+node_at = EvmNode
 
 
-def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Follow the sweeps of the event's chain, and ask for those that are worth it, once."""
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Follow the sweeps of the event's chain, and ask for those that are worth it, once, or have every chain swept."""
+    if "chain" not in event:
+        names = [listing.chain for listing in chains.listings()]
+        return {"woken": run_each(names, context.function_name, client("lambda"))}
     listing = chains.listing(str(event["chain"]))
     if listing is None or not listing.hot_address:
         logger.info("this chain has no hot wallet", chain=event["chain"])
         return {"chain": event["chain"], "asked": 0, "open": 0}
+    node = node_at(nodes.url(listing.chain))
     chain_id = node.chain_id()
     require(chain_id == listing.chain_id, f"the node of {listing.chain} is on chain {chain_id}: nothing it says counts")
     asked = ask_for_sweeps(listing, carrier=node, departures=departures, clock=clock, note=logger.error)

@@ -7,6 +7,7 @@ from exchange.aws.clients import client
 from exchange.aws.dynamodb import bind, connection
 from exchange.aws.settings import AccessSettings
 from exchange.breaks.store import BreakItem, BreakStore
+from exchange.chains.choosing import chosen
 from exchange.chains.departure_store import DepartureStore
 from exchange.chains.departures import network_fee_units
 from exchange.chains.store import ChainItem, ChainStore
@@ -43,7 +44,6 @@ class Settings(AccessSettings):
     stripe_rail: Literal["on", "off"]
     bank_files_rail: Literal["on", "off"]
     chains_table: str
-    chain: str
     safeguards_table: str
 
 
@@ -111,10 +111,10 @@ def estimate(asked: ApiRequest, _who: Principal) -> Any:
         return Refused(Code.CURRENCY_NOT_FOUND, "currency: no such currency; GET /currencies lists them")
     if not (asked.query("crypto_address") or asked.query("network")):
         return {"currency": asset.asset_id, "fee": asset.format(asset.withdrawal_fee_units)}
-    listing = chains.listing(settings.chain)
-    token = listing.token_of(asset.asset_id) if listing else None
-    if listing is None or token is None or (asked.query("network") or listing.chain) != listing.chain:
-        return Refused(Code.CHAIN_NOT_LISTED, "currency, network: not withdrawn over such a chain here")
+    listing = chosen(asset.asset_id, asked.query("network") or "", chains.listings())
+    if isinstance(listing, Refused):
+        return listing
+    token = listing.listed(asset.asset_id)
     network = network_fee_units(token, listing, departures.quote(listing.chain), at_ns=clock.now_ns())
     fee = asset.format(asset.withdrawal_fee_units + network)
     return {"currency": asset.asset_id, "fee": fee, "network_fee": asset.format(network)}

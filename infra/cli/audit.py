@@ -14,7 +14,7 @@ from exchange.audit.model import Replayed, Told
 from exchange.audit.store import (
     Places,
     bind_tables,
-    read_chain,
+    read_chains,
     read_cursors,
     read_executions,
     read_world,
@@ -24,6 +24,7 @@ from exchange.audit.store import (
 from exchange.aws.clients import client
 from exchange.aws.dynamodb import bind
 from exchange.chains.evm import EvmNode
+from exchange.chains.nodes import ChainNodes
 from exchange.instruments.store import InstrumentStore
 from exchange.kernel.errors import OutageError
 from exchange.messages import MalformedRecordError, UnknownVersionError
@@ -140,7 +141,8 @@ def _read(stack: Mapping[str, Any], places: Places) -> World:
     # Before the log is read: what is saved meanwhile may hold what is published meanwhile.
     saved = list(saved_markets(client("s3"), stack["buckets"]["snapshots"]))
     replayed = replay(kinesis, places.orders_stream)
-    chains = read_chain(stack["chain"]["chain"], EvmNode(stack["chain"]["node_url"])) if "chain" in stack else []
+    nodes = ChainNodes(client("secretsmanager"), stack["outputs"]["ChainNodesArn"])
+    chains = read_chains(lambda chain: EvmNode(nodes.url(chain)))
     world = read_world(places, kinesis=kinesis, s3=client("s3"), replayed=replayed, chains=chains)
     return replace(world, saved=saved)
 

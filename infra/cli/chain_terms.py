@@ -55,7 +55,7 @@ class TokenTerms(_Terms):
 class ChainTerms(_Terms):
     """A chain."""
 
-    chain: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,23}$")]
+    chain: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{1,19}$")]
     chain_id: int = Field(gt=0)
     confirmations: int
     unlock_confirmations: int

@@ -11,10 +11,12 @@ from exchange.chains.evm import EvmNode
 from exchange.chains.evm_wallet import KmsKey
 from exchange.chains.keys import ACCOUNT_PATH, ExtendedPrivateKey
 from exchange.chains.model import Listing, Token
+from exchange.chains.nodes import ChainNodes
 from exchange.chains.store import ChainItem, ChainStore
 from exchange.kernel.errors import require
 from web3 import HTTPProvider, Web3
 
+from infra.cli.chain_terms import ChainTermsError
 from infra.local import chain_node
 from infra.local.clients import CREDENTIALS
 from infra.local.laptop import Laptop
@@ -73,6 +75,8 @@ def list_chain(laptop: Laptop) -> dict[str, Any]:
         raise_after_seconds=RAISE_AFTER_SECONDS,
         fee_max=FEE_MAX,
     )
+    nodes = ChainNodes(laptop.client("secretsmanager"), laptop.outputs["ChainNodesArn"])
+    nodes.put(CHAIN, laptop.settings.chain_url)
     open_chain(listing, laptop.settings.chain_url, kms=kms, key_id=laptop.outputs["DepositSeedKeyArn"])
     fund_hot_wallet(web3, listing)
     listed = {
@@ -86,7 +90,14 @@ def list_chain(laptop: Laptop) -> dict[str, Any]:
 
 
 def open_chain(listing: Listing, node_url: str, *, kms: Any, key_id: str) -> None:
-    """List a chain from its newest block on. Its seed is made here, once, and leaves this function only sealed."""
+    """List a chain from its newest block on. Its seed is made here, once, and leaves this function only sealed.
+
+    Raises:   ChainTermsError where the same chain is listed by another name: one hot wallet would have two counters of
+              nonces, and what it receives would be booked twice. InvariantError for the node of another chain.
+    """
+    for other in ChainStore().listings():
+        if other.chain_id == listing.chain_id and other.chain != listing.chain:
+            raise ChainTermsError(f"chain_id: {listing.chain_id} is listed already, as {other.chain}")
     node = EvmNode(node_url)
     require(node.chain_id() == listing.chain_id, f"the node is on chain {node.chain_id()}, not {listing.chain_id}")
     start = node.block(node.height())

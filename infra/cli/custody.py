@@ -13,6 +13,7 @@ from exchange.chains.departure_store import DepartureStore
 from exchange.chains.evm import EvmNode
 from exchange.chains.evm_wallet import KmsKey
 from exchange.chains.model import Listing, Place, Token
+from exchange.chains.nodes import ChainNodes
 from exchange.chains.store import ChainItem, ChainStore
 from exchange.instruments.store import InstrumentItem, InstrumentStore
 from exchange.kernel.errors import OutageError
@@ -31,55 +32,62 @@ console = Console(highlight=False)
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """Where an exchange is: what its stack says, and a node of its chain."""
+    """Where an exchange is: what its stack says, and where the nodes of its chains answer."""
 
     outputs: Mapping[str, str]
-    node_url: str
-    chain: str
+    nodes: ChainNodes
 
 
 def chains(
     terms: Annotated[Path | None, typer.Option("--list", help="A chain to list, or to list anew; TOML.")] = None,
     stack: StackOption = "",
-    node_url: Annotated[str, typer.Option(help="Of a stack on AWS: the JSON-RPC of its chain's node.")] = "",
-    chain: Annotated[str, typer.Option(help="Which chain to show.")] = "ethereum",
+    node_url: Annotated[str, typer.Option(help="With --list: the JSON-RPC of its node; it is kept as a secret.")] = "",
+    chain: Annotated[str, typer.Option(help="Which chain to show; without it every one.")] = "",
     mine: Annotated[int, typer.Option(help="On this laptop: let so many blocks pass first.")] = 0,
 ) -> None:
-    """Show what addresses, hot and cold wallet of a chain have, and what is under way; or list a chain."""
+    """Show what addresses, hot and cold wallet of the chains have, and what is under way; or list a chain."""
     try:
-        found = _deployment(stack, node_url, chain)
+        found = _deployment(stack)
         for model, table in ((ChainItem, "Chains"), (InstrumentItem, "Instruments"), (BalanceItem, "Balances")):
             bind(model, found.outputs[f"{table}Table"])
         if mine and not stack:
-            Web3(HTTPProvider(found.node_url)).provider.make_request("anvil_mine", [hex(mine)])  # type: ignore[arg-type]
+            for url in [found.nodes.url(chain)] if chain else found.nodes.urls().values():
+                Web3(HTTPProvider(url)).provider.make_request("anvil_mine", [hex(mine)])  # type: ignore[arg-type]
         if terms is not None:
-            _list(terms, found)
+            _list(terms, node_url, found)
             return
-        _show(found)
+        for listing in _listings(chain):
+            _show(listing, found)
     except (BotoCoreError, ClientError, OutageError, ChainTermsError, StackError, OSError) as error:
         console.print(f"{type(error).__name__}: {error}", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
 
 
-def _deployment(stack: str, node_url: str, chain: str) -> Deployment:
-    found = open_stack(stack)
-    node = found.laptop["chain"]["node_url"] if found.laptop else node_url
-    return Deployment(found.outputs, node, chain)
+def _deployment(stack: str) -> Deployment:
+    outputs = open_stack(stack).outputs
+    return Deployment(outputs, ChainNodes(boto3.client("secretsmanager"), outputs["ChainNodesArn"]))
 
 
-def _list(path: Path, found: Deployment) -> None:
+def _listings(chain: str) -> list[Listing]:
+    found = [listing for listing in ChainStore().listings() if chain in {"", listing.chain}]
+    if not found:
+        raise ChainTermsError(f"{chain or 'no chain'} is not listed; list it with --list FILE")
+    return found
+
+
+def _list(path: Path, node_url: str, found: Deployment) -> None:
     kms = boto3.client("kms")
     hot_address = KmsKey(kms, found.outputs["HotWalletKeyArn"]).address
     listing = read_terms(path, InstrumentStore().assets(), hot_address=hot_address)
-    open_chain(listing, found.node_url, kms=kms, key_id=found.outputs["DepositSeedKeyArn"])
+    open_chain(listing, node_url or found.nodes.url(listing.chain), kms=kms, key_id=found.outputs["DepositSeedKeyArn"])
+    if node_url:
+        found.nodes.put(listing.chain, node_url)
     console.print(f"{listing.chain} is listed. Its hot wallet is {hot_address}: send it coin for fees.")
 
 
-def _show(found: Deployment) -> None:
-    listing = ChainStore().listing(found.chain)
-    if listing is None:
-        raise ChainTermsError(f"{found.chain} is not listed; list it with --list FILE")
-    node = EvmNode(found.node_url) if found.node_url else None
+def _show(listing: Listing, found: Deployment) -> None:
+    url = found.nodes.urls().get(listing.chain)
+    node = EvmNode(url) if url else None
     store, tip = ChainStore(), ChainStore().cursor(listing.chain).tip
     console.print(f"{listing.chain}, read to block {tip.number}")
     table = Table("place", "asset", "ledger", "node", "limits", box=None, header_style="bold", pad_edge=False)

@@ -232,7 +232,7 @@ class Laptop:
             "Cloud": "local",
             "WebsocketEndpoint": websocket,
             "ConnectionsPerAddress": "0",
-            "ChainNodeUrl": self.settings.chain_url,
+            "ChainRail": "on",
             "BankWebhookUrl": f"{self.settings.rest_url}/v1/payments/bank/notifications",
             "StripeRail": "on" if self.settings.stripe else "off",
             "BankFilesRail": "on" if self.settings.bank_files else "off",

@@ -41,6 +41,7 @@ def _value(name: str) -> str:
         "BANK_PROVIDER": "sandbox",
         "STRIPE_RAIL": "off",
         "BANK_FILES_RAIL": "off",
+        "CHAIN_RAIL": "off",
         "USER_POOL_ID": "us-east-1_example",
         "OPERATOR_POOL_ID": "us-east-1_operators",
         "PUBLIC_REQUESTS_PER_SECOND": "10",

@@ -34,7 +34,11 @@ def name_of(resource: Any) -> str:
         or re.search(r"'Ref': '(\w+)'", text)
         or re.search(r":\$\{(WebSocketApi)\}", text)
     )
-    return found[1] if found else NOTHING_IN_PARTICULAR
+    if found:
+        return found[1]
+    # A function that wakes itself: its role can't refer to it, so the policy has its name.
+    itself = re.search(r":function:\$\{AWS::StackName\}-([a-z-]+)'", text)
+    return f"{itself[1].title().replace('-', '')}Function" if itself else NOTHING_IN_PARTICULAR
 
 
 def for_the_platform(function: Function) -> Iterator[Grant]:

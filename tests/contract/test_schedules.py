@@ -14,7 +14,7 @@ PAGE = ROOT / "docs/laptop.md"
 # What a schedule waits for that is not always on, in the words of the page.
 OFF_UNLESS = {
     "": "",
-    "ChainNode": "`ChainNodeUrl`: on a laptop always",
+    "ChainRail": "`ChainRail`: on a laptop always",
     "StripeRail": "`StripeRail`: `EXCHANGE_STRIPE=on`",
     "BankFilesRail": "`BankFilesRail`: `EXCHANGE_BANK_FILES=on`",
 }

@@ -22,7 +22,7 @@ def main() -> None:
     """Run the payer's function over it."""
     from functions.payouts import schedule
 
-    schedule.node = KilledNode(schedule.settings.chain_node_url)
+    schedule.node_at = KilledNode
     schedule.handler({"chain": "ethereum"}, None)
 
 

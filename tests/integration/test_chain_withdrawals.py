@@ -145,7 +145,7 @@ def test_a_payer_killed_after_it_signed_pays_with_the_same_bytes(
         **environment(laptop.settings),
         **tables,
         "JOURNAL_TABLE": laptop.stack["outputs"]["JournalTable"],
-        "CHAIN_NODE_URL": laptop.stack["chain"]["node_url"],
+        "CHAIN_NODES_ARN": laptop.stack["outputs"]["ChainNodesArn"],
         "HOT_WALLET_KEY_ARN": laptop.stack["outputs"]["HotWalletKeyArn"],
         "AWS_ENDPOINT_URL": laptop.stack["aws_endpoint_url"],
     }

@@ -28,10 +28,11 @@ ETHER = 10**18
 
 @dataclass
 class Chain:
-    """The laptop's chain, and the watcher's function beside it."""
+    """A chain that the laptop follows, and the watcher's function beside it."""
 
     laptop: RunningLaptop
     web3: Any
+    name: str = "ethereum"
 
     def send(self, address: str, base_units: int) -> str:
         """Send the chain's coin from the node's own first account. It is mined at once."""
@@ -78,7 +79,7 @@ class Chain:
     def run(self, function: str) -> dict[str, Any]:
         """One run of a function of the chain's."""
         name = self.laptop.stack["outputs"][function]
-        answer = self.laptop.client("lambda").invoke(FunctionName=name, Payload=b'{"chain": "ethereum"}')
+        answer = self.laptop.client("lambda").invoke(FunctionName=name, Payload=json.dumps({"chain": self.name}))
         found: dict[str, Any] = json.loads(answer["Payload"].read())
         return found
 

@@ -88,7 +88,7 @@ def told(laptop: RunningLaptop, *arguments: str) -> subprocess.CompletedProcess[
     return subprocess.run(command, cwd=ROOT, env={**os.environ, **home}, capture_output=True, text=True, check=False)
 
 
-def test_the_command_shows_each_place_and_lists_another_chain(laptop: RunningLaptop, tmp_path: Path) -> None:
+def test_the_command_shows_each_place_and_lists_a_chain_by_one_name_only(laptop: RunningLaptop, tmp_path: Path) -> None:
     shown = told(laptop, "--mine", "1")
     assert shown.returncode == 0, shown.stderr
     rows = [line.split() for line in shown.stdout.splitlines()]
@@ -103,10 +103,10 @@ def test_the_command_shows_each_place_and_lists_another_chain(laptop: RunningLap
         '[[tokens]]\nasset = "ETH"\ndecimals = 18\n'
     )
     assert "is not listed" in told(laptop, "--chain", "second").stdout
-    listed = told(laptop, "--list", str(terms))
-    assert listed.returncode == 0, listed.stdout + listed.stderr
-    assert laptop.stack["chain"]["hot_address"] in listed.stdout
-    assert "second, read to block" in told(laptop, "--chain", "second").stdout
+    assert "second has no node" in told(laptop, "--list", str(terms)).stdout
+    again = told(laptop, "--list", str(terms), "--node-url", laptop.stack["chain"]["node_url"])
+    assert (again.returncode, "31337 is listed already, as ethereum" in again.stdout) == (1, True)
+    assert "is not listed" in told(laptop, "--chain", "second").stdout
     terms.write_text("chain = 5\n")
     wrong = told(laptop, "--list", str(terms))
     assert (wrong.returncode, "chain: " in wrong.stdout) == (1, True)

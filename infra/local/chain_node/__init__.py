@@ -28,9 +28,9 @@ class ChainNodeError(RuntimeError):
     """The node can't be had; the message says why and what to do."""
 
 
-def command(port: int) -> list[str]:
+def command(port: int, chain_id: int = CHAIN_ID) -> list[str]:
     """What starts the node; it mines each transaction at once, and keeps all in memory."""
-    return [str(_binary()), "--host", HOST, "--port", str(port), "--chain-id", str(CHAIN_ID), "--silent"]
+    return [str(_binary()), "--host", HOST, "--port", str(port), "--chain-id", str(chain_id), "--silent"]
 
 
 def install() -> None:

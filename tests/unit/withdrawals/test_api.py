@@ -14,7 +14,7 @@ from exchange.breaks.store import STOP, BreakItem
 from exchange.chains.departure_store import DepartureStore
 from exchange.chains.departures import Fees
 from exchange.chains.model import Block, Listing, Token
-from exchange.chains.store import ChainItem, ChainStore
+from exchange.chains.store import LISTINGS, ChainItem, ChainStore
 from exchange.instruments.store import InstrumentItem, InstrumentStore
 from exchange.ledger.store import BalanceItem
 from exchange.safeguards.store import SafeguardItem
@@ -65,7 +65,6 @@ def handler() -> Iterator[Any]:
             "BANK_PROVIDER": "sandbox",
             "STRIPE_RAIL": "off",
             "BANK_FILES_RAIL": "off",
-            "CHAIN": "testchain",
         }
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
@@ -176,7 +175,7 @@ def test_a_chains_fee_is_told_while_it_is_known_what_the_chain_takes(handler: An
     elsewhere = ask(handler, "GET", "/withdrawals/fee-estimate", query="currency=USD&network=bitcoin")
     assert elsewhere.json["code"] == "CHAIN_NOT_LISTED"
     ChainItem("testchain", "quote").delete()
-    ChainItem("testchain", "listing").delete()
+    ChainItem(LISTINGS, "testchain").delete()
 
 
 def test_ways_and_what_one_transfer_may_be(handler: Any) -> None:

@@ -1,7 +1,7 @@
 """Reading the world: whole tables, and whole streams from the oldest record that they still have."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -15,12 +15,13 @@ from exchange.banking.store import BankFileItem, BankFileStore
 from exchange.books.files import books_of
 from exchange.books.store import ClosingItem, ClosingStore, S3Vault
 from exchange.chains.departure_store import DepartureStore
-from exchange.chains.departures import Mined, Version
-from exchange.chains.model import Block, Place
+from exchange.chains.departures import Departure, Mined, Version
+from exchange.chains.model import Block, Listing, Place
 from exchange.chains.store import ChainItem, ChainStore
 from exchange.fees.store import FeeScheduleItem, awarded_closing, read_versions
 from exchange.instruments.store import InstrumentItem, InstrumentStore
 from exchange.iso20022.statements import SCALE
+from exchange.kernel.errors import UnavailableError
 from exchange.kernel.money import format_units
 from exchange.ledger.store import BalanceItem, JournalItem, JournalStore, every_balance
 from exchange.market_data.store import MarketDataStore, bind_market_data
@@ -168,27 +169,45 @@ class Holdings(Protocol):
         ...
 
 
-def read_chain(chain: str, node: Holdings) -> list[ChainView]:
-    """A chain that is listed, with what its node says at the newest block that the watcher has read."""
-    store = ChainStore()
-    listing = store.listing(chain)
-    if listing is None:
-        return []
+def read_chains(node_of: Callable[[str], Holdings]) -> list[ChainView]:
+    """Every chain that is listed. One whose node does not answer is there with that as its reason.
+
+    Raises:   UnavailableError where our own tables don't answer.
+    """
+    return [_read_chain(listing, node_of) for listing in ChainStore().listings()]
+
+
+def _read_chain(listing: Listing, node_of: Callable[[str], Holdings]) -> ChainView:
+    """A chain, with what its node says at the newest block that the watcher has read."""
+    store, chain = ChainStore(), listing.chain
     tip = store.cursor(chain).tip
     # The watcher notes a block's arrivals before it says that it has read the block.
     arrivals = [each for each in store.arrivals(chain, from_block=0) if each.block_number <= tip.number]
-    departures = DepartureStore(connection()).departures(chain)
+    departures, addresses = DepartureStore(connection()).departures(chain), store.addresses(chain)
+    try:
+        on_chain, left = _told(listing, tip, node_of(chain), addresses, departures)
+    except UnavailableError as error:
+        return ChainView(listing, arrivals, {}, f"its node does not answer: {error}", departures)
+    if on_chain is None:
+        reason = "its newest block has left the chain; let the watcher run, then ask again"
+        return ChainView(listing, arrivals, {}, reason, departures)
+    return ChainView(listing, arrivals, on_chain, "", departures, left)
+
+
+def _told(
+    listing: Listing, tip: Block, node: Holdings, addresses: Sequence[str], departures: Sequence[Departure]
+) -> tuple[Counter[tuple[Place, str]] | None, list[tuple[Departure, Mined]]]:
+    """What a node says that our addresses have at a block, and which departures it has up to there; None without it."""
     found = node.block(tip.number)
     if found is None or found.hash != tip.hash:
-        reason = "its newest block has left the chain; let the watcher run, then ask again"
-        return [ChainView(listing, arrivals, {}, reason, departures)]
+        return None, []
     on_chain: Counter[tuple[Place, str]] = Counter()
-    for address in store.addresses(chain):
+    for address in addresses:
         for token in listing.tokens:
             on_chain[listing.place_of(address), token.contract] += node.balance(address, token.contract, tip)
     sent = ((departure, node.mined(departure.versions)) for departure in departures)
     left = [(departure, mined) for departure, mined in sent if mined is not None and mined.block.number <= tip.number]
-    return [ChainView(listing, arrivals, on_chain, "", departures, left)]
+    return on_chain, left
 
 
 def read_world(

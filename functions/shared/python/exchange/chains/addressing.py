@@ -30,15 +30,15 @@ class Addresses(Protocol):
 
 
 def deposit_address(
-    account_id: int, asset: Asset, *, listing: Listing | None, addresses: Addresses
+    account_id: int, asset: Asset, *, listing: Listing, addresses: Addresses
 ) -> dict[str, object] | Refused:
     """The wallet's address, the same at every time of asking.
 
     Refuses:  CHAIN_NOT_LISTED.
     Raises:   UnavailableError, OutcomeUnknownError; asking again is harmless.
     """
-    token = listing.token_of(asset.asset_id) if listing else None
-    if listing is None or token is None:
+    token = listing.token_of(asset.asset_id)
+    if token is None:
         return Refused(
             Code.CHAIN_NOT_LISTED,
             f"{asset.asset_id} can't be deposited over a chain here; GET /payment-methods lists the other ways",

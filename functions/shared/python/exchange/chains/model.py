@@ -126,6 +126,13 @@ class Listing:
         """How this chain has an asset."""
         return next((token for token in self.tokens if token.asset == asset), None)
 
+    def listed(self, asset: str) -> Token:
+        """How this chain has an asset that it is known to have. Raises InvariantError where it has not."""
+        found = self.token_of(asset)
+        if found is None:
+            unreachable(f"{self.chain}: {asset} is not listed")
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class Block:

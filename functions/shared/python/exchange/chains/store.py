@@ -1,4 +1,7 @@
-"""Chains in DynamoDB: one partition a chain, so that no chain touches another's items; and the writes of its money."""
+"""Chains in DynamoDB: one partition a chain, so that no chain touches another's items; and the writes of its money.
+
+What chains there are stands in a partition of its own, each chain's terms by its name: an operator alone writes there.
+"""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,7 +36,8 @@ from exchange.transfers.store import TransferItem, transfer_item
 _FAILED = "ConditionalCheckFailed"
 _CONDITION_FAILED = "ConditionalCheckFailedException"
 _LOST = frozenset({_FAILED, "TransactionConflict"})
-LISTING, KEYS, CURSOR, COUNTER = "listing", "keys", "cursor", "counter"
+LISTINGS = "#listings"  # No chain can have this name.
+KEYS, CURSOR, COUNTER = "keys", "cursor", "counter"
 
 
 class ChainItem(Model):
@@ -59,18 +63,20 @@ class ChainStore:
 
     def listing(self, chain: str) -> Listing | None:
         """The chain as it is listed. Raises UnavailableError."""
-        body = self._body(chain, LISTING)
-        if body is None:
-            return None
-        values = json.loads(body)
-        return Listing(**{**values, "tokens": tuple(Token(**token) for token in values["tokens"])})
+        body = self._body(LISTINGS, chain)
+        return _listing_from(body) if body else None
+
+    def listings(self) -> Sequence[Listing]:
+        """Every chain that is listed, by name. Raises UnavailableError."""
+        with reading():
+            rows = ChainItem.query(LISTINGS, consistent_read=True)
+            return [_listing_from(item.body) for item in rows]
 
     def open(self, listing: Listing, *, public_key: str, sealed_seed: bytes, start: Block) -> None:
         """List a chain: its terms are put anew, its keys and its cursor only where there are none.
 
         Raises:   OutageError.
         """
-        ChainItem(listing.chain, LISTING, body=json.dumps(asdict(listing))).save()
         for house in {listing.hot_address, listing.cold_address} - {""}:
             _put_new(ChainItem(listing.chain, address_key(house), account_id=HOUSE))
         for item in (
@@ -78,6 +84,8 @@ class ChainStore:
             ChainItem(listing.chain, CURSOR, body=_blocks_text((start,)), version=0),
         ):
             _put_new(item)
+        # Last: from here on the chain is followed, and has all that this takes.
+        ChainItem(LISTINGS, listing.chain, body=json.dumps(asdict(listing))).save()
 
     def public_key(self, chain: str) -> str | None:
         """The extended public key that addresses come from. Raises UnavailableError."""
@@ -269,6 +277,11 @@ def add_unswept(transaction: TransactWrite, chain: str, units: Mapping[tuple[str
     """Add to what may be swept, by address and contract. It may fall below zero where a block left late."""
     for (address, contract), change in sorted(units.items()):
         transaction.update(ChainItem(chain, unswept_key(address, contract)), actions=[ChainItem.units.add(change)])
+
+
+def _listing_from(body: str) -> Listing:
+    values = json.loads(body)
+    return Listing(**{**values, "tokens": tuple(Token(**token) for token in values["tokens"])})
 
 
 def _to(transaction: TransactWrite, arrival: Arrival, stage: Stage) -> None:

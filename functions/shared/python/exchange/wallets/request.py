@@ -53,6 +53,12 @@ class WithdrawalBody(Body):
         return WithdrawalRequest(self.amount, self.currency, self.payment_method_id, self.client_transfer_id or "")
 
 
+class AddressBody(Body):
+    """POST /coinbase-accounts/{id}/addresses. The network may be left out where one alone has the currency."""
+
+    network: Annotated[str, Field(min_length=1, max_length=32)] | None = None
+
+
 class ChainWithdrawalBody(Body):
     """POST /withdrawals/crypto. The amount is decimal text, or a number of JSON that is read as it was written."""
 
