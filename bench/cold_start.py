@@ -115,6 +115,7 @@ def _value(name: str, value: object) -> str:
     known = {
         "BANK_PROVIDER": "sandbox",
         "STRIPE_RAIL": "off",
+        "CHAIN_RAIL": "on",
         "BANK_FILES_RAIL": "off",
         "USER_POOL_ID": "us-east-1_example",
         "PUBLIC_REQUESTS_PER_SECOND": "10",

@@ -55,6 +55,7 @@ class SecondChain(Chain):
     def hang(self) -> None:
         """Its node takes requests, and answers none."""
         os.kill(self.pid, signal.SIGSTOP)
+        os.waitpid(self.pid, os.WUNTRACED)  # Until it has stopped: the signal alone lets an answer slip out.
 
     def go_on(self) -> None:
         """Its node is back, with all that it knew."""

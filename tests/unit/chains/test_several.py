@@ -1,22 +1,51 @@
 """Several chains in one stack: which one is meant, where each one's node answers, and a run for each."""
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
+from exchange.audit.store import read_chains
+from exchange.aws.dynamodb import bind
 from exchange.chains.choosing import chosen
+from exchange.chains.departures import Mined, Version
 from exchange.chains.fanning import run_each
-from exchange.chains.model import Token
+from exchange.chains.model import Block, Place, Token
 from exchange.chains.nodes import ChainNodes
+from exchange.chains.store import ChainItem, ChainStore
 from exchange.kernel.errors import Code, Refused, UnavailableError
+from moto import mock_aws
 
+from tests.fakes.chains import FakeNode
 from tests.fakes.paying import LISTING
+from tests.fakes.tables import create_tables
+from tests.fakes.wallets import Cuts
 
 NO_NETWORK = EndpointConnectionError(endpoint_url="https://aws")
 OTHER = replace(LISTING, chain="otherchain", chain_id=2, tokens=(Token("ETH", 8, 18), Token("USDC", 6, 6, "0xcc")))
 BOTH = (LISTING, OTHER)
+
+
+class SeenNode(FakeNode):
+    """A node that has the newest block that was read."""
+
+    def block(self, number: int) -> Block | None:
+        return Block(number, f"0x{number:02x}")
+
+    def balance(self, address: str, contract: str, block: Block | None) -> int:
+        return 5
+
+    def mined(self, versions: Sequence[Version]) -> Mined | None:
+        return None
+
+
+class HangingNode(SeenNode):
+    """It answers the first question, and no other."""
+
+    def balance(self, address: str, contract: str, block: Block | None) -> int:
+        raise UnavailableError("the chain's node: ReadTimeout")
 
 
 class Secret:
@@ -107,3 +136,44 @@ def test_a_run_that_could_not_be_woken_keeps_none_from_its_own_and_is_told() -> 
     with pytest.raises(UnavailableError, match="not woken: one"):
         run_each(["one", "two"], "watcher", invoker)
     assert [chain for chain, _ in invoker.woken] == ["two"]
+
+
+@pytest.fixture
+def listed() -> Iterator[ChainStore]:
+    """Both chains, listed."""
+    with mock_aws():
+        create_tables("chains")
+        bind(ChainItem, "chains")
+        store = ChainStore()
+        for listing in BOTH:
+            store.open(listing, public_key="xpub", sealed_seed=b"sealed", start=Block(7, "0x07"))
+        yield store
+
+
+def test_what_chains_there_are_is_what_was_listed(listed: ChainStore) -> None:
+    assert listed.listings() == [OTHER, LISTING]
+    assert listed.listing(OTHER.chain) == OTHER
+    assert listed.listing("#listings") is None
+    anew = replace(OTHER, confirmations=3)
+    listed.open(anew, public_key="another", sealed_seed=b"another", start=Block(9, "0x09"))
+    assert listed.listings() == [anew, LISTING]
+    assert (listed.public_key(OTHER.chain), listed.cursor(OTHER.chain).tip) == ("xpub", Block(7, "0x07"))
+
+
+def test_a_chain_whose_node_hangs_in_the_middle_is_told_and_the_other_is_read(listed: ChainStore) -> None:
+    nodes = {LISTING.chain: SeenNode(Cuts()), OTHER.chain: HangingNode(Cuts())}
+    told = {view.listing.chain: view for view in read_chains(nodes.__getitem__)}
+    assert told[OTHER.chain].reason == "its node does not answer: the chain's node: ReadTimeout"
+    assert not told[OTHER.chain].on_chain
+    read = told[LISTING.chain]
+    assert (read.reason, read.on_chain[Place.HOT, ""]) == ("", 5)
+
+
+def test_a_chain_without_a_node_is_told_too(listed: ChainStore) -> None:
+    nodes = ChainNodes(Secret("{}"), "arn")
+
+    def node_of(chain: str) -> SeenNode:
+        nodes.url(chain)
+        return SeenNode(Cuts())
+
+    assert all("has no node" in view.reason for view in read_chains(node_of))

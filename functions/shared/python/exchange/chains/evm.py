@@ -8,6 +8,7 @@ from eth_utils.address import to_checksum_address
 from requests import RequestException
 from web3 import HTTPProvider, Web3
 from web3.exceptions import BlockNotFound, ContractLogicError, TransactionNotFound, Web3Exception, Web3RPCError
+from web3.providers.rpc.utils import ExceptionRetryConfiguration
 
 from exchange.chains.departures import Departure, Fees, Mined, Version
 from exchange.chains.evm_wallet import call_of
@@ -17,6 +18,8 @@ from exchange.kernel.errors import UnavailableError
 # web3 brings py_ecc, which raises this to 100,000: JSON nested so deep would then end the process, not raise an error.
 sys.setrecursionlimit(1_000)
 TIMEOUT_SECONDS = 8
+# web3 would ask five times: for 40 seconds where a node hangs, in each of a reconciliation's looks.
+ATTEMPTS = 2
 TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"  # Transfer(address,address,uint256)
 _BALANCE_OF = "0x70a08231"  # balanceOf(address)
 # How far back the state is asked for: nodes that keep no archive know the newest 128 blocks.
@@ -32,7 +35,9 @@ class EvmNode:
     """
 
     def __init__(self, url: str) -> None:
-        self._web3 = Web3(HTTPProvider(url, request_kwargs={"timeout": TIMEOUT_SECONDS}))
+        twice = ExceptionRetryConfiguration(errors=(RequestException,), retries=ATTEMPTS)
+        options = {"timeout": TIMEOUT_SECONDS}
+        self._web3 = Web3(HTTPProvider(url, request_kwargs=options, exception_retry_configuration=twice))
 
     def chain_id(self) -> int:
         """Which chain this is. Raises UnavailableError."""

@@ -79,7 +79,7 @@ def new_chain_withdrawal(
     if listing is None or token is None or asset is None or request.network not in {"", listing.chain}:
         return Refused(
             Code.CHAIN_NOT_LISTED,
-            "currency, network: not withdrawn over such a chain here; GET /currencies lists what is, and over which",
+            "currency, network: not withdrawn over such a chain here",
         )
     address = destination(request.crypto_address, listing, owners)
     if isinstance(address, Refused):
