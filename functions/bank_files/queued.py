@@ -100,7 +100,7 @@ def _take(event: dict[str, Any]) -> bool:
     try:
         content = gateway.read(key, version)
         try:
-            outcome = inbox.take(content)
+            outcome = inbox.take(content, name=key)
             logger.info("a file is taken", file=key, message=outcome)
         except FileRefusedError as error:
             outcome = f"refused: {error}"

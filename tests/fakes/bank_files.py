@@ -22,6 +22,7 @@ from exchange.banking.model import (
     Posting,
     Settled,
     Standing,
+    Taking,
     asset_units,
 )
 from exchange.banking.suspense import Decision, Suspense
@@ -69,6 +70,7 @@ class FakeFiles:
     paid_out: dict[str, Payout] = field(default_factory=dict)
     costs_at: int = 0
     refunds: set[str] = field(default_factory=set)
+    taking: dict[tuple[str, str], Taking] = field(default_factory=dict)
 
     def _reach(self, effect: Callable[[], Result]) -> Result:
         return self.cuts.reach(effect)
@@ -96,6 +98,18 @@ class FakeFiles:
             return True
 
         return self._reach(write)
+
+    def begin(self, currency: str, digest: str, *, name: str, at_ns: int) -> None:
+        """A file is being taken."""
+        self._reach(lambda: self.taking.setdefault((currency, digest), Taking(currency, name, at_ns)))
+
+    def end(self, currency: str, digest: str) -> None:
+        """It is not any more."""
+        self._reach(lambda: self.taking.pop((currency, digest), None))
+
+    def takings(self) -> list[Taking]:
+        """Files that are being taken."""
+        return list(self.taking.values())
 
     def standing(self, account: Account) -> Standing:
         """What stands behind the balance."""
@@ -469,6 +483,7 @@ class FileWorld(TransferWorld):
         self.agree()
         has = self.bank.accounts["USD"].balance
         assert self.custody() == asset_units(has, ACCOUNT.scale), format_units(has, SCALE)
+        assert self.files.takings() == []
 
     def sound(self) -> None:
         """Nothing made, nothing lost, nothing below zero; chains whole; each transfer posted once."""

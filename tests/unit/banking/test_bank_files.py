@@ -1,12 +1,13 @@
 """Payments by file: every way that money takes, and what becomes of what does not fit."""
 
+import hashlib
 import itertools
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 
 import pytest
-from exchange.banking.model import CaseState
+from exchange.banking.model import CaseState, Taking
 from exchange.iso20022.grammar import FileRefusedError
 from exchange.kernel.errors import Refused, UnavailableError
 from exchange.payments.references import reference_of
@@ -384,10 +385,42 @@ def test_a_crash_at_any_reach_outside_loses_and_doubles_nothing(cut: int, after:
             world.reader.take(content)
     world.cuts.at = 0
     world.sound()
+    if not world.files.takings():
+        world.agree()  # Whatever is half taken is noted as such.
     for content in seen:
         world.reader.take(content)
     world.at_rest()
     assert (world.books.balances[CUSTOMER], world.books.balances[SUSPENSE]) == (89_750_000, 10_000_000)
+
+
+def test_a_file_is_under_way_from_before_its_first_entry_until_behind_its_last(world: FileWorld) -> None:
+    """Killed anywhere between, it stays so since the first time, until it comes again."""
+    world.pay_in(7, "30", "silent")
+    content = world.bank.close_day("USD")
+    for cut in itertools.count(1):
+        world.cuts.at, world.cuts.after, world.cuts.count = cut, True, 0
+        try:
+            world.reader.take(content, name="inbox/day.xml")
+            break
+        except CrashError:
+            noted = world.files.takings()
+            assert noted in ([], [Taking("USD", "inbox/day.xml", noted[0].since_ns if noted else 0)])
+            assert noted or not world.files.lines or world.files.accounts["USD"].number == 1
+            if noted:
+                world.clock.at_ns += 1
+    world.cuts.at = 0
+    assert cut > 3
+    world.at_rest()
+
+
+def test_a_file_that_is_refused_when_it_comes_again_is_not_under_way_any_more(world: FileWorld) -> None:
+    world.pay_in(7, "30", "silent")
+    content = world.bank.close_day("USD")
+    world.files.begin("USD", hashlib.sha256(content).hexdigest(), name="inbox/day.xml", at_ns=1)
+    world.files.accounts["USD"] = replace(world.files.accounts["USD"], closing=1)
+    with pytest.raises(FileRefusedError):
+        world.reader.take(content)
+    assert world.files.takings() == []
 
 
 def test_each_order_of_five_files_comes_to_the_same(world: FileWorld) -> None:

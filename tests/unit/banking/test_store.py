@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from exchange.approvals.store import committed
 from exchange.aws.dynamodb import bind, connection
-from exchange.banking.model import CaseState
+from exchange.banking.model import CaseState, Taking
 from exchange.banking.store import BankFileItem, BankFileStore, put_decision
 from exchange.banking.suspense import Decision
 from exchange.kernel.errors import Refused
@@ -156,6 +156,15 @@ def test_what_comes_back_and_what_can_not_be_sent(world: FileWorld) -> None:
     take(world)
     assert available("house:losses:bank-files") == -2_000_000
     assert -available("house:custody:bank-files") == world.bank.accounts["USD"].balance * 10
+
+
+def test_a_file_is_being_taken_since_the_first_time_and_until_it_ends(world: FileWorld) -> None:
+    for at_ns in (5, 6):
+        world.files.begin("USD", "d" * 64, name="inbox/x.xml", at_ns=at_ns)
+    assert world.files.takings() == [Taking("USD", "inbox/x.xml", 5)]
+    for _ in range(2):
+        world.files.end("USD", "d" * 64)
+    assert world.files.takings() == []
 
 
 def test_an_account_is_listed_once_and_a_refused_file_is_remembered(world: FileWorld) -> None:

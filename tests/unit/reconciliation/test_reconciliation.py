@@ -10,6 +10,7 @@ from exchange.approvals.store import ProposalItem, ProposalStore, bind_audit_row
 from exchange.audit.model import BankView, ChainView, World
 from exchange.audit.trade_checks import events_of
 from exchange.aws.dynamodb import bind, connection
+from exchange.banking.model import Taking
 from exchange.breaks.model import EXPLAIN, Break, BreakState, Way
 from exchange.breaks.store import BreakItem, BreakStore, explain
 from exchange.fees.model import Rates
@@ -17,7 +18,7 @@ from exchange.kernel.errors import Code, Refused
 from exchange.ledger.model import Balance
 from exchange.messages import OrderType, Side
 from exchange.reconciliation.motion import Look
-from exchange.reconciliation.service import LATE_NS, LOOKS_MAX, Outcome, reconcile
+from exchange.reconciliation.service import LATE_NS, LOOKS_MAX, TAKING_MAX_NS, Outcome, reconcile
 from exchange.risk.model import OrderTerms
 from moto import mock_aws
 
@@ -208,6 +209,37 @@ def test_what_others_tell_differs_when_it_does_by_the_same_three_times_and_still
     said = [7]
     outcome = reconcile(lambda: telling(said[0]), later=lambda: said.__setitem__(0, 0), at_ns=NOW_NS)
     assert outcome == Outcome()  # The statement had only come late.
+
+
+@pytest.mark.parametrize("has", [0, 7])
+def test_a_bank_of_which_a_file_is_being_taken_is_unsettled_whatever_it_comes_to(world: World, has: int) -> None:
+    taking = Taking("USD", "inbox/day.xml", NOW_NS - TAKING_MAX_NS + 1)
+    half = quiet(replace(world, banks=[BankView("bank-files", "USD", has, takings=[taking])]))
+    assert outcome_of(half) == Outcome(unsettled={("USD", "B1", "bank-files USD")})
+    whole = quiet(world)
+    assert outcome_of(half, half, half, whole) == Outcome()
+
+
+def test_a_file_that_is_begun_only_when_it_is_looked_again_excuses_what_differed(world: World) -> None:
+    said: list[Taking] = []
+
+    def look() -> Look:
+        return quiet(replace(world, banks=[BankView("bank-files", "USD", 7, takings=list(said))]))
+
+    def later() -> None:
+        said.append(Taking("USD", "inbox/day.xml", NOW_NS))
+
+    outcome = reconcile(look, later=later, at_ns=NOW_NS)
+    assert outcome == Outcome(unsettled={("USD", "B1", "bank-files USD")})
+
+
+@pytest.mark.parametrize("has", [0, 7])
+def test_a_file_that_is_never_taken_to_its_end_is_told_by_name_and_excuses_nothing(world: World, has: int) -> None:
+    taking = Taking("USD", "inbox/day.xml", NOW_NS - TAKING_MAX_NS)
+    outcome = outcome_of(quiet(replace(world, banks=[BankView("bank-files", "USD", has, takings=[taking])])))
+    assert [each.check for each in outcome.breaks] == ["B1"] * bool(has)
+    (told,) = outcome.uncompared
+    assert told.startswith("bank-files USD: file inbox/day.xml is being taken since 2065-01-24T04:")
 
 
 def test_a_trade_that_is_not_due_yet_is_no_break() -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from exchange.approvals.model import AuditRow, Link
+from exchange.banking.model import Taking
 from exchange.books.model import Books, Closing
 from exchange.chains.departures import Departure, Mined
 from exchange.chains.model import Arrival, Listing, Place
@@ -112,12 +113,16 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class BankView:
-    """What a bank has for us, and what stands behind that: its statements, or its own answer. Units: of the asset."""
+    """What a bank has for us, and what stands behind that: its statements, or its own answer. Units: of the asset.
+
+    `takings` are its files of which some may be booked and some not: until they end, `units` says nothing.
+    """
 
     rail: str
     asset: str
     units: int
     lines: Sequence[str] = ()
+    takings: Sequence[Taking] = ()
 
 
 @dataclass(frozen=True, slots=True)

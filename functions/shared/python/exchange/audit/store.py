@@ -253,6 +253,7 @@ def read_banks() -> list[BankView]:
     """Our accounts at banks that send statements, and what stands behind each balance. Raises UnavailableError."""
     store = BankFileStore(connection())
     views = []
+    takings = store.takings()  # First: one that ends now has its last entry in what is read behind it.
     for account in store.accounts():
         standing = store.standing(account)
         lines = [f"closed at {format_units(account.closing, SCALE)} on statement {account.number}"]
@@ -263,7 +264,9 @@ def read_banks() -> list[BankView]:
         for each in standing.paid:
             told = f"payment {each.order.transfer_id}: {format_units(each.order.units, each.order.scale)}"
             lines.append(f"{told}, no line, {_lacks(standing.overdue(each))}")
-        views.append(BankView(RAIL, account.currency, standing.expected_units, lines))
+        own = [each for each in takings if each.currency == account.currency]
+        lines += map(str, own)
+        views.append(BankView(RAIL, account.currency, standing.expected_units, lines, own))
     return views
 
 

@@ -67,6 +67,14 @@ class Files(Protocol):
         """Note a statement as taken whole, after the one before it; False where it is noted already."""
         ...
 
+    def begin(self, currency: str, digest: str, *, name: str, at_ns: int) -> None:
+        """Note that a file is being taken; again, it is since the first time."""
+        ...
+
+    def end(self, currency: str, digest: str) -> None:
+        """Note that nothing more of a file is to be booked; again is harmless."""
+        ...
+
     def booked(self, currency: str, key: str) -> Booked | None:
         """A line that was booked."""
         ...
@@ -165,24 +173,43 @@ class Inbox:
         self._effects = effects
         self._clock = clock
 
-    def take(self, content: bytes) -> str:
+    def take(self, content: bytes, *, name: str = "") -> str:
         """Book a file and return what it was. Again, and after any crash, it books nothing twice.
+
+        Its currencies are noted as being taken, by `name`, from before its first entry until behind its last. A taking
+        that was killed leaves the note, and the file's next delivery ends it.
 
         Raises:   FileRefusedError, naming the element, and nothing was booked; UnavailableError where an earlier
                   statement is missing still, or others were faster at every attempt; OutcomeUnknownError.
         """
         message = read_message(content, INCOMING)
+        digest, name = hashlib.sha256(content).hexdigest(), name or message.name
         if message.name.startswith("pain.002."):
-            self._take_statuses(content)
+            self._take_statuses(content, digest, name)
             return message.name
         reports = read_reports(message)
-        fresh = self._checked(reports)
+        currencies = {report.currency for report in reports}
+        try:
+            fresh = self._checked(reports)
+        except FileRefusedError:
+            self._end(currencies, digest)  # Whatever an earlier delivery booked of it, no more will be.
+            raise
+        self._begin({report.currency for report, _ in fresh}, digest, name)
         for report, account in fresh:
             for line in report.lines:
                 self._book(line, account, statement=report.number)
             if report.number:
                 self._files.advance(replace(account, number=report.number, closing=report.closing), digest_of(report))
+        self._end(currencies, digest)
         return message.name
+
+    def _begin(self, currencies: set[str], digest: str, name: str) -> None:
+        for currency in sorted(currencies):
+            self._files.begin(currency, digest, name=name, at_ns=self._clock.now_ns())
+
+    def _end(self, currencies: set[str], digest: str) -> None:
+        for currency in sorted(currencies):
+            self._files.end(currency, digest)
 
     # What is known already --------------------------------------------------------------------------------------------
 
@@ -395,22 +422,26 @@ class Inbox:
 
     # Statuses ---------------------------------------------------------------------------------------------------------
 
-    def _take_statuses(self, content: bytes) -> None:
+    def _take_statuses(self, content: bytes, digest: str, name: str) -> None:
         report = read_statuses(read_message(content, INCOMING))
         if report.group_refused and not any(each.verdict is Verdict.REFUSED for each in report.payments):
             said = f"{report.message_id} is said to be rejected ({report.group_refused})"
             self._effects.alarm(f"{said}, and none of its payments: ask the bank")
+        currencies = set()
         for status in report.payments:
             order = self._files.order(transfer_id_of(status.payment_id) or "#")
             if order is None or message_id(order.currency, order.batch) != status.message_id:
                 raise FileRefusedError(
                     f"{status.path}/OrgnlEndToEndId", f"{status.payment_id} is no payment of {status.message_id}"
                 )
+            currencies.add(order.currency)
+        self._begin(currencies, digest, name)
         for status in report.payments:
             order = self._files.order(transfer_id_of(status.payment_id))
             transfer = self._transfers.transfer(order.transfer_id) if order else None
             if order is not None and transfer is not None:
                 self._take_status(order, transfer, status.verdict, status.reason or status.code)
+        self._end(currencies, digest)
 
     def _take_status(self, order: Order, transfer: Transfer, verdict: Verdict, reason: str) -> None:
         if transfer.account_id == HOUSE_ACCOUNT_ID:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from exchange.iso20022.credit_transfers import OwnAccount, Payment, PaymentBatch
 from exchange.iso20022.grammar import is_iban
 from exchange.iso20022.statements import SCALE, Line
+from exchange.kernel.clock import iso_utc
 from exchange.kernel.ids import command_id_for, to_uuid
 from exchange.kernel.money import format_units
 from exchange.ledger.model import Batch, suspense_account
@@ -198,6 +199,18 @@ class Posted(StrEnum):
 
     DONE = "done"
     LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """A file of the bank that was begun and has not ended: some of it may be booked, and some not."""
+
+    currency: str
+    name: str
+    since_ns: int
+
+    def __str__(self) -> str:
+        return f"file {self.name} is being taken since {iso_utc(self.since_ns)}"
 
 
 @dataclass(frozen=True, slots=True)

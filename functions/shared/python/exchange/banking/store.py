@@ -29,6 +29,7 @@ from exchange.banking.model import (
     Posting,
     Settled,
     Standing,
+    Taking,
 )
 from exchange.banking.suspense import Decision
 from exchange.kernel.errors import UnavailableError
@@ -39,7 +40,7 @@ from exchange.transfers.model import PaymentState, Transfer, TransferStatus
 from exchange.transfers.store import TransferItem, transfer_item
 
 _FAILED = "ConditionalCheckFailedException"
-_PAYOUT, _OPEN_PAYOUT, OPEN_REFUND = "payout", "open-payout", "open-refund"
+_PAYOUT, _OPEN_PAYOUT, OPEN_REFUND, _TAKING = "payout", "open-payout", "open-refund", "taking"
 _LOST = frozenset({"ConditionalCheckFailed", "TransactionConflict"})
 
 
@@ -173,6 +174,21 @@ class BankFileStore:
             transaction.update(BankFileItem("account", account.currency), actions=actions, condition=before)
 
         return self._write(write, f"statement {account.number} of {account.currency}")
+
+    def begin(self, currency: str, digest: str, *, name: str, at_ns: int) -> None:
+        """Note that a file is being taken; again, it is since the first time. Raises OutageError."""
+        item = BankFileItem(_TAKING, _kind(currency, digest), body=name, number=at_ns)
+        self._put(item, BankFileItem.kind.does_not_exist())
+
+    def end(self, currency: str, digest: str) -> None:
+        """Note that nothing more of a file is to be booked; again is harmless. Raises OutageError."""
+        item = BankFileItem(_TAKING, _kind(currency, digest))
+        if not self._write(lambda transaction: transaction.delete(item), f"the end of file {digest}"):
+            raise UnavailableError(f"the end of file {digest} is being noted by somebody else")
+
+    def takings(self) -> list[Taking]:
+        """Files that are being taken. Raises UnavailableError."""
+        return [Taking(item.key.partition("#")[0], str(item.body), item.number or 0) for item in self._rows(_TAKING)]
 
     def standing(self, account: Account) -> Standing:
         """What stands behind an account's balance in the ledger. Raises UnavailableError."""

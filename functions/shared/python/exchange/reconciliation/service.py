@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from exchange.audit import bank_checks, chain_checks, ledger_checks, trade_checks
 from exchange.audit.model import Finding, World
+from exchange.banking.model import Taking
 from exchange.breaks.model import Break, Way
 from exchange.breaks.wording import subject
 from exchange.ledger.model import Batch, EntryKind
@@ -24,6 +25,8 @@ Check = Callable[[World], Finding]
 IN_A_ROW, LOOKS_MAX = 3, 8
 # A trade that is older than this is due, whether or not a later one of its product was settled.
 LATE_NS = 10 * 60 * 10**9
+# A bank's file that is being taken for longer does not excuse what differs any more.
+TAKING_MAX_NS = 60 * 60 * 10**9
 # Those whose other side is told by somebody who may be a minute behind us, or we behind him.
 OUTSIDE = {"S1", "B1", "B3", "D9"}
 WAYS: dict[Way, tuple[Check, ...]] = {
@@ -83,18 +86,37 @@ def _settled(look: Callable[[], Look], *, at_ns: int) -> Outcome:
         found = list(differences(seen.world, at_ns=at_ns))
         same = Counter({each: same[each] + 1 for each in found})
         proved = Counter({each: proved[each] + 1 for each in _never_so(seen)})
-        differ = {_of(each) for each in found}
-        breaks = {key: each for key, each in breaks.items() if key in differ}
+        excused = set(_half_taken(seen.world, at_ns=at_ns))
+        differ = {_of(each) for each in found} | excused
+        same = Counter({each: count for each, count in same.items() if _of(each) not in excused})
+        breaks = {key: each for key, each in breaks.items() if key in differ - excused}
         for each in found:
             if same[each] >= IN_A_ROW:
                 breaks[_of(each)] = each
             elif proved[_of(each)] >= IN_A_ROW:
                 breaks.setdefault(_of(each), _restless(each))
         reasons = [f"{view.listing.chain}: {view.reason}" for view in seen.world.chains if view.reason]
+        reasons += [
+            f"{view.rail} {view.asset}: {each}"
+            for view in seen.world.banks
+            for each in view.takings
+            if _overdue(each, at_ns)
+        ]
         outcome = Outcome(list(breaks.values()), differ - breaks.keys(), reasons)
         if not outcome.unsettled and not reasons:
             break
     return outcome
+
+
+def _half_taken(world: World, *, at_ns: int) -> Iterator[Subject]:
+    """The banks of which nobody can tell: some of a file is booked, and some is not."""
+    for view in world.banks:
+        if view.takings and not any(_overdue(each, at_ns) for each in view.takings):
+            yield view.asset, "B1", f"{view.rail} {view.asset}"
+
+
+def _overdue(taking: Taking, at_ns: int) -> bool:
+    return taking.since_ns <= at_ns - TAKING_MAX_NS
 
 
 def _of(each: Break) -> Subject:
