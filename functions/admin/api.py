@@ -17,7 +17,7 @@ from exchange.aws.clients import client
 from exchange.aws.dynamodb import connection
 from exchange.banking.effects import PaymentSettings, payment_effects
 from exchange.clearance.reviewing import REVIEW_EFFECTS, Reviews, ReviewSettings
-from exchange.fees.publishing import FeePublishing, PublishSettings
+from exchange.fees.proposals import FeeProposals, PublishSettings
 from exchange.kernel.clock import SystemClock
 from exchange.payments.waiters import TaskTokens
 from exchange.rest import Api, ApiRequest
@@ -38,7 +38,7 @@ for bind_tables in (settings.bind_admin, settings.bind_settlement, settings.bind
     bind_tables()
 settings.bind_fees()
 clock, customers, statuses, audit_rows = SystemClock(), CustomerStore(), StatusStore(connection()), AuditRowStore()
-payments, fees = payment_effects(settings.payout_places, clock), FeePublishing(clock)
+payments, fees = payment_effects(settings.payout_places, clock), FeeProposals(customers.owner_of, clock)
 # What each kind of proposal does in the very write of its approval; kinds that are not here are acted on elsewhere.
 EFFECTS = {**IMMEDIATE_EFFECTS, **REVIEW_EFFECTS, **settlement_effects(clock), **payments, **fees.effects}
 desk = Desk(ProposalStore(connection(), EFFECTS), clock, immediate=EFFECTS, checks=fees.checks)

@@ -16,14 +16,25 @@ from exchange.audit.store import bind_tables
 from exchange.awards.model import awards_partition
 from exchange.awards.store import AwardStore
 from exchange.aws.dynamodb import bind, connection
-from exchange.fees.document import read_schedule, schedule_document
-from exchange.fees.model import PUBLISH, SCHEDULE, FeeSchedule, FeeScheduleError, Rates, Standing
+from exchange.fees.document import read_agreement, read_schedule, schedule_document
+from exchange.fees.model import (
+    AGREE,
+    PUBLISH,
+    SCHEDULE,
+    FeeSchedule,
+    FeeScheduleError,
+    Rates,
+    agreed_at,
+    flat,
+    version_at,
+)
 from exchange.fees.publishing import parse_schedule
-from exchange.fees.store import awarded_closing, read_standing, read_versions
+from exchange.fees.store import awarded_closing, read_published, read_versions
 from exchange.fees.what_if import Outcome, PastFill, what_if
 from exchange.instruments.model import Product
 from exchange.instruments.store import InstrumentStore
 from exchange.kernel.errors import OutageError
+from exchange.kernel.ids import from_uuid
 from exchange.ledger.store import JournalStore
 from exchange.orders.model import Liquidity
 from exchange.orders.store import FillItem, fill_from
@@ -32,6 +43,7 @@ from rich.console import Console
 from rich.table import Table
 from urllib3.exceptions import HTTPError
 
+from infra.cli.agreed_rates import Terms, agree, show_agreed
 from infra.cli.books import CloseError
 from infra.cli.invoke import InvokeError, invoke
 from infra.cli.operator_login import OperatorOption, open_session
@@ -52,6 +64,7 @@ _TOLD = (
     HTTPError,
     OSError,
 )
+_NOTHING: Mapping[int, Rates | None] = {}
 console = Console(highlight=False)
 
 
@@ -62,19 +75,32 @@ def fees(
     what_if_file: Annotated[Path | None, typer.Option("--what-if", help="A version to try on past trades.")] = None,
     days: Annotated[int, typer.Option(help="How far back past trades are tried.", min=1)] = 30,
     awards: Annotated[int, typer.Option(help="Pay and show what the fees of this closing give back.", min=0)] = 0,
+    agree_with: Annotated[str, typer.Option("--agree", help="Propose rates of one profile's own, by its id.")] = "",
+    maker: Annotated[str, typer.Option(help="Its maker rate; without both rates its own ones end.")] = "",
+    taker: Annotated[str, typer.Option(help="Its taker rate.")] = "",
+    begins: Annotated[str, typer.Option("--from", help="When its rates begin, or end: an ISO time to come.")] = "",
+    ends: Annotated[str, typer.Option("--until", help="When the schedule's hold again; never if left out.")] = "",
+    agreed: Annotated[bool, typer.Option("--agreed", help="List the rates agreed with single profiles.")] = False,
+    after: Annotated[str, typer.Option(help="The last profile of the page before.")] = "",
     who: OperatorOption = "",
     reason: Annotated[str, typer.Option(help="Why it is proposed; the audit row keeps it.")] = "at the terminal",
     stack: StackOption = "",
 ) -> None:
     """Show the fee schedule's versions. A published one stays for ever; a later one takes over at its own time.
 
-    --publish proposes a version; it is published when another operator approves it.
+    --publish proposes a version, --agree rates of one profile's own; another operator's approval makes them so.
     """
     try:
         found = open_stack(stack)
         bind_tables(found.tables)
         bind(ProposalItem, found.tables["proposals"])
         products = InstrumentStore().products()
+        if agreed:
+            show_agreed(after, found.option)
+            return
+        if agree_with:
+            agree(Terms(agree_with, maker, taker, begins, ends), open_session(found, who), reason, option=found.option)
+            return
         if awards:
             show_awards(awards, found.outputs, products)
             return
@@ -120,25 +146,35 @@ def propose(schedule: FeeSchedule, session: OperatorSession, reason: str, *, opt
 def show_proposal(proposal_id: str, products: Mapping[str, Product], days: int) -> None:
     """What a proposal would publish, and what that would have made of past trades. Raises FeeScheduleError."""
     found = ProposalStore(connection()).find(proposal_id)
-    if found is None or found.kind != PUBLISH:
-        raise FeeScheduleError(f"{proposal_id}: there is no proposal of a fee schedule by this id")
-    schedule = parse_schedule(found.payload[SCHEDULE])
-    console.print_json(json.dumps(schedule_document(schedule)))
+    if found is None or found.kind not in {PUBLISH, AGREE}:
+        raise FeeScheduleError(f"{proposal_id}: there is no proposal of fees by this id")
+    fresh: dict[int, Rates | None] = {}
+    if found.kind == AGREE:
+        terms = read_agreement(found.payload)
+        fresh = {from_uuid(found.payload["profile_id"]) or 0: terms[0].rates}
+        schedule = version_at(read_versions(), terms[0].from_ns) or flat(0, 0)
+        console.print_json(json.dumps(dict(found.payload)))
+    else:
+        schedule = parse_schedule(found.payload[SCHEDULE])
+        console.print_json(json.dumps(schedule_document(schedule)))
     console.print(
         f"{found.state.value}, payload hash {found.payload_hash}, proposed because: {found.reason}", markup=False
     )
-    show_outcomes(try_on_past(schedule, products, days), products)
+    show_outcomes(try_on_past(schedule, products, days, fresh), products)
 
 
-def try_on_past(schedule: FeeSchedule, products: Mapping[str, Product], days: int) -> list[Outcome]:
-    """What the fills of the last days would have cost, and given back. Raises UnavailableError."""
+def try_on_past(
+    schedule: FeeSchedule, products: Mapping[str, Product], days: int, fresh: Mapping[int, Rates | None] = _NOTHING
+) -> list[Outcome]:
+    """What the fills of the last days would have cost, and given back; `fresh` has rates that are to be agreed.
+
+    Raises:   UnavailableError.
+    """
     since = time.time_ns() - days * 86_400 * 10**9
     fills = [fill for fill in map(fill_from, FillItem.scan()) if fill.created_at_ns >= since and not fill.busted_at_ns]
-    own: dict[int, Rates] = {}
-    for account_id in {fill.account_id for fill in fills}:
-        standing: Standing = read_standing(account_id)
-        if standing.own:
-            own[account_id] = standing.own
+    published, now_ns = read_published(), time.time_ns()
+    agreed = {account_id: agreed_at(rows, now_ns) for account_id, rows in published.agreements.items()}
+    own = {account_id: rates for account_id, rates in {**agreed, **fresh}.items() if rates}
     past = (
         PastFill(
             fill.order_id,
@@ -153,7 +189,7 @@ def try_on_past(schedule: FeeSchedule, products: Mapping[str, Product], days: in
         for fill in fills
     )
     brought = dict(ReferralStore().all())
-    return what_if(past, schedule, own, products, versions=read_versions(), referral_of=brought.get)
+    return what_if(past, schedule, own, products, versions=published.versions, referral_of=brought.get)
 
 
 def show_awards(closing: int, outputs: Mapping[str, str], products: Mapping[str, Product]) -> None:

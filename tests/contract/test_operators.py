@@ -8,7 +8,7 @@ from exchange.admin.model import ALONE, KINDS, Action, Operator, Role, refuse_al
 from exchange.admin.store import IMMEDIATE_EFFECTS
 from exchange.banking.effects import payment_effects
 from exchange.clearance.reviewing import REVIEW_EFFECTS
-from exchange.fees.publishing import FeePublishing
+from exchange.fees.proposals import FeeProposals
 from exchange.kernel.errors import Code, Refused
 from exchange.kernel.ids import to_uuid
 from exchange.settlement.effects import settlement_effects
@@ -54,6 +54,7 @@ PROPOSALS = {
     "withdrawal.release": ({S, C, F}, {S, C, F}),
     "withdrawal.refuse": ({S, C, F}, {S, C, F}),
     "limits.set": ({S, F}, {S, C}),
+    "fees.agree": ({S, F}, {S, F}),
     "fees.publish": ({S, F}, {S, F}),
     "stripe.payout": ({S, F}, {S, F}),
     "stripe.refund": ({S, C, F}, {S, C, F}),
@@ -107,7 +108,7 @@ def test_a_profile_is_named_by_its_id(given: str) -> None:
 def test_every_effect_is_of_a_kind() -> None:
     clock = FakeClock()
     effects = [*IMMEDIATE_EFFECTS, *REVIEW_EFFECTS, *settlement_effects(clock), *payment_effects(dict, clock)]
-    effects += FeePublishing(clock).effects
+    effects += FeeProposals(lambda _: None, clock).effects
     assert sorted(effects) == sorted(KINDS)
 
 

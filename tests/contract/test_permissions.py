@@ -220,7 +220,7 @@ def test_a_fee_schedule_is_published_by_operators_alone() -> None:
         },
     }
     kept = set(FeeScheduleItem.get_attributes())
-    assert kept - {"schedule_id", "traded", "closing"} == {"versions", "maker_ppm", "taker_ppm"}
+    assert kept - {"schedule_id", "traded", "closing"} == {"versions", "agreements"}
 
 
 def test_who_brought_whom_is_written_with_their_account_alone() -> None:

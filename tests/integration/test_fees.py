@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from infra.cli.main import app
 from infra.local.clients import environment
 from tests.integration.conftest import Login, RunningLaptop
+from tests.integration.test_deposits import Customer
 
 pytestmark = pytest.mark.cloud
 FREE = {"volume": "0", "maker": "0", "taker": "0"}
@@ -120,3 +121,40 @@ def test_only_those_who_may_propose_a_schedule_do(login: Login) -> None:
     for role in ("support", "compliance", "auditor"):
         status, said = login(role).send("POST", "/v1/proposals", proposal(schedule()))
         assert (status, said["code"]) == (403, "AUTH_ROLE"), role
+
+
+def test_rates_of_one_profile_are_proposed_looked_at_approved_and_listed(
+    command: Command, login: Login, laptop: RunningLaptop, newcomer: Callable[[str], dict[str, str]]
+) -> None:
+    profile_id = str(Customer(laptop.stack["rest_url"], newcomer("agreed")).ask("GET", "/profiles")[0]["id"])
+    begins = iso_utc(time.time_ns() // 1_000_000 * 1_000_000 + FAR_NS + 1_000)
+    terms = ["--agree", profile_id, "--maker", "0.0011", "--taker", "0.0123", "--as", "olivia"]
+    code, text = command(*terms)
+    assert code == 1
+    assert "from: give a time to come" in text
+    code, text = command(*terms, "--from", "2020-01-01T00:00:00Z")
+    assert code == 1
+    assert "payload.from: rates can't be agreed for the past" in text
+    code, text = command(*terms, "--from", begins, "--reason", "a market maker")
+    assert code == 0, text
+    found = re.search(r"Proposed as ([0-9a-f]{32})", text)
+    assert found, text
+    code, text = command("--proposal", found[1])
+    assert code == 0, text
+    assert "0.0123" in text
+    assert "as they would have been" in text
+    assert profile_id not in command("--agreed")[1]
+
+    oscar = login("oscar")
+    made = oscar.ask("GET", f"/v1/proposals/{found[1]}")
+    decision = {"payload_hash": made["payload_hash"]}
+    assert oscar.ask("POST", f"/v1/proposals/{found[1]}/approvals", decision)["state"] == "applied"
+    code, text = command("--agreed")
+    assert code == 0, text
+    row = next(line for line in text.splitlines() if profile_id in line)
+    assert begins in row
+    assert "0.0123" in row
+    assert profile_id not in command("--agreed", "--after", profile_id)[1]
+    code, text = command("--agreed", "--after", "7")
+    assert code == 1
+    assert "after: give the profile's id" in text

@@ -1,6 +1,7 @@
 """Schedules in their table, and GET /fees as API Gateway calls it."""
 
 import importlib
+import json
 import sys
 import time
 from collections.abc import Iterator
@@ -13,14 +14,15 @@ from exchange.awards.model import Standing as AwardStanding
 from exchange.awards.store import AwardItem, AwardStore
 from exchange.aws import clients
 from exchange.aws.dynamodb import bind, connection
-from exchange.fees.model import Commission, FeeScheduleError, Rates, Rebate, Standing, Tier, Traded, flat
+from exchange.fees.document import agreements_document
+from exchange.fees.model import Agreement, Commission, FeeScheduleError, Rates, Rebate, Standing, Tier, Traded, flat
 from exchange.fees.model import FeeSchedule as Version
 from exchange.fees.sharing import ShareKind
 from exchange.fees.store import (
+    ALL_VERSIONS,
     FeeScheduleItem,
     FeeSchedules,
     add_traded,
-    agree_rates,
     counted_closing,
     note_counted,
     publish,
@@ -110,14 +112,19 @@ def api(table: None, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module("functions.fees.api")
 
 
+def agree(account_id: int, rates: Rates) -> None:
+    """Rates of an account's own, that have held since long."""
+    text = json.dumps(agreements_document({account_id: (Agreement(1, rates),)}))
+    FeeScheduleItem(ALL_VERSIONS).update(actions=[FeeScheduleItem.agreements.set(text)])
+
+
 @pytest.mark.usefixtures("table")
 def test_an_account_has_everybodys_rates_or_its_own() -> None:
     publish(flat(4000, 6000), now_ns=1)
-    agree_rates(7, Rates(0, 1000))
+    agree(7, Rates(0, 1000))
     schedules = FeeSchedules(StoppedClock())
     assert schedules.rates(7, "ACME-USD") == Rates(0, 1000)
     assert schedules.rates(8, "ACME-USD") == Rates(4000, 6000)
-    agree_rates(7, None)
     assert read_standing(7) == Standing()
 
 
@@ -146,7 +153,6 @@ def test_volume_makes_trading_cheaper_and_is_counted_once() -> None:
     assert FeeSchedules(clock).rates(7, "ACME-USD").taker_ppm == 6000
     add_traded(7, Traded(2, clock.now_ns(), 200))
     assert FeeSchedules(clock).rates(7, "ACME-USD").taker_ppm == 2000
-    agree_rates(7, Rates(0, 500))
     assert read_standing(7).volume(clock.now_ns()) == 500
     assert counted_closing() == 0
     note_counted(2)
@@ -241,7 +247,7 @@ def test_a_customer_sees_their_awards_and_their_code_and_nobody_s_name(api: Modu
 def test_a_customer_sees_the_own_rates(api: ModuleType) -> None:
     own = {"ACME-USD": (Tier(0, Rates(0, 100)),)}
     publish(Version(0, (Tier(0, Rates(4000, 6000)),), own, rebates=(Rebate("ACME-USD", 100),)), now_ns=1)
-    agree_rates(ACCOUNT_ID, Rates(1, 2500))
+    agree(ACCOUNT_ID, Rates(1, 2500))
     add_traded(ACCOUNT_ID, Traded(1, time.time_ns(), 123_450))
 
     assert ask(api, "/fees").json == {

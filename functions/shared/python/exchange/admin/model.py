@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from exchange.breaks.model import EXPLAIN
-from exchange.fees.model import PUBLISH, SCHEDULE, SCHEDULE_CHARACTERS_MAX
+from exchange.fees.model import AGREE, PUBLISH, SCHEDULE, SCHEDULE_CHARACTERS_MAX
 from exchange.kernel.errors import Code, Refused
 from exchange.kernel.ids import from_uuid
 from exchange.settlement.busting import BUST
@@ -94,6 +94,11 @@ KINDS: Mapping[str, Kind] = {
     REFUSE: Kind(frozenset({"transfer_id"}), propose=_MONEY, decide=_MONEY),
     PAY_OUT: Kind(frozenset({"asset", "amount", "rail"}), propose=_VENUES_MONEY, decide=_VENUES_MONEY),
     REFUND: Kind(frozenset({"transfer_id", "amount"}), propose=_MONEY, decide=_MONEY),
+    AGREE: Kind(
+        fields=frozenset({"profile_id", "maker", "taker", "from", "until"}),
+        propose=_VENUES_MONEY,
+        decide=_VENUES_MONEY,
+    ),
     PUBLISH: Kind(frozenset({SCHEDULE}), propose=_VENUES_MONEY, decide=_VENUES_MONEY),
     ASSIGN_CASE: Kind(frozenset({"asset", "case", "profile_id"}), propose=_MONEY, decide=_MONEY),
     SEND_CASE_BACK: Kind(frozenset({"asset", "case"}), propose=_MONEY, decide=_MONEY),

@@ -17,6 +17,8 @@ from typing import Any
 from exchange.fees.model import (
     RATE_SCALE,
     VOLUME_SCALE,
+    Agreement,
+    Agreements,
     Commission,
     FeeSchedule,
     FeeScheduleError,
@@ -58,15 +60,15 @@ def read_schedule(document: Mapping[str, Any]) -> FeeSchedule:
 
 def schedule_document(schedule: FeeSchedule) -> dict[str, Any]:
     """What `read_schedule` reads."""
-    document: dict[str, Any] = {"effective": _iso(schedule.effective_ns), "tiers": _tier_rows(schedule.tiers)}
+    document: dict[str, Any] = {"effective": iso(schedule.effective_ns), "tiers": _tier_rows(schedule.tiers)}
     if schedule.products:
         document["products"] = {name: _tier_rows(tiers) for name, tiers in sorted(schedule.products.items())}
     if schedule.promotions:
         document["promotions"] = [
             {
                 **({"product": row.product_id} if row.product_id else {}),
-                "from": _iso(row.from_ns),
-                "until": _iso(row.until_ns),
+                "from": iso(row.from_ns),
+                "until": iso(row.until_ns),
                 **_rate_row(row.rates),
             }
             for row in schedule.promotions
@@ -82,6 +84,65 @@ def schedule_document(schedule: FeeSchedule) -> dict[str, Any]:
             "days": schedule.commission.days,
         }
     return document
+
+
+def read_agreement(payload: Mapping[str, str]) -> Agreements:
+    """What a proposal agrees with an account: rates from a time on, or `none` for the schedule's; `until`, or `none`.
+
+    Raises:   FeeScheduleError naming the field and the remedy.
+    """
+    none = [key for key in ("maker", "taker") if payload[key] == "none"]
+    if len(none) == 1:
+        raise FeeScheduleError(f"{none[0]}: give a rate like 0.001, or none for both, which ends what was agreed")
+    rates = None
+    if not none:
+        maker_ppm, taker_ppm = (_rate(payload[key], key) for key in ("maker", "taker"))
+        try:
+            rates = Rates(maker_ppm, taker_ppm)
+        except FeeScheduleError as error:
+            raise FeeScheduleError(f"taker: {error}") from error
+    first = Agreement(_moment(payload["from"], "from"), rates)
+    if payload["until"] == "none":
+        return (first,)
+    if rates is None:
+        raise FeeScheduleError("until: give none, for what ends has no other end")
+    return first, Agreement(_moment(payload["until"], "until"), None)
+
+
+def read_agreements(document: Mapping[str, Any]) -> dict[int, Agreements]:
+    """All that is agreed, by account, as `agreements_document` writes it."""
+    return {
+        int(account): tuple(
+            Agreement(from_ns, None if maker_ppm is None else Rates(maker_ppm, taker_ppm))
+            for from_ns, maker_ppm, taker_ppm in rows
+        )
+        for account, rows in document.items()
+    }
+
+
+def agreements_document(agreements: Mapping[int, Agreements]) -> dict[str, Any]:
+    """What `read_agreements` reads: begins in nanoseconds, rates in millionths."""
+    return {
+        str(account): [
+            [row.from_ns, row.rates.maker_ppm if row.rates else None, row.rates.taker_ppm if row.rates else None]
+            for row in rows
+        ]
+        for account, rows in sorted(agreements.items())
+        if rows
+    }
+
+
+def iso(moment_ns: int) -> str:
+    """A time as it is written in a schedule."""
+    moment = _EPOCH + dt.timedelta(microseconds=moment_ns // 1_000)
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def _rate(text: str, name: str) -> int:
+    try:
+        return parse_decimal(text, RATE_SCALE)
+    except DecimalError as error:
+        raise FeeScheduleError(f"{name}: give a rate from 0 on with at most 6 decimals, like 0.001, or none") from error
 
 
 def _tiers(rows: Any, name: str) -> Tiers:
@@ -179,8 +240,3 @@ def _tier_rows(tiers: Tiers) -> list[dict[str, str]]:
 
 def _rate_row(rates: Rates) -> dict[str, str]:
     return {"maker": format_rate(rates.maker_ppm), "taker": format_rate(rates.taker_ppm)}
-
-
-def _iso(moment_ns: int) -> str:
-    moment = _EPOCH + dt.timedelta(microseconds=moment_ns // 1_000)
-    return moment.isoformat().replace("+00:00", "Z")

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from exchange.kernel.money import format_units
+from exchange.kernel.money import divide_up, format_units
 
 PPM = 1_000_000
 VOLUME_ASSET = "USD"
@@ -23,6 +23,8 @@ COMMISSION_DAYS_MAX = 36_500
 PUBLISH = "fees.publish"
 SCHEDULE = "schedule"
 SCHEDULE_CHARACTERS_MAX = 12_000
+# What they agree rates with one account by.
+AGREE = "fees.agree"
 _DAY_NS = 86_400 * 1_000_000_000
 
 
@@ -176,6 +178,18 @@ class FeeSchedule:
         ]
         return min(found.taker_ppm for found in rates)
 
+    def require_funded_by(self, rates: Rates) -> None:
+        """Raises FeeScheduleError where a taker with these rates would bring less than the maker is paid of it."""
+        kept_ppm = PPM - (self.commission.share_ppm if self.commission else 0)
+        for name in sorted({"", *self.products, *(row.product_id for row in self.rebates)}):
+            if self.rebate_ppm(name) * PPM > rates.taker_ppm * kept_ppm:
+                least_ppm = divide_up(self.rebate_ppm(name) * PPM, kept_ppm) if kept_ppm else PPM
+                raise FeeScheduleError(
+                    f"taker: {format_rate(rates.taker_ppm)} is less than makers of {name or 'all other products'} are"
+                    f" paid, {format_rate(self.rebate_ppm(name))}, and {format_rate(PPM - kept_ppm)} of it may be a"
+                    f" commission; give {format_rate(least_ppm)} or more"
+                )
+
     @property
     def gives(self) -> bool:
         """Whether anything of its fees goes on to others."""
@@ -222,6 +236,55 @@ def published(versions: Sequence[FeeSchedule], fresh: FeeSchedule, now_ns: int) 
     if versions and fresh.effective_ns <= versions[-1].effective_ns:
         raise FeeScheduleError("effective: a version that begins then or later is already published")
     return (*versions, fresh)
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Rates of one account from a time on, until the account's next agreement; None: the schedule's again."""
+
+    from_ns: int
+    rates: Rates | None
+
+
+Agreements = tuple[Agreement, ...]
+
+
+def agreed_at(rows: Agreements, now_ns: int) -> Rates | None:
+    """The rates that hold for an account at a time, of its agreements in their order."""
+    place = bisect_right([row.from_ns for row in rows], now_ns)
+    return rows[place - 1].rates if place else None
+
+
+def agreed(rows: Agreements, fresh: Agreements, versions: Sequence[FeeSchedule], now_ns: int) -> Agreements:
+    """An account's agreements with fresh ones, which take the place of all that was to begin later than they do.
+
+    What is over is dropped. Taken twice they change nothing.
+    Raises:   FeeScheduleError naming the field: they begin in the past, or a version that holds meanwhile pays makers
+              more of a trade than such a taker brings.
+    """
+    first = fresh[0]
+    if first.from_ns <= now_ns:
+        raise FeeScheduleError("from: rates can't be agreed for the past; give a time to come")
+    if len(fresh) > 1 and fresh[1].from_ns <= first.from_ns:
+        raise FeeScheduleError("until: give a time behind from, or none")
+    if first.rates:
+        until_ns = fresh[1].from_ns if len(fresh) > 1 else None
+        for version, after in zip(versions, (*versions[1:], None), strict=True):
+            begins = until_ns is None or version.effective_ns < until_ns
+            if begins and (after is None or after.effective_ns > first.from_ns):
+                version.require_funded_by(first.rates)
+    past = bisect_right([row.from_ns for row in rows], now_ns)
+    kept = tuple(row for row in rows[max(0, past - 1) :] if row.from_ns < first.from_ns)
+    # What only says that the schedule's hold says nothing where nothing else held before.
+    return _telling((*kept, *fresh))
+
+
+def _telling(rows: Agreements) -> Agreements:
+    told: Agreements = ()
+    for row in rows:
+        if row.rates != (told[-1].rates if told else None):
+            told = (*told, row)
+    return told
 
 
 @dataclass(frozen=True, slots=True)

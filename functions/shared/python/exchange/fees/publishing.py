@@ -10,27 +10,13 @@ from pynamodb.transactions import TransactWrite
 
 from exchange.approvals.model import Proposal, UnfitError
 from exchange.approvals.store import Effect
-from exchange.aws.dynamodb import bind
-from exchange.aws.settings import EnvironmentSettings
 from exchange.fees.document import read_schedule
 from exchange.fees.model import PUBLISH, SCHEDULE, FeeSchedule, FeeScheduleError, published
-from exchange.fees.store import FeeScheduleItem, put_version, read_versions
-from exchange.instruments.store import InstrumentItem, InstrumentStore
+from exchange.fees.store import put_version, read_versions
+from exchange.instruments.store import InstrumentStore
 from exchange.kernel.clock import Clock
 from exchange.kernel.errors import Code, Refused
 from exchange.rest import MalformedJsonError, parse_object
-
-
-class PublishSettings(EnvironmentSettings):
-    """The tables that publishing reads and writes."""
-
-    fee_schedules_table: str
-    instruments_table: str
-
-    def bind_fees(self) -> None:
-        """Tell their items which tables they are here."""
-        bind(FeeScheduleItem, self.fee_schedules_table)
-        bind(InstrumentItem, self.instruments_table)
 
 
 def parse_schedule(text: str) -> FeeSchedule:

@@ -1,6 +1,8 @@
 """Fee schedules and standings in DynamoDB: an item for all versions, and one for each account that has a standing."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from pynamodb.attributes import UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist, PynamoDBException, UpdateError
@@ -10,25 +12,39 @@ from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
 from exchange.aws.dynamodb import UnitsAttribute, error_code, outage
-from exchange.fees.document import read_schedule, schedule_document
-from exchange.fees.model import FeeSchedule, FeeScheduleError, Rates, Standing, Traded, published, rates_for, version_at
+from exchange.fees.document import agreements_document, read_agreements, read_schedule, schedule_document
+from exchange.fees.model import (
+    Agreements,
+    FeeSchedule,
+    FeeScheduleError,
+    Rates,
+    Standing,
+    Traded,
+    agreed,
+    agreed_at,
+    published,
+    rates_for,
+    version_at,
+)
 from exchange.kernel.clock import Clock
 from exchange.kernel.errors import UnavailableError
 from exchange.kernel.recent import Recent
 
 AGE_MAX_NS = 60 * 1_000_000_000
 ENTRIES_MAX = 4_096
-# All versions are one item, which DynamoDB lets have 400 KB.
-VERSIONS_CHARACTERS_MAX = 380_000
+# All versions and agreements are one item, which DynamoDB lets have 400 KB.
+VERSIONS_CHARACTERS_MAX = 300_000
+AGREEMENTS_CHARACTERS_MAX = 80_000
 ALL_VERSIONS = "default"
 _COUNTED, _AWARDED = "counted", "awarded"
 
 
 class FeeScheduleItem(Model):
-    """All versions under the id "default"; an account's standing under its own id; under "counted" the last closing
-    whose trades are on the standings, under "awarded" the last one that rebates and commissions are paid for.
+    """All versions, and all rates agreed with single accounts, under the id "default"; what an account traded under its
+    own id; under "counted" the last closing whose trades are on the standings, under "awarded" the last one that
+    rebates and commissions are paid for.
 
-    `versions` and `traded` are JSON.
+    `versions`, `agreements` and `traded` are JSON.
     """
 
     class Meta:
@@ -36,10 +52,17 @@ class FeeScheduleItem(Model):
 
     schedule_id = UnicodeAttribute(hash_key=True)
     versions = UnicodeAttribute(null=True)
-    maker_ppm = UnitsAttribute(null=True)
-    taker_ppm = UnitsAttribute(null=True)
+    agreements = UnicodeAttribute(null=True)
     traded = UnicodeAttribute(null=True)
     closing = UnitsAttribute(null=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What two operators published: every version, oldest first, and what is agreed with single accounts."""
+
+    versions: tuple[FeeSchedule, ...]
+    agreements: Mapping[int, Agreements]
 
 
 class FeeSchedules:
@@ -47,7 +70,7 @@ class FeeSchedules:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._versions: Recent[str, tuple[FeeSchedule, ...]] = Recent(clock, age_max_ns=AGE_MAX_NS, entries_max=1)
+        self._published: Recent[str, Published] = Recent(clock, age_max_ns=AGE_MAX_NS, entries_max=1)
         self._standings: Recent[int, Standing] = Recent(clock, age_max_ns=AGE_MAX_NS, entries_max=ENTRIES_MAX)
 
     def rates(self, account_id: int, product_id: str) -> Rates:
@@ -55,38 +78,45 @@ class FeeSchedules:
 
         Raises:   UnavailableError, also where no version has begun: nobody trades at an unknown price.
         """
-        return rates_for(self.version(), self.standing(account_id), product_id, self._clock.now_ns())
+        now_ns = self._clock.now_ns()
+        own = agreed_at(self._all().agreements.get(account_id, ()), now_ns)
+        return rates_for(self.version(), replace(self.standing(account_id), own=own), product_id, now_ns)
 
     def version(self) -> FeeSchedule:
         """The version that holds now.
 
         Raises:   UnavailableError, also where none has begun.
         """
-        version = version_at(self._all_versions(), self._clock.now_ns())
+        version = version_at(self._all().versions, self._clock.now_ns())
         if version is None:
             raise UnavailableError("no fee schedule has begun; publish one")
         return version
 
     def standing(self, account_id: int) -> Standing:
-        """Where an account stands. Raises UnavailableError."""
+        """What an account traded of late. Raises UnavailableError."""
         known = self._standings.get(account_id)
         if known is None:
             known = read_standing(account_id)
             self._standings.put(account_id, known)
         return known
 
-    def _all_versions(self) -> tuple[FeeSchedule, ...]:
-        known = self._versions.get(ALL_VERSIONS)
+    def _all(self) -> "Published":
+        known = self._published.get(ALL_VERSIONS)
         if known is None:
-            known = read_versions()
-            self._versions.put(ALL_VERSIONS, known)
+            known = read_published()
+            self._published.put(ALL_VERSIONS, known)
         return known
 
 
 def read_versions() -> tuple[FeeSchedule, ...]:
     """Every version, oldest first. Raises UnavailableError."""
+    return read_published().versions
+
+
+def read_published() -> Published:
+    """Every version, and what is agreed with single accounts. Raises UnavailableError."""
     item = _read(ALL_VERSIONS)
-    return _versions(item.versions if item else None)
+    return Published(_versions(item.versions if item else None), _agreements(item.agreements if item else None))
 
 
 def publish(fresh: FeeSchedule, *, now_ns: int) -> tuple[FeeSchedule, ...]:
@@ -120,21 +150,24 @@ def _one_more(fresh: FeeSchedule, now_ns: int) -> tuple[tuple[FeeSchedule, ...],
     return versions, FeeScheduleItem.versions.set(text), same
 
 
-def agree_rates(account_id: int, rates: Rates | None) -> None:
-    """Give an account rates of its own, or take them back. Raises OutageError."""
-    if rates is None:
-        gone: list[Action] = [FeeScheduleItem.maker_ppm.remove(), FeeScheduleItem.taker_ppm.remove()]
-        _write(str(account_id), gone)
-    else:
-        actions: list[Action] = [
-            FeeScheduleItem.maker_ppm.set(rates.maker_ppm),
-            FeeScheduleItem.taker_ppm.set(rates.taker_ppm),
-        ]
-        _write(str(account_id), actions)
+def put_agreement(transaction: TransactWrite, account_id: int, fresh: Agreements, *, now_ns: int) -> None:
+    """Agree rates with an account in a transaction, which fails where others were agreed meanwhile.
+
+    Raises:   FeeScheduleError as `agreed`, and where there is no room; UnavailableError.
+    """
+    item = _read(ALL_VERSIONS)
+    before = item.agreements if item else None
+    known = _agreements(before)
+    rows = agreed(known.get(account_id, ()), fresh, _versions(item.versions if item else None), now_ns)
+    text = json.dumps(agreements_document({**known, account_id: rows}), separators=(",", ":"))
+    if len(text) > AGREEMENTS_CHARACTERS_MAX:
+        raise FeeScheduleError(f"all agreements together would be {len(text)} characters; end some that are not needed")
+    same = FeeScheduleItem.agreements == before if before else FeeScheduleItem.agreements.does_not_exist()
+    transaction.update(FeeScheduleItem(ALL_VERSIONS), actions=[FeeScheduleItem.agreements.set(text)], condition=same)
 
 
 def read_standing(account_id: int) -> Standing:
-    """Where an account stands, as it is now. Raises UnavailableError."""
+    """What an account traded of late, as it is now; without rates. Raises UnavailableError."""
     item = _read(str(account_id))
     return _standing(item) if item else Standing()
 
@@ -196,7 +229,10 @@ def _versions(text: str | None) -> tuple[FeeSchedule, ...]:
     return tuple(read_schedule(document) for document in json.loads(text)) if text else ()
 
 
+def _agreements(text: str | None) -> dict[int, Agreements]:
+    return read_agreements(json.loads(text)) if text else {}
+
+
 def _standing(item: FeeScheduleItem) -> Standing:
-    own = Rates(item.maker_ppm, item.taker_ppm) if item.maker_ppm is not None and item.taker_ppm is not None else None
     rows = json.loads(item.traded) if item.traded else []
-    return Standing(own, tuple(Traded(closing, until_ns, int(volume)) for closing, until_ns, volume in rows))
+    return Standing(traded=tuple(Traded(closing, until_ns, int(volume)) for closing, until_ns, volume in rows))
