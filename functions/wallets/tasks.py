@@ -9,14 +9,17 @@ from aws_lambda_powertools import Logger
 from exchange.aws.clients import client
 from exchange.aws.dynamodb import bind, connection
 from exchange.aws.settings import EnvironmentSettings
+from exchange.breaks.store import BreakItem, BreakStore
 from exchange.clearance.screening import screening_at
-from exchange.clearance.service import await_review, clear_withdrawal
+from exchange.clearance.service import Holds, await_review, clear_withdrawal
+from exchange.clearance.store import ClearanceStore
 from exchange.kernel.clock import SystemClock
 from exchange.kernel.errors import require
 from exchange.ledger.store import BalanceItem, BalanceStore, JournalItem, JournalStore
 from exchange.payments.waiters import TaskTokens
 from exchange.transfers.model import Transfer
 from exchange.transfers.store import TransferItem, TransferStore
+from exchange.users.store import CustomerItem, CustomerStore, ProfileItem
 from exchange.wallets.service import credit_deposit, fail_deposit
 from exchange.wallets.store import PostingStore
 from exchange.wallets.withdrawing import post_withdrawal, return_withdrawal
@@ -30,6 +33,9 @@ class Settings(EnvironmentSettings):
     transfers_table: str
     balances_table: str
     journal_table: str
+    users_table: str
+    profiles_table: str
+    breaks_table: str
     screening_url: str
 
 
@@ -39,10 +45,14 @@ clock = SystemClock()
 bind(TransferItem, settings.transfers_table)
 bind(BalanceItem, settings.balances_table)
 bind(JournalItem, settings.journal_table)
+bind(CustomerItem, settings.users_table)
+bind(ProfileItem, settings.profiles_table)
+bind(BreakItem, settings.breaks_table)
 transfers = TransferStore(connection())
 journal, balances = JournalStore(), BalanceStore()
 postings = PostingStore(connection())
 screening = screening_at(settings.screening_url)
+holds = Holds(BreakStore(connection()), CustomerStore(), ClearanceStore(connection()))
 waiters = TaskTokens(client("stepfunctions"))
 
 
@@ -50,7 +60,7 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, str]:
     """Do one `step` for `transfer_id`."""
     step, transfer_id = event["step"], str(event["transfer_id"])
     if step == "clear":
-        transfer, clearance = clear_withdrawal(transfer_id, transfers=transfers, screening=screening)
+        transfer, clearance = clear_withdrawal(transfer_id, transfers=transfers, screening=screening, holds=holds)
         logger.info("a withdrawal is looked at", transfer_id=transfer_id, clearance=clearance)
         return {"transfer_id": transfer_id, "clearance": clearance}
     transfer = _do(step, transfer_id, str(event["task_token"] if step == "await_review" else ""))

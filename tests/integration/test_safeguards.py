@@ -1,15 +1,20 @@
-"""Safeguards on the laptop cloud: review by two operators, screening, calling off, codes, and one balance asked for
-200 times at once."""
+"""Safeguards on the laptop cloud: review by two operators, screening, calling off, freezes and stops, codes, and one
+balance asked for 200 times at once."""
 
+import json
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import pyotp
 import pytest
+from exchange.aws.dynamodb import bind, connection
+from exchange.breaks.model import Break, Way
+from exchange.breaks.store import BreakItem, BreakStore
 
 from infra.local.operators import OperatorSession
 from tests.integration.conftest import Login, RunningLaptop, audited
@@ -92,6 +97,97 @@ def test_its_owner_calls_it_off_and_operators_can_release_it_no_more(
     approval = {"payload_hash": made["payload_hash"]}
     status, said = login("oscar").send("POST", f"/v1/proposals/{made['id']}/approvals", approval)
     assert (status, said["code"]) == (400, "PROPOSAL_OUTDATED")
+
+
+def cleared(laptop: RunningLaptop, transfer_id: str) -> str:
+    """What the machine's step says of a withdrawal, done once more than the machine does it."""
+    asked = json.dumps({"step": "clear", "transfer_id": transfer_id})
+    function = f"{laptop.stack['stack_name']}-wallets-tasks"
+    answer = laptop.client("lambda").invoke(FunctionName=function, Payload=asked.encode())
+    told = json.loads(answer["Payload"].read())
+    assert "FunctionError" not in answer, told
+    return str(told["clearance"])
+
+
+@contextmanager
+def frozen(login: Login, user_id: str) -> Iterator[None]:
+    """A customer whom an operator froze, and whom two thaw."""
+    login("olivia").ask("POST", f"/v1/customers/{user_id}/freeze", {"reason": "in a test"})
+    try:
+        yield
+    finally:
+        decided(login, "customer.unfreeze", user_id=user_id)
+
+
+@contextmanager
+def stopped(laptop: RunningLaptop, login: Login, asset: str) -> Iterator[None]:
+    """An asset with an open break, which two operators explain."""
+    bind(BreakItem, laptop.stack["tables"]["breaks"])
+    claim = f"{asset}: a test says so {uuid.uuid4().hex}"
+    found = Break(asset, Way.BANK, "B2", "a test says so", claim, found_at_ns=time.time_ns())
+    assert BreakStore(connection()).open(found)
+    try:
+        yield
+    finally:
+        decided(login, "break.explain", asset=asset, break_id=found.break_id)
+
+
+def outdated(login: Login, transfer_id: str) -> str:
+    """Why two operators can't release a withdrawal."""
+    wanted = {"kind": "withdrawal.release", "payload": {"transfer_id": transfer_id}, "reason": "in a test"}
+    made = login("olivia").ask("POST", "/v1/proposals", {**wanted, "key": uuid.uuid4().hex})
+    approval = {"payload_hash": made["payload_hash"]}
+    status, said = login("oscar").send("POST", f"/v1/proposals/{made['id']}/approvals", approval)
+    assert (status, said["code"]) == (400, "PROPOSAL_OUTDATED"), said
+    login("oscar").ask("POST", f"/v1/proposals/{made['id']}/rejections", approval)
+    return str(said["message"])
+
+
+@pytest.fixture
+def unscreened(dave: Visitor) -> Any:
+    """A withdrawal that is held, and that the screening knows nothing of twice."""
+    status, made = withdraw(dave, "10.555")
+    assert status == 200, made
+    return made
+
+
+def test_who_is_frozen_after_the_hold_is_paid_when_they_are_thawed_and_operators_release_it(
+    dave: Visitor, unscreened: Any, laptop: RunningLaptop, login: Login, eventually: Eventually
+) -> None:
+    with frozen(login, dave.user_id):
+        eventually(lambda: cleared(laptop, unscreened["id"]) == "review")
+        assert eventually(lambda: waiting(login("olivia"), unscreened["id"]))["review_reason"] == "frozen"
+        assert "the customer is frozen" in outdated(login, unscreened["id"])
+    assert account(dave)["hold"] == "10.555"
+    assert decided(login, "withdrawal.release", transfer_id=unscreened["id"])["state"] == "applied"
+    assert eventually(lambda: ended(dave, unscreened["id"]))["status"] == "completed"
+    assert account(dave)["balance"] == "89.445"
+
+
+def test_what_a_frozen_customer_wants_out_operators_can_refuse(
+    dave: Visitor, doubtful: Any, login: Login, eventually: Eventually
+) -> None:
+    with frozen(login, dave.user_id):
+        assert "the customer is frozen" in outdated(login, doubtful["id"])
+        decided(login, "withdrawal.refuse", transfer_id=doubtful["id"])
+    assert eventually(lambda: ended(dave, doubtful["id"]))["status"] == "canceled"
+    row = account(dave)
+    assert (row["balance"], row["available"], row["hold"]) == ("100", "100", "0")
+
+
+def test_what_is_held_of_a_stopped_asset_waits_and_can_be_called_off(
+    dave: Visitor, unscreened: Any, doubtful: Any, laptop: RunningLaptop, login: Login, eventually: Eventually
+) -> None:
+    with stopped(laptop, login, "USD"):
+        # Without the stop the third answer at the latest would be that it is cleared.
+        assert [cleared(laptop, unscreened["id"]) for _ in range(4)] == ["waiting"] * 4
+        assert "USD is stopped" in outdated(login, doubtful["id"])
+        status, said = dave.send("POST", f"/v1/withdrawals/{doubtful['id']}/cancel")
+        assert (status, said["details"]["cancel_reason"]) == (200, "canceled by the customer")
+    eventually(lambda: cleared(laptop, unscreened["id"]) == "cleared")
+    assert eventually(lambda: ended(dave, unscreened["id"]))["status"] == "completed"
+    assert account(dave)["balance"] == "89.445"
+    audited(laptop)
 
 
 def test_what_is_paid_is_called_off_no_more(dave: Visitor, eventually: Eventually) -> None:

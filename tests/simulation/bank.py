@@ -9,8 +9,10 @@ from functools import partial
 from typing import Any
 
 from exchange.audit.model import Payment
+from exchange.breaks.store import BreakStore
 from exchange.clearance.screening import NoScreening
-from exchange.clearance.service import clear_withdrawal
+from exchange.clearance.service import Holds, clear_withdrawal
+from exchange.clearance.store import ClearanceStore
 from exchange.kernel.errors import OutageError
 from exchange.ledger.store import BalanceStore, JournalStore
 from exchange.payments.bank import BankQueue
@@ -18,6 +20,7 @@ from exchange.payments.model import Notification, Outcome
 from exchange.payments.service import ask_bank, take_notification
 from exchange.payments.waiters import TaskTokens
 from exchange.transfers.store import TransferStore
+from exchange.users.store import CustomerStore
 from exchange.wallets.service import credit_deposit, fail_deposit
 from exchange.wallets.store import PostingStore
 from exchange.wallets.withdrawing import post_withdrawal, return_withdrawal
@@ -135,7 +138,9 @@ class Bank:
         transfers, postings = TransferStore(cloud.connection), PostingStore(cloud.connection)
         step, transfer_id, clock = payload["step"], payload["transfer_id"], ProcessClock(self._process)
         if step == "clear":
-            return {"clearance": clear_withdrawal(transfer_id, transfers=transfers, screening=NoScreening())[1]}
+            holds = Holds(BreakStore(cloud.connection), CustomerStore(), ClearanceStore(cloud.connection))
+            said = clear_withdrawal(transfer_id, transfers=transfers, screening=NoScreening(), holds=holds)
+            return {"clearance": said[1]}
         if step == "fail":
             fail_deposit(transfer_id, transfers=transfers, clock=clock)
         elif step == "give_back":

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any, Final
 
 from exchange.audit.model import Payment
+from exchange.breaks.store import BreakItem
 from exchange.ledger.store import BalanceItem, BalanceStore, JournalItem, JournalStore
 from exchange.orders.store import FillItem, OrderItem
 from exchange.safeguards.store import SafeguardItem
@@ -19,7 +20,7 @@ from exchange.statements.store import StatementCursorItem, StatementItem, Statem
 from exchange.transfers.model import PaymentState, Transfer, TransferKind
 from exchange.transfers.store import BankMarkItem, TransferItem, TransferStore, transfer_item
 from exchange.users.model import KycLevel
-from exchange.users.store import ApiKeyItem, CustomerItem
+from exchange.users.store import ApiKeyItem, CustomerItem, ProfileItem
 from exchange.wallets.service import credit_deposit
 from exchange.wallets.store import PostingStore
 from pynamodb.connection import Connection
@@ -52,6 +53,8 @@ MODELS: Final[tuple[tuple[type[Model], str], ...]] = (
     (TransferItem, "transfers"),
     (BankMarkItem, "transfers"),
     (CustomerItem, "users"),
+    (ProfileItem, "profiles"),
+    (BreakItem, "breaks"),
     (SafeguardItem, "safeguards"),
     (ApiKeyItem, "api_keys"),
     (LeaseItem, "leases"),

@@ -1,11 +1,15 @@
-"""A withdrawal that waits for operators, who may be faster than the machine that is to wait for them."""
+"""A withdrawal that is cleared or held back, or waits for operators, who may be faster than the machine that waits."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 import pytest
-from exchange.clearance.service import await_review
+from exchange.clearance.service import Holds, Screened, Verdict, await_review, clear_withdrawal
+from exchange.kernel.errors import UnavailableError
 from exchange.transfers.model import Clearance, Transfer
+from exchange.users.model import Customer, CustomerStatus
 
+from tests.fakes.users import a_customer
 from tests.fakes.wallets import a_withdrawal
 
 
@@ -21,8 +25,10 @@ class Reviewed:
     def transfer(self, transfer_id: str) -> Transfer | None:
         return self.row if transfer_id == self.row.transfer_id else None
 
-    def clear(self, transfer: Transfer, clearance: Clearance, reason: str) -> bool:
-        return False
+    def send_to_review(self, transfer: Transfer, reason: str) -> bool:
+        assert transfer == self.row
+        self.row = replace(transfer, clearance=Clearance.REVIEW, review_reason=reason)
+        return True
 
     def await_review(self, transfer_id: str, token: str) -> bool:
         if not self.decided:
@@ -42,3 +48,101 @@ def test_a_decision_that_was_faster_than_the_question_goes_on_at_once(decided: b
         assert await_review(name, "token", transfers=world, waiters=world) is world.row
     assert world.woken == ([("token", name)] * 2 if decided else [])
     assert world.token == ("" if decided else "token")
+
+
+@dataclass
+class Held(Reviewed):
+    """A withdrawal that nobody has screened, of a customer whom operators freeze and an asset that is stopped."""
+
+    owner: Customer | None = field(default_factory=a_customer)
+    stop: bool = False
+    verdict: Verdict = Verdict.CLEAR
+    meanwhile: list[Callable[[], None]] = field(default_factory=list)  # what happens between the look and the write
+
+    def owner_of(self, account_id: int) -> Customer | None:
+        assert account_id == self.row.account_id
+        return self.owner
+
+    def stopped(self, asset: str) -> bool:
+        assert asset == self.row.asset
+        return self.stop
+
+    def screen(self, transfer: Transfer) -> Screened:
+        assert transfer == self.row
+        if self.meanwhile:
+            self.meanwhile.pop(0)()
+        return Screened(self.verdict, "a list" if self.verdict is Verdict.HIT else "")
+
+    def let_go(self, transfer: Transfer, user_id: str) -> bool:
+        assert self.owner is not None
+        assert user_id == self.owner.user_id
+        if transfer != self.row or self.stop or self.owner.status is not CustomerStatus.ACTIVE:
+            return False
+        self.row = replace(transfer, clearance=Clearance.CLEARED)
+        return True
+
+    def freeze(self) -> None:
+        """An operator does."""
+        self.owner = a_customer(status=CustomerStatus.FROZEN)
+
+    def clear(self) -> str:
+        """The step of the machine."""
+        holds = Holds(breaks=self, owners=self, clearings=self)
+        return clear_withdrawal(self.row.transfer_id, transfers=self, screening=self, holds=holds)[1]
+
+
+def held(**changes: str) -> Held:
+    return Held(replace(a_withdrawal(), clearance=Clearance.WAITING, **changes), decided=False)
+
+
+def test_what_nothing_holds_back_is_cleared_once() -> None:
+    world = held()
+    assert [world.clear() for _ in range(2)] == ["cleared"] * 2
+    assert world.row.review_reason == ""
+
+
+def test_of_an_asset_that_is_stopped_a_withdrawal_waits_and_can_be_called_off() -> None:
+    world = held(review_reason="above 50")
+    world.stop, world.verdict = True, Verdict.HIT
+    world.freeze()
+    assert [world.clear() for _ in range(3)] == ["waiting"] * 3
+    assert world.row.cancelable
+    world.stop = False
+    assert world.clear() == "review"
+    assert world.row.review_reason == "above 50; screening: a list; frozen"
+
+
+def test_operators_look_at_what_a_frozen_customer_wants_out() -> None:
+    world = held()
+    world.freeze()
+    assert [world.clear() for _ in range(2)] == ["review"] * 2
+    assert world.row.review_reason == "frozen"
+    assert world.row.cancelable
+
+
+def test_who_is_frozen_between_the_look_and_the_write_is_looked_at_again() -> None:
+    world = held()
+    world.meanwhile = [world.freeze]
+    assert world.clear() == "review"
+    assert world.row.review_reason == "frozen"
+
+
+def test_what_is_stopped_between_the_look_and_the_write_waits() -> None:
+    world = held()
+    world.meanwhile = [lambda: setattr(world, "stop", True)]
+    assert world.clear() == "waiting"
+    assert world.row.clearance is Clearance.WAITING
+
+
+def test_an_account_whose_owner_is_not_found_yet_waits() -> None:
+    world = held()
+    world.owner = None
+    assert world.clear() == "waiting"
+
+
+def test_a_write_that_is_always_lost_is_an_outage_and_no_verdict() -> None:
+    world = held()
+    world.let_go = lambda _transfer, _user_id: False  # type: ignore[method-assign]
+    with pytest.raises(UnavailableError):
+        world.clear()
+    assert world.row.clearance is Clearance.WAITING

@@ -13,7 +13,6 @@ from exchange.banking.case_effects import case_effects
 from exchange.banking.model import RAIL as BANK_FILES
 from exchange.banking.paying_out import change_to, new_payout
 from exchange.banking.store import OPEN_REFUND, BankFileItem, BankFileStore, put_payout
-from exchange.breaks.store import BreakStore, guard_unstopped
 from exchange.instruments.model import Asset
 from exchange.instruments.store import InstrumentItem
 from exchange.kernel.clock import Clock
@@ -24,11 +23,9 @@ from exchange.payments.model import STRIPE
 from exchange.payments.payouts import Payout
 from exchange.payments.refunding import new_refund
 from exchange.payments.reversing import movements_of
-from exchange.transfers.model import Transfer
 from exchange.transfers.store import TransferItem, TransferStore, mark_undone, transfer_item
-from exchange.users.model import CustomerStatus
-from exchange.users.store import CustomerStore, guard_active
 from exchange.wallets.effects import debt_effects
+from exchange.wallets.leaving import guard_leaving
 
 CUSTODY = custody_account(STRIPE)
 # What can be paid out where: by asset and rail.
@@ -100,7 +97,6 @@ class RefundEffect:
     def __init__(self, transfers: TransferStore, clock: Clock) -> None:
         self._transfers = transfers
         self._clock = clock
-        self._breaks = BreakStore(connection())
 
     def apply(self, transaction: TransactWrite, proposal: Proposal) -> None:
         """Hold what a customer has of a deposit by Stripe, and have it sent back; never more than is available, nor,
@@ -118,7 +114,7 @@ class RefundEffect:
             raise UnfitError(refund.message if isinstance(refund, Refused) else "transfer_id: no such deposit")
         if owed := BalanceStore().owed(refund.account_id):
             raise UnfitError(f"the customer owes {', '.join(row.asset for row in owed)}: settle that first")
-        self._guard(transaction, refund)
+        guard_leaving(transaction, refund)
         mark_undone(transaction, deposit, refund.transfer_id)
         transaction.save(transfer_item(refund), condition=TransferItem.transfer_id.does_not_exist())
         transaction.save(BankFileItem(OPEN_REFUND, refund.transfer_id))
@@ -126,15 +122,6 @@ class RefundEffect:
         movement = movements.of(customer_account(refund.account_id), refund.asset)
         movement.available, movement.held = -refund.units, refund.units
         move_balances(transaction, movements)
-
-    def _guard(self, transaction: TransactWrite, refund: Transfer) -> None:
-        owner = CustomerStore().owner_of(refund.account_id)
-        if owner is None or owner.status is not CustomerStatus.ACTIVE:
-            raise UnfitError(f"the customer is {owner.status.value if owner else 'not there'}: unfreeze them first")
-        if self._breaks.stopped(refund.asset):
-            raise UnfitError(f"{refund.asset} is stopped: explain its break first")
-        guard_active(transaction, owner.user_id)
-        guard_unstopped(transaction, refund.asset)
 
 
 def payment_effects(places: Places, clock: Clock) -> Mapping[str, Effect]:

@@ -5,9 +5,9 @@ from typing import Any
 
 from pynamodb.transactions import TransactWrite
 
-from exchange.approvals.model import Proposal
+from exchange.approvals.model import Proposal, UnfitError
 from exchange.approvals.store import Effect
-from exchange.aws.dynamodb import bind
+from exchange.aws.dynamodb import bind, connection
 from exchange.aws.settings import EnvironmentSettings
 from exchange.clearance.service import Waiters
 from exchange.instruments.model import Asset
@@ -17,6 +17,7 @@ from exchange.kernel.ids import to_uuid
 from exchange.safeguards.store import SafeguardItem, set_limits
 from exchange.transfers.model import Clearance
 from exchange.transfers.store import TransferStore
+from exchange.wallets.leaving import guard_leaving
 from exchange.wallets.model import BankProvider, places
 from exchange.wallets.store import decide_review
 from exchange.wallets.views import transfer_view
@@ -82,8 +83,15 @@ class Reviews:
 
 
 def release(transaction: TransactWrite, proposal: Proposal) -> None:
-    """The effect of an approved withdrawal.release: it goes to whoever pays it."""
-    decide_review(transaction, proposal.payload["transfer_id"], Clearance.CLEARED)
+    """The effect of an approved withdrawal.release: it goes to whoever pays it.
+
+    Raises:   UnfitError where its customer is frozen or its asset is stopped; UnavailableError.
+    """
+    transfer = TransferStore(connection()).transfer(proposal.payload["transfer_id"])
+    if transfer is None:
+        raise UnfitError("transfer_id: no such withdrawal")
+    guard_leaving(transaction, transfer)
+    decide_review(transaction, transfer.transfer_id, Clearance.CLEARED)
 
 
 def refuse(transaction: TransactWrite, proposal: Proposal) -> None:

@@ -12,11 +12,13 @@ from exchange.kernel.clock import Clock
 from exchange.kernel.errors import Code, Refused, UnavailableError, unreachable
 from exchange.ledger.model import Movements
 from exchange.transfers.model import Clearance, Transfer, TransferStatus
+from exchange.users.model import Customer, CustomerStatus
 from exchange.wallets.model import Credit
 from exchange.wallets.withdrawing import ATTEMPTS_MAX, return_movements
 
 CANCELED_BY_OWNER = "canceled by the customer"
 CLOSED = "closed"
+FROZEN = "frozen"
 TRANSFER_ID_CHARACTERS_MAX = 64
 
 
@@ -51,13 +53,46 @@ class Transfers(Protocol):
         """One transfer, as it is now."""
         ...
 
-    def clear(self, transfer: Transfer, clearance: Clearance, reason: str) -> bool:
-        """Note what came of the screening; False where the transfer is not any more as it was."""
+    def send_to_review(self, transfer: Transfer, reason: str) -> bool:
+        """Have operators look at a transfer; False where it is not any more as it was."""
         ...
 
     def await_review(self, transfer_id: str, token: str) -> bool:
         """Note who waits for the operators; False where nobody needs to wait any more."""
         ...
+
+
+class Breaks(Protocol):
+    """What reconciliation found."""
+
+    def stopped(self, asset: str) -> bool:
+        """Whether a break of an asset is open."""
+        ...
+
+
+class Owners(Protocol):
+    """Whose accounts are."""
+
+    def owner_of(self, account_id: int) -> Customer | None:
+        """A customer as they are now; None where an account is so new that its owner is not found yet."""
+        ...
+
+
+class Clearings(Protocol):
+    """The write after which the payer may be asked."""
+
+    def let_go(self, transfer: Transfer, user_id: str) -> bool:
+        """Clear a transfer, or nothing: False where it is not as it was, its owner not active, its asset stopped."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """What holds a withdrawal back beside its screening, and the write that holds to it."""
+
+    breaks: Breaks
+    owners: Owners
+    clearings: Clearings
 
 
 class Waiters(Protocol):
@@ -76,8 +111,12 @@ class Cancellations(Protocol):
         ...
 
 
-def clear_withdrawal(transfer_id: str, *, transfers: Transfers, screening: Screening) -> tuple[Transfer, str]:
+def clear_withdrawal(
+    transfer_id: str, *, transfers: Transfers, screening: Screening, holds: Holds
+) -> tuple[Transfer, str]:
     """Screen a withdrawal that waits for it, and say how it stands: a clearance, or `closed`. Harmless to repeat.
+
+    While its asset is stopped it waits. Where its owner is frozen operators are to look at it.
 
     Raises:   OutageError; run it again then.
     """
@@ -87,12 +126,18 @@ def clear_withdrawal(transfer_id: str, *, transfers: Transfers, screening: Scree
             return transfer, CLOSED
         if transfer.clearance is not Clearance.WAITING:
             return transfer, transfer.clearance.value
+        owner = holds.owners.owner_of(transfer.account_id)
+        if owner is None or holds.breaks.stopped(transfer.asset):
+            return transfer, Clearance.WAITING.value
         screened = screening.screen(transfer)
         if screened.verdict is Verdict.UNKNOWN:
             return transfer, Clearance.WAITING.value
         hit = f"screening: {screened.reason or 'a hit'}" if screened.verdict is Verdict.HIT else ""
-        reason = "; ".join(part for part in (transfer.review_reason, hit) if part)
-        transfers.clear(transfer, Clearance.REVIEW if reason else Clearance.CLEARED, reason)
+        frozen = "" if owner.status is CustomerStatus.ACTIVE else FROZEN
+        if reason := "; ".join(part for part in (transfer.review_reason, hit, frozen) if part):
+            transfers.send_to_review(transfer, reason)
+        else:
+            holds.clearings.let_go(transfer, owner.user_id)
     raise UnavailableError(f"withdrawal {transfer_id} changed {ATTEMPTS_MAX} times while it was screened")
 
 

@@ -237,11 +237,10 @@ class TransferStore:
             keys = list(TransferItem.by_in_review.query(1, limit=limit))
         return self.transfers(item.transfer_id for item in keys)
 
-    def clear(self, transfer: Transfer, clearance: Clearance, reason: str) -> bool:
-        """Note what came of a withdrawal's screening; False where it is not any more as it was. Raises OutageError."""
-        actions: list[Action] = [TransferItem.clearance.set(clearance.value)]
-        if clearance is Clearance.REVIEW:
-            actions += [TransferItem.review_reason.set(reason), TransferItem.in_review.set(1)]
+    def send_to_review(self, transfer: Transfer, reason: str) -> bool:
+        """Have operators look at a withdrawal; False where it is not any more as it was. Raises OutageError."""
+        actions: list[Action] = [TransferItem.clearance.set(Clearance.REVIEW.value)]
+        actions += [TransferItem.review_reason.set(reason), TransferItem.in_review.set(1)]
         return self._update(TransferItem(transfer.transfer_id), actions, still_uncleared(transfer))
 
     def await_review(self, transfer_id: str, token: str) -> bool:
