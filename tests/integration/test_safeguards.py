@@ -1,5 +1,5 @@
-"""Safeguards on the laptop cloud: review by two operators, screening, calling off, freezes and stops, codes, and one
-balance asked for 200 times at once."""
+"""Safeguards on the laptop cloud: review by two operators, screening, calling off, freezes, codes, and one balance
+asked for 200 times at once."""
 
 import json
 import time
@@ -12,9 +12,6 @@ from typing import Any
 
 import pyotp
 import pytest
-from exchange.aws.dynamodb import bind, connection
-from exchange.breaks.model import Break, Way
-from exchange.breaks.store import BreakItem, BreakStore
 
 from infra.local.operators import OperatorSession
 from tests.integration.conftest import Login, RunningLaptop, audited
@@ -119,19 +116,6 @@ def frozen(login: Login, user_id: str) -> Iterator[None]:
         decided(login, "customer.unfreeze", user_id=user_id)
 
 
-@contextmanager
-def stopped(laptop: RunningLaptop, login: Login, asset: str) -> Iterator[None]:
-    """An asset with an open break, which two operators explain."""
-    bind(BreakItem, laptop.stack["tables"]["breaks"])
-    claim = f"{asset}: a test says so {uuid.uuid4().hex}"
-    found = Break(asset, Way.BANK, "B2", "a test says so", claim, found_at_ns=time.time_ns())
-    assert BreakStore(connection()).open(found)
-    try:
-        yield
-    finally:
-        decided(login, "break.explain", asset=asset, break_id=found.break_id)
-
-
 def outdated(login: Login, transfer_id: str) -> str:
     """Why two operators can't release a withdrawal."""
     wanted = {"kind": "withdrawal.release", "payload": {"transfer_id": transfer_id}, "reason": "in a test"}
@@ -173,21 +157,6 @@ def test_what_a_frozen_customer_wants_out_operators_can_refuse(
     assert eventually(lambda: ended(dave, doubtful["id"]))["status"] == "canceled"
     row = account(dave)
     assert (row["balance"], row["available"], row["hold"]) == ("100", "100", "0")
-
-
-def test_what_is_held_of_a_stopped_asset_waits_and_can_be_called_off(
-    dave: Visitor, unscreened: Any, doubtful: Any, laptop: RunningLaptop, login: Login, eventually: Eventually
-) -> None:
-    with stopped(laptop, login, "USD"):
-        # Without the stop the third answer at the latest would be that it is cleared.
-        assert [cleared(laptop, unscreened["id"]) for _ in range(4)] == ["waiting"] * 4
-        assert "USD is stopped" in outdated(login, doubtful["id"])
-        status, said = dave.send("POST", f"/v1/withdrawals/{doubtful['id']}/cancel")
-        assert (status, said["details"]["cancel_reason"]) == (200, "canceled by the customer")
-    eventually(lambda: cleared(laptop, unscreened["id"]) == "cleared")
-    assert eventually(lambda: ended(dave, unscreened["id"]))["status"] == "completed"
-    assert account(dave)["balance"] == "89.445"
-    audited(laptop)
 
 
 def test_what_is_paid_is_called_off_no_more(dave: Visitor, eventually: Eventually) -> None:
