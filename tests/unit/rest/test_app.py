@@ -197,8 +197,8 @@ def test_a_wrong_method_is_counted_as_a_strangers_request() -> None:
     judged: list[Any] = []
 
     class Counter:
-        def judge(self, request: ApiRequest, who: Any, *, cancels: bool, amount: int = 1) -> Verdict:
-            judged.append((request.method, who, cancels, amount))
+        def judge(self, request: ApiRequest, who: Any, *, cancels: bool, amount: int = 1, counted: int = 0) -> Verdict:
+            judged.append((request.method, who, cancels, amount + counted))
             return Verdict(Refused(Code.RATE_LIMITED, "wait") if len(judged) > 1 else None, {"RateLimit": "x"})
 
     app = Api("test", guard=lambda: Guard(Counter()))
@@ -206,3 +206,23 @@ def test_a_wrong_method_is_counted_as_a_strangers_request() -> None:
     first, second = (call(app, proxy_event("PUT", "/thing")) for _ in range(2))
     assert (first.status, second.status, first.headers["ratelimit"]) == (405, 429, "x")
     assert judged == [("PUT", None, False, 1)] * 2
+
+
+def test_what_a_batch_leaves_of_its_budget_is_told_and_when_a_refused_one_may_come_again() -> None:
+    class Purse:
+        """Has 5 in all."""
+
+        left = 5
+
+        def judge(self, _: ApiRequest, who: Any, *, cancels: bool, amount: int = 1, counted: int = 0) -> Verdict:
+            if amount > self.left:
+                return Verdict(Refused(Code.RATE_LIMITED, "wait 7 s"), {"Retry-After": "7"})
+            self.left -= amount
+            return Verdict(headers={"RateLimit-Remaining": f"{self.left}"})
+
+    purse = Purse()
+    app = Api("test", guard=lambda: Guard(purse))
+    app.endpoint("POST", "/batch")(lambda asked: app.charge(asked, None, 2) or {})
+    first, second = (call(app, proxy_event("POST", "/batch")) for _ in range(2))
+    assert (first.status, first.headers["ratelimit-remaining"]) == (200, "2")
+    assert (second.status, second.headers["retry-after"]) == (429, "7")

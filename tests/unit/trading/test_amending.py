@@ -112,6 +112,18 @@ def test_the_same_token_is_the_same_amend(venue: Venue) -> None:
     assert mine(venue).size_lots == 1_000
 
 
+def test_a_token_that_the_order_has_forgotten_is_a_new_amend_and_answered(venue: Venue) -> None:
+    venue.amend(1, NAME, "2", "", "t")
+    answer(venue)
+    for number in range(ANSWERED_KEPT):
+        venue.amend(1, NAME, "1", "", f"later {number}")
+        answer(venue)
+    venue.amend(1, NAME, "2", "", "t")
+    assert held(venue) == 20_000
+    answer(venue)
+    assert (mine(venue).size_lots, [amend.waits for amend in mine(venue).amends]) == (2_000, [False] * ANSWERED_KEPT)
+
+
 def test_few_amends_of_one_order_may_be_under_way_and_few_answered_ones_are_kept(venue: Venue) -> None:
     answers = [venue.amend(1, NAME, "2") for _ in range(WAITING_MAX + 1)]
     assert refusal(answers.pop()) is Code.ORDER_AMENDS_WAITING

@@ -23,7 +23,8 @@ class Amend:
     """One amend of one order.
 
     Units:    size_lots in lots, the new total; price_ticks in ticks, 0: the price stays.
-    `answer` is "" while it is under way, then "applied" or why the market refused it.
+    `answer` is "" while it is under way, then "applied" or why the market refused it. `name` is what its client's own
+    id for it is known by.
     """
 
     amend_id: str  # 32 hexadecimal digits: the command's id
@@ -31,6 +32,7 @@ class Amend:
     price_ticks: int
     asked_at_ns: int
     answer: str = ""
+    name: str = ""
 
     @property
     def waits(self) -> bool:
@@ -81,7 +83,7 @@ def worst_value(remaining_lots: int, price_ticks: int, filled_lots: int, amends:
 
 def amends_text(amends: Iterable[Amend]) -> str:
     """The amends as they are stored; "" for none."""
-    rows = [[a.amend_id, a.size_lots, a.price_ticks, a.asked_at_ns, a.answer] for a in amends]
+    rows = [[a.amend_id, a.size_lots, a.price_ticks, a.asked_at_ns, a.answer, a.name] for a in amends]
     return json.dumps(rows, separators=(",", ":")) if rows else ""
 
 

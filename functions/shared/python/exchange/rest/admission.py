@@ -19,8 +19,11 @@ class Verdict:
 class Gate(Protocol):
     """Counts requests against budgets."""
 
-    def judge(self, request: ApiRequest, who: Any, *, cancels: bool, amount: int = 1) -> Verdict:
-        """Count a request. `who` is the caller, the refusal of one who proved nothing, or None on a public route."""
+    def judge(self, request: ApiRequest, who: Any, *, cancels: bool, amount: int = 1, counted: int = 0) -> Verdict:
+        """Count a request, or `amount` more for one that is `counted` already; in all at most a whole burst.
+
+        `who` is the caller, the refusal of one who proved nothing, or None on a public route.
+        """
         ...
 
 

@@ -74,7 +74,10 @@ class _Route:
 # A page of anybody's may read an answer and its headers: nothing here is proven by a cookie.
 READABLE = {
     "Access-Control-Allow-Origin": "*",
-    "Access-Control-Expose-Headers": "cb-before, cb-after, ratelimit, ratelimit-policy, retry-after, x-request-id",
+    "Access-Control-Expose-Headers": (
+        "cb-before, cb-after, ratelimit, ratelimit-policy, ratelimit-limit, ratelimit-remaining, ratelimit-reset, "
+        "retry-after, x-request-id"
+    ),
 }
 
 
@@ -88,6 +91,7 @@ class Api(Chalice):
         super().__init__(app_name=name, configure_logs=False)
         self.logger = Logger(service=name)
         self._guard = functools.cache(guard) if guard is not None else None
+        self._told: Mapping[str, str] = {}  # what the answer under way tells of its caller's budget
 
     def endpoint(
         self,
@@ -129,10 +133,15 @@ class Api(Chalice):
         return answered
 
     def charge(self, request: ApiRequest, who: Any, amount: int, *, cancels: bool = False) -> Refused | None:
-        """Count `amount` more requests, for one that is worth several. Refuses RATE_LIMITED."""
+        """Count `amount` more requests, for one that is worth several: with itself at most a whole burst.
+
+        Refuses:  RATE_LIMITED.
+        """
         if self._guard is None or amount < 1:
             return None
-        return self._guard().gate.judge(request, who, cancels=cancels, amount=amount).refusal
+        verdict = self._guard().gate.judge(request, who, cancels=cancels, amount=amount, counted=1)
+        self._told = verdict.headers
+        return verdict.refusal
 
     def _origin_secret(self) -> str:
         return self._guard().origin_secret if self._guard is not None else ""
@@ -144,11 +153,13 @@ class Api(Chalice):
         return self._answer(route, request, variables)
 
     def _answer(self, route: _Route, request: ApiRequest, variables: Mapping[str, str]) -> Response:
-        verdict = Verdict()
+        self._told = {}
         try:
             who = route.caller(request) if route.caller is not None else None
+            verdict = Verdict()
             if self._guard is not None:
                 verdict = self._guard().gate.judge(request, who, cancels=route.cancels)
+                self._told = verdict.headers
             if verdict.refusal is not None or isinstance(who, Refused):
                 answer = verdict.refusal or who
             else:
@@ -166,7 +177,7 @@ class Api(Chalice):
             answer = Refused(
                 Code.INTERNAL_ERROR, "something broke on our side and has been logged; ask with the request id"
             )
-        return _response(answer, request, verdict.headers)
+        return _response(answer, request, self._told)
 
 
 def _refuse_method(allowed: str, request: ApiRequest) -> Reply:

@@ -4,6 +4,7 @@ The amend stays written down until the market answers it: so a repeat is recogni
 what it holds comes back with the answer, once.
 """
 
+import hashlib
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,22 +32,22 @@ class AmendTerms:
     token: str = ""
 
 
-def amend_order(desk: Desk, trader: Trader, name: str, terms: AmendTerms) -> Order | Refused:
+def amend_order(desk: Desk, trader: Trader, asked_for: str, terms: AmendTerms) -> Order | Refused:
     """Ask the market to give a live order another size or price; what comes of it is told by the order.
 
-    The same token with the same terms is the same amend, and changes nothing more.
+    The same token with the same terms is the same amend and changes nothing more, while the order remembers it: until
+    ANSWERED_KEPT others are answered behind it. After that it is a new amend, a command of its own that is answered.
     Refuses:  ORDER_ID_INVALID, ORDER_NOT_FOUND, ORDER_DONE, what `risk.assess_amend` refuses, ORDER_AMEND_REUSED,
               ORDER_AMENDS_WAITING, RISK_INSUFFICIENT_FUNDS, RISK_SIZE_TOO_LARGE, AUTH_INVALID, ACCOUNT_FROZEN.
     Raises:   UnavailableError, and nothing has happened; OutcomeUnknownError, ask for the order.
     """
     patience = Patience(desk)
-    token = terms.token or uuid.uuid4().hex
+    name = amend_name(terms.token or uuid.uuid4().hex)
     while True:
-        order = find_order(desk, trader.account_id, name)
+        order = find_order(desk, trader.account_id, asked_for)
         if isinstance(order, Refused):
             return order
-        amend_id = command_id_for("amend", order.order_id, token).hex()
-        amended = _ask(desk, order, terms, amend_id)
+        amended = _ask(desk, order, terms, name)
         if isinstance(amended, Refused):
             return amended
         if amended is not order:
@@ -57,17 +58,22 @@ def amend_order(desk: Desk, trader: Trader, name: str, terms: AmendTerms) -> Ord
             if outcome is not Acceptance.ACCEPTED:
                 patience.wait("the order or its balance is busy")
                 continue
-        _send(desk, amended, amend_id)
+        _send(desk, amended, name)
         return amended
 
 
 _INSUFFICIENT = Refused(Code.RISK_INSUFFICIENT_FUNDS, "Insufficient funds")
 
 
-def _ask(desk: Desk, order: Order, terms: AmendTerms, amend_id: str) -> Order | Refused:
+def amend_name(token: str) -> str:
+    """What an order remembers of a client's id for an amend: as long whatever the client says."""
+    return hashlib.sha256(token.encode()).hexdigest()[:16]
+
+
+def _ask(desk: Desk, order: Order, terms: AmendTerms, name: str) -> Order | Refused:
     """The order with the amend asked for; the order as it is where that was done before."""
     product = desk.products()[order.product_id]
-    known = next((amend for amend in order.amends if amend.amend_id == amend_id), None)
+    known = next((amend for amend in order.amends if amend.name == name), None)
     if not order.live and known is None:
         return Refused(Code.ORDER_DONE, "Order already done")
     if known is not None:
@@ -80,7 +86,10 @@ def _ask(desk: Desk, order: Order, terms: AmendTerms, amend_id: str) -> Order | 
     if sum(amend.waits for amend in order.amends) >= WAITING_MAX:
         return Refused(Code.ORDER_AMENDS_WAITING, f"{WAITING_MAX} amends of this order wait for its market; try again")
     size_lots, price_ticks = asked
-    amended = ask_amend(order, product, Amend(amend_id, size_lots, price_ticks, desk.clock.now_ns()))
+    # The version makes it a command that was never sent: the engine answers none that it remembers.
+    amend_id = command_id_for("amend", order.order_id, name, order.version).hex()
+    wanted = Amend(amend_id, size_lots, price_ticks, desk.clock.now_ns(), name=name)
+    amended = ask_amend(order, product, wanted)
     too_large = refuse_size_above_max(size_lots, product)
     if too_large:
         more = amended.hold_units - order.hold_units
@@ -97,9 +106,9 @@ def _is_same(amend: Amend, terms: AmendTerms, product: Product) -> bool:
         return False
 
 
-def _send(desk: Desk, order: Order, amend_id: str) -> None:
+def _send(desk: Desk, order: Order, name: str) -> None:
     """Tell the market. A failure is no refusal: the amend stands, and the sweeper sends it."""
-    commands = [amend_command(order, amend) for amend in order.amends if amend.amend_id == amend_id and amend.waits]
+    commands = [amend_command(order, amend) for amend in order.amends if amend.name == name and amend.waits]
     if commands:
         with suppress(OutageError):
             desk.stream.send(order.product_id, commands)

@@ -26,7 +26,7 @@ class BudgetGate:
         self._logger = Logger()
         self._address_rate = address_rate  # 0: addresses are not limited
 
-    def judge(self, request: ApiRequest, who: Any, *, cancels: bool, amount: int = 1) -> Verdict:
+    def judge(self, request: ApiRequest, who: Any, *, cancels: bool, amount: int = 1, counted: int = 0) -> Verdict:
         """Count a request. One that proves nobody takes from its address, or guessing would be free."""
         if who is None or isinstance(who, Refused):
             if not self._address_rate:
@@ -35,7 +35,7 @@ class BudgetGate:
         else:
             budget = caller_budget(who, cancels=cancels)
         try:
-            admission = self._limiter.admit(budget, amount)
+            admission = self._limiter.admit(budget, min(amount, budget.burst - counted))
         except UnavailableError as error:
             # An outage of the limits must not keep anybody from canceling.
             self._logger.warning("a budget can't be asked", reason=str(error), request_id=request.request_id)

@@ -95,10 +95,11 @@ class Limiter:
         left = budget.left(lease.full_at_ns, now_ns)
         if lease.tokens < amount:
             wait_ns = budget.wait_ns(lease.full_at_ns, now_ns, amount - lease.tokens)
-            return Admission(admitted=False, left=left + lease.tokens, wait_ns=max(1, wait_ns))
+            return Admission(admitted=False, left=min(budget.burst, left + lease.tokens), wait_ns=max(1, wait_ns))
         lease.tokens -= amount
         lease.spent += amount
-        return Admission(admitted=True, left=left + lease.tokens)
+        # Of what was leased some may have been refilled since.
+        return Admission(admitted=True, left=min(budget.burst, left + lease.tokens))
 
     def _renew(self, lease: Lease, budget: Budget, needed: int, now_ns: int) -> None:
         """Lease what is needed and, where there is room, what will likely be needed soon. Raises UnavailableError."""
