@@ -93,8 +93,7 @@ def get_ticker(_request: ApiRequest, id: str) -> Any:  # noqa: A002
 @app.endpoint("GET", "/products/{id}/book")
 def get_book(request: ApiRequest, id: str) -> Any:  # noqa: A002
     """A product's book at `level` 1, 2 or 3."""
-    level = request.query("level")
-    return questions().book(id, "1" if level is None else level)
+    return questions().book(id, request.query("level"))
 
 
 @app.endpoint("GET", "/products/{id}/trades")

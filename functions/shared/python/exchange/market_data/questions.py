@@ -125,12 +125,12 @@ class MarketQuestions:
         now_ns = self._clock.now_ns()
         return ticker_view(self._markets.ticker(product.product_id, now_ns=now_ns), product, now_ns)
 
-    def book(self, product_id: str, level: str) -> View | Refused:
-        """A product's book at level 1, 2 or 3. Refuses REQUEST_FIELD_INVALID."""
+    def book(self, product_id: str, level: str | None) -> View | Refused:
+        """A product's book at level 1, 2 or 3; 1 where none is named. Refuses REQUEST_FIELD_INVALID."""
         product = self._find(product_id)
         if isinstance(product, Refused):
             return product
-        depth = DEPTHS.get(level)
+        depth = DEPTHS.get("1" if level is None else level)
         if depth is None:
             return Refused(Code.REQUEST_FIELD_INVALID, "level: must be 1, 2 or 3")
         return self._top(product) if depth == 1 else self._book(product, depth)
