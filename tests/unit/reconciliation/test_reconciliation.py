@@ -347,6 +347,7 @@ def test_the_same_again_after_it_had_gone_is_another_break(breaks: BreakStore) -
     # Nobody could tell: it is not gone yet.
     assert breaks.take([], at_ns=11, unknown={("USD", "B1", "custody")}) == []
     assert breaks.take([], at_ns=12, all_asked=False) == []
+    assert breaks.take([], at_ns=12, unasked={"B1"}) == []
     assert breaks.take([A_BREAK], at_ns=13) == []
     assert not breaks.stopped("USD")
     assert breaks.take([], at_ns=14) == []

@@ -71,11 +71,13 @@ class BreakStore:
         at_ns: int,
         unknown: Collection[tuple[str, str, str]] = (),
         all_asked: bool = True,
+        unasked: Collection[str] = (),
     ) -> list[Break]:
         """Keep what a comparison found, and let those that were explained go that it found no more.
 
         `unknown` are the asset, check and subject of which it could not tell: those stay as they are, and all stay
-        where not everything was asked. What was let go after the comparison had begun is not found again by it.
+        where not everything was asked. `unasked` are checks whose side is switched off: theirs stay too.
+        What was let go after the comparison had begun is not found again by it.
         Returns:  the breaks that were not there before.
         Raises:   OutageError.
         """
@@ -84,7 +86,8 @@ class BreakStore:
             latest[kept.asset, kept.name] = kept
         names = {(each.asset, each.name) for each in found}
         for name, kept in latest.items():
-            told = (kept.asset, kept.check, subject(kept.breach)) not in unknown and all_asked
+            asked = all_asked and kept.check not in unasked
+            told = asked and (kept.asset, kept.check, subject(kept.breach)) not in unknown
             if kept.state is BreakState.EXPLAINED and told and name not in names:
                 self._let_go(kept, at_ns)
         fresh = []
