@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from exchange.feeds.model import Connection, Owner, Pushed, Subscription
+from exchange.feeds.model import Connection, Owner, Pace, Pushed, Subscription
 from exchange.kernel.errors import Code, Refused, UnavailableError
 from exchange.ledger.model import Balance
 from exchange.orders.model import Order
@@ -47,11 +47,12 @@ class MemoryConnections:
         until_ns = self.frames_until_ns.get(connection_id, 0)
         return Connection(connection_id, self.addresses[connection_id], subscriptions, until_ns)
 
-    def pace(self, connection: Connection, frames_until_ns: int) -> bool:
+    def pace(self, connection: Connection, now_ns: int, pace: Pace) -> bool:
         """Count a frame."""
-        if self.frames_until_ns.get(connection.connection_id, 0) != connection.frames_until_ns:
+        due_ns = max(now_ns, self.frames_until_ns.get(connection.connection_id, 0))
+        if connection.connection_id not in self.rows or due_ns - now_ns > pace.lead_ns_max:
             return False
-        self.frames_until_ns[connection.connection_id] = frames_until_ns
+        self.frames_until_ns[connection.connection_id] = due_ns + pace.frame_ns
         return True
 
     def subscribe(self, subscriptions: Sequence[Subscription]) -> None:

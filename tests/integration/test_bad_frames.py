@@ -112,6 +112,17 @@ def test_a_flood_ends_the_flooder_alone(laptop: RunningLaptop) -> None:
     asyncio.run(flood())
 
 
+def test_frames_sent_all_at_once_are_all_answered_up_to_the_burst(laptop: RunningLaptop) -> None:
+    async def burst() -> None:
+        async with connect(laptop.stack["websocket_url"]) as connection:
+            frames = [subscribe(channels=["rumours"]) for _ in range(FRAMES_BURST_MAX)]
+            await asyncio.gather(*(connection.send(frame) for frame in frames))
+            told = [await answer(connection) for _ in frames]
+            assert {one.get("code") for one in told} == {"FEED_UNKNOWN"}, told
+
+    asyncio.run(burst())
+
+
 async def shout(connection: ClientConnection) -> None:
     """Send as fast as can be, then listen, until the connection is ended."""
     for _ in range(1_000):

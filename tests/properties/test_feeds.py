@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from itertools import count, islice
 from typing import Any
 
-from exchange.feeds.model import Connection, Subscription
+from exchange.feeds.model import Connection, Pace, Subscription
 from exchange.feeds.publishing import Publisher
 from exchange.feeds.sockets import Sockets
 from exchange.instruments.catalogue import Catalogue
@@ -50,8 +50,8 @@ class Interrupted:
     def find(self, connection_id: str) -> Connection | None:
         return self._connections.find(connection_id)
 
-    def pace(self, connection: Connection, frames_until_ns: int) -> bool:
-        return self._connections.pace(connection, frames_until_ns)
+    def pace(self, connection: Connection, now_ns: int, pace: Pace) -> bool:
+        return self._connections.pace(connection, now_ns, pace)
 
     def count_from(self, source_address: str, limit: int) -> int:
         return self._connections.count_from(source_address, limit)

@@ -1,12 +1,13 @@
 """The connections table and its fake answer alike; the management API tells gone from failed."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import boto3
 import pytest
 from botocore.stub import Stubber
 from exchange.feeds.gateway import ManagementApi
-from exchange.feeds.model import Owner, Subscription
+from exchange.feeds.model import Connection, Owner, Pace, Subscription
 from exchange.feeds.store import ConnectionStore
 
 from tests.fakes.feeds import MemoryConnections
@@ -24,9 +25,14 @@ def one(channel: str, connection_id: str = "ann=", generation: str = "1") -> Sub
     return Subscription(connection_id, "ACME-USD", channel, generation)
 
 
-def held(connections: AnyConnections) -> tuple[Subscription, ...]:
+def found(connections: AnyConnections) -> Connection:
     connection = connections.find("ann=")
     assert connection is not None
+    return connection
+
+
+def held(connections: AnyConnections) -> tuple[Subscription, ...]:
+    connection = found(connections)
     assert connection.source_address == "203.0.113.9"
     return connection.subscriptions
 
@@ -82,15 +88,45 @@ def test_connections_of_an_address_are_counted_while_they_last(connections: AnyC
     assert connections.count_from("203.0.113.11", 9) == 0
 
 
-def test_of_two_frames_read_together_one_is_counted(connections: AnyConnections) -> None:
+@pytest.mark.parametrize("frames_before", [0, 1, 4])
+def test_of_frames_read_together_each_is_counted_and_the_one_too_many_is_told(
+    connections: AnyConnections, frames_before: int
+) -> None:
+    pace = Pace(frame_ns=100, burst=7)
     connections.open("ann=", "203.0.113.9", EPOCH_NS)
-    first = connections.find("ann=")
-    assert first is not None
-    assert connections.pace(first, EPOCH_NS + 1)
-    assert not connections.pace(first, EPOCH_NS + 1)
-    second = connections.find("ann=")
-    assert second is not None
-    assert connections.pace(second, EPOCH_NS + 2)
+    for _ in range(frames_before):
+        assert connections.pace(found(connections), EPOCH_NS, pace)
+    read_by_all = found(connections)
+    answers = [connections.pace(read_by_all, EPOCH_NS, pace) for _ in range(8 - frames_before)]
+    assert answers == [True] * (7 - frames_before) + [False]
+
+
+def test_a_pace_is_earned_again_frame_by_frame_and_no_more_than_a_burst(connections: AnyConnections) -> None:
+    pace = Pace(frame_ns=100, burst=2)
+    connections.open("ann=", "203.0.113.9", EPOCH_NS)
+    times_ns = [0, 0, 99, 100, 199, 200, 5_000, 5_000, 5_000]
+    answers = [connections.pace(found(connections), EPOCH_NS + time_ns, pace) for time_ns in times_ns]
+    assert answers == [True, True, False, True, False, True, True, True, False]
+
+
+def test_frames_of_many_workers_at_once_are_let_in_up_to_the_burst_and_not_beyond(tables: Any) -> None:
+    store, pace = ConnectionStore(), Pace(frame_ns=100, burst=20)
+    store.open("ann=", "203.0.113.9", EPOCH_NS)
+
+    def frame(_: int) -> bool:
+        return store.pace(found(store), EPOCH_NS, pace)
+
+    with ThreadPoolExecutor(20) as pool:
+        assert list(pool.map(frame, range(20))) == [True] * 20
+        assert list(pool.map(frame, range(3))) == [False] * 3
+
+
+def test_no_frame_is_counted_on_a_connection_that_has_ended(connections: AnyConnections) -> None:
+    connections.open("ann=", "203.0.113.9", EPOCH_NS)
+    before = found(connections)
+    connections.close("ann=")
+    assert not connections.pace(before, EPOCH_NS, Pace(frame_ns=100, burst=2))
+    assert connections.find("ann=") is None
 
 
 def test_subscribing_on_a_connection_that_has_ended_leaves_nothing(connections: AnyConnections) -> None:

@@ -82,6 +82,19 @@ class Connection:
 
 
 @dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast frames may come: one each `frame_ns` in the long run, `burst` of them at once."""
+
+    frame_ns: int
+    burst: int
+
+    @property
+    def lead_ns_max(self) -> int:
+        """How far behind now the frames before may be due, for one more to be let in."""
+        return (self.burst - 1) * self.frame_ns
+
+
+@dataclass(frozen=True, slots=True)
 class Pushed:
     """What became of messages: connections that are gone, and those that did not take all of theirs."""
 

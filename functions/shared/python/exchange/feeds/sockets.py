@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from exchange.feeds.frames import FRAME_BYTES_MAX, SUBSCRIPTIONS_MAX, Frame, FrameError, parse_frame
-from exchange.feeds.model import LEVEL2, PRIVATE, PULSED, WATCH, Connection, Owner, Subscription
+from exchange.feeds.model import LEVEL2, PRIVATE, PULSED, WATCH, Connection, Owner, Pace, Subscription
 from exchange.feeds.private import balance_message
 from exchange.feeds.public import (
     Message,
@@ -41,9 +41,8 @@ from exchange.users.model import Principal, Scope
 SNAPSHOT_ATTEMPTS_MAX: Final = 3
 FRAMES_PER_SECOND_MAX: Final = 10
 FRAMES_BURST_MAX: Final = 50
-PACE_ATTEMPTS_MAX: Final = 5
 SIGNED_PATH: Final = "/users/self/verify"
-_FRAME_NS: Final = 1_000_000_000 // FRAMES_PER_SECOND_MAX
+_PACE: Final = Pace(frame_ns=1_000_000_000 // FRAMES_PER_SECOND_MAX, burst=FRAMES_BURST_MAX)
 _HEADERS: Final = {
     "key": "cb-access-key",
     "passphrase": "cb-access-passphrase",
@@ -71,8 +70,11 @@ class Connections(Protocol):
         """A connection with all that it listens to, read consistently; None where it has ended."""
         ...
 
-    def pace(self, connection: Connection, frames_until_ns: int) -> bool:
-        """Count a frame; False where another frame of the same connection was counted since it was read."""
+    def pace(self, connection: Connection, now_ns: int, pace: Pace) -> bool:
+        """Count a frame that comes now, however many others come with it; False where it is one too many.
+
+        `now_ns` is read after the connection was.
+        """
         ...
 
     def subscribe(self, subscriptions: Sequence[Subscription]) -> None:
@@ -194,17 +196,10 @@ class Sockets:
 
     def _paced(self, connection_id: str) -> Connection | None:
         """The connection, if it may send another frame now."""
-        for _ in range(PACE_ATTEMPTS_MAX):
-            connection = self._connections.find(connection_id)
-            if connection is None:
-                return None
-            now_ns = self._clock.now_ns()
-            until_ns = max(now_ns, connection.frames_until_ns) + _FRAME_NS
-            if until_ns - now_ns > FRAMES_BURST_MAX * _FRAME_NS:
-                return None
-            if self._connections.pace(connection, until_ns):
-                return connection
-        return None
+        connection = self._connections.find(connection_id)
+        if connection is None or not self._connections.pace(connection, self._clock.now_ns(), _PACE):
+            return None
+        return connection
 
     def _check(self, frame: Frame, held: Sequence[Subscription]) -> None:
         for _, product_id in frame.wanted:

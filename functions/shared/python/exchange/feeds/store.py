@@ -13,11 +13,13 @@ from typing import Any, Final
 
 from pynamodb.attributes import UnicodeAttribute, UnicodeSetAttribute
 from pynamodb.exceptions import DoesNotExist, PynamoDBException, UpdateError
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 
 from exchange.aws.dynamodb import UnitsAttribute, bind, error_code, outage
-from exchange.feeds.model import PULSE_TOPIC, Connection, Owner, Subscription, address_topic
+from exchange.feeds.model import PULSE_TOPIC, Connection, Owner, Pace, Subscription, address_topic
 
 CONNECTION_SECONDS_MAX: Final = 2 * 60 * 60  # API Gateway ends a connection after two hours.
 _SECOND_NS: Final = 1_000_000_000
@@ -108,20 +110,21 @@ class ConnectionStore:
             item.frames_until_ns or 0,
         )
 
-    def pace(self, connection: Connection, frames_until_ns: int) -> bool:
-        """Count a frame; False where another frame of the same connection was counted since it was read."""
-        before = ConnectionItem.frames_until_ns == connection.frames_until_ns
-        condition = before if connection.frames_until_ns else ConnectionItem.frames_until_ns.does_not_exist()
-        try:
-            ConnectionItem(connection.connection_id).update(
-                actions=[ConnectionItem.frames_until_ns.set(frames_until_ns)],
-                condition=condition & ConnectionItem.connected_at_ns.exists(),
-            )
-        except UpdateError as error:
-            if error_code(error) == "ConditionalCheckFailedException":
-                return False
-            raise outage(error) from error
-        return True
+    def pace(self, connection: Connection, now_ns: int, pace: Pace) -> bool:
+        """Count a frame that comes now, however many others come with it; False where it is one too many.
+
+        API Gateway calls a function a frame, all at once, so a frame adds to what is there, whoever wrote it. Only where
+        nothing is due any more it begins anew. What is due never falls: where a frame can't begin anew, none can that
+        comes with it, and where it can't add either, it truly is one too many.
+        """
+        due_ns = ConnectionItem.frames_until_ns
+        if connection.frames_until_ns < now_ns:
+            is_idle = due_ns.does_not_exist() | (due_ns < now_ns)
+            if _update(connection.connection_id, due_ns.set(now_ns + pace.frame_ns), is_idle):
+                return True
+        return _update(
+            connection.connection_id, due_ns.add(pace.frame_ns), due_ns.between(now_ns, now_ns + pace.lead_ns_max)
+        )
 
     def subscribe(self, subscriptions: Sequence[Subscription]) -> None:
         """Remember subscriptions of one connection: first the names, so that closing it finds them all."""
@@ -189,6 +192,17 @@ def _item(connection_id: str) -> ConnectionItem | None:
         return ConnectionItem.get(connection_id, consistent_read=True)
     except DoesNotExist:
         return None
+
+
+def _update(connection_id: str, action: Action, condition: Condition) -> bool:
+    """Change a connection that has not ended; False where the condition does not hold. Raises OutageError."""
+    try:
+        ConnectionItem(connection_id).update([action], condition & ConnectionItem.connected_at_ns.exists())
+    except UpdateError as error:
+        if error_code(error) == "ConditionalCheckFailedException":
+            return False
+        raise outage(error) from error
+    return True
 
 
 def _expiry(begun_at_ns: int) -> int:
