@@ -26,6 +26,9 @@ RARELY: dict[Grant, str] = {
     ("feeds-websocket", "dynamodb:Query", "ConnectionsTable"): (
         "tests/unit/feeds/test_sockets.py::test_an_address_has_only_so_many_connections"
     ),
+    ("feeds-websocket", "dynamodb:BatchGetItem", "ConnectionsTable"): (
+        "tests/unit/feeds/test_store.py::test_where_an_address_is_full_what_is_over_is_forgotten_with_its_subscriptions"
+    ),
     # A book larger than an item.
     **dict.fromkeys(
         [

@@ -6,12 +6,15 @@ from dataclasses import replace
 from typing import Any
 
 from exchange.feeds.model import Connection, Owner, Pace, Pushed, Subscription
+from exchange.feeds.store import CONNECTION_SECONDS_MAX
 from exchange.kernel.errors import Code, Refused, UnavailableError
 from exchange.ledger.model import Balance
 from exchange.orders.model import Order
 from exchange.usage.model import RateLimitTier
 from exchange.users.authentication import SignedRequest
 from exchange.users.model import Principal, Scope
+
+LIFE_NS = CONNECTION_SECONDS_MAX * 1_000_000_000
 
 
 class MemoryConnections:
@@ -20,23 +23,27 @@ class MemoryConnections:
     def __init__(self) -> None:
         self.rows: dict[str, set[Subscription]] = {}
         self.addresses: dict[str, str] = {}
+        self.begun_at_ns: dict[str, int] = {}
         self.frames_until_ns: dict[str, int] = {}
         self._pulse = ("", 0)
         self.moments: list[list[tuple[str, str]]] = []  # who listened to which channel, after each change
 
-    def count_from(self, source_address: str, limit: int) -> int:
-        """How many connections an address has."""
-        return min(limit, sum(address == source_address for address in self.addresses.values()))
+    def count_from(self, source_address: str, now_ns: int, limit: int) -> int:
+        """How many connections an address has that may still live."""
+        living = [one for one, begun_at_ns in self.begun_at_ns.items() if now_ns < begun_at_ns + LIFE_NS]
+        return min(limit, sum(self.addresses[one] == source_address for one in living))
 
     def open(self, connection_id: str, source_address: str, now_ns: int) -> None:
         """Remember a connection."""
         self.rows[connection_id] = set()
         self.addresses[connection_id] = source_address
+        self.begun_at_ns[connection_id] = now_ns
 
     def close(self, connection_id: str) -> None:
         """Forget a connection and all its subscriptions."""
         self.rows.pop(connection_id, None)
         self.addresses.pop(connection_id, None)
+        self.begun_at_ns.pop(connection_id, None)
         self.frames_until_ns.pop(connection_id, None)
 
     def find(self, connection_id: str) -> Connection | None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any
 
 import pytest
+from exchange.feeds.sockets import FRAMES_BURST_MAX
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -118,7 +119,7 @@ def test_frames_sent_all_at_once_are_all_answered_up_to_the_burst(laptop: Runnin
             frames = [subscribe(channels=["rumours"]) for _ in range(FRAMES_BURST_MAX)]
             await asyncio.gather(*(connection.send(frame) for frame in frames))
             told = [await answer(connection) for _ in frames]
-            assert {one.get("code") for one in told} == {"FEED_UNKNOWN"}, told
+            assert {one.get("code") for one in told} == {"FEED_CHANNEL_UNKNOWN"}, told
 
     asyncio.run(burst())
 

@@ -53,8 +53,8 @@ class Interrupted:
     def pace(self, connection: Connection, now_ns: int, pace: Pace) -> bool:
         return self._connections.pace(connection, now_ns, pace)
 
-    def count_from(self, source_address: str, limit: int) -> int:
-        return self._connections.count_from(source_address, limit)
+    def count_from(self, source_address: str, now_ns: int, limit: int) -> int:
+        return self._connections.count_from(source_address, now_ns, limit)
 
     def open(self, connection_id: str, source_address: str, now_ns: int) -> None:
         self._connections.open(connection_id, source_address, now_ns)

@@ -8,7 +8,7 @@ import pytest
 from botocore.stub import Stubber
 from exchange.feeds.gateway import ManagementApi
 from exchange.feeds.model import Connection, Owner, Pace, Subscription
-from exchange.feeds.store import ConnectionStore
+from exchange.feeds.store import CONNECTION_SECONDS_MAX, ConnectionStore
 
 from tests.fakes.feeds import MemoryConnections
 from tests.fakes.market_data import EPOCH_NS
@@ -82,10 +82,30 @@ def test_connections_of_an_address_are_counted_while_they_last(connections: AnyC
     for name in ("ann=", "bob=", "eve="):
         connections.open(name, "203.0.113.9", EPOCH_NS)
     connections.open("dan=", "203.0.113.10", EPOCH_NS)
-    assert connections.count_from("203.0.113.9", 2) == 2
+    assert connections.count_from("203.0.113.9", EPOCH_NS, 2) == 2
     connections.close("ann=")
-    assert connections.count_from("203.0.113.9", 9) == 2
-    assert connections.count_from("203.0.113.11", 9) == 0
+    assert connections.count_from("203.0.113.9", EPOCH_NS, 9) == 2
+    assert connections.count_from("203.0.113.11", EPOCH_NS, 9) == 0
+
+
+def test_connections_that_ended_unseen_count_no_more_once_their_time_is_over(connections: AnyConnections) -> None:
+    for name in ("ann=", "bob=", "eve="):
+        connections.open(name, "203.0.113.9", EPOCH_NS)
+    connections.open("dan=", "203.0.113.9", EPOCH_NS + 1_000_000_000)
+    over_ns = EPOCH_NS + CONNECTION_SECONDS_MAX * 1_000_000_000
+    assert connections.count_from("203.0.113.9", over_ns - 1_000_000_000, 4) == 4
+    assert connections.count_from("203.0.113.9", over_ns, 4) == 1
+    assert connections.count_from("203.0.113.9", over_ns + 1_000_000_000, 4) < 4
+
+
+def test_where_an_address_is_full_what_is_over_is_forgotten_with_its_subscriptions(tables: Any) -> None:
+    store = ConnectionStore()
+    store.open("ann=", "203.0.113.9", EPOCH_NS)
+    store.open("bob=", "203.0.113.9", EPOCH_NS + 1_000_000_000)
+    store.subscribe([one("full"), one("full", "bob=")])
+    assert store.count_from("203.0.113.9", EPOCH_NS + CONNECTION_SECONDS_MAX * 1_000_000_000, 2) == 1
+    assert store.find("ann=") is None
+    assert store.listeners("ACME-USD") == [one("full", "bob=")]
 
 
 @pytest.mark.parametrize("frames_before", [0, 1, 4])

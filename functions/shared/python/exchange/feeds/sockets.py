@@ -54,8 +54,8 @@ _HEADERS: Final = {
 class Connections(Protocol):
     """Where connections and their subscriptions are kept."""
 
-    def count_from(self, source_address: str, limit: int) -> int:
-        """How many connections an address has, counted up to `limit`."""
+    def count_from(self, source_address: str, now_ns: int, limit: int) -> int:
+        """How many connections an address has that may still live, counted up to `limit`."""
         ...
 
     def open(self, connection_id: str, source_address: str, now_ns: int) -> None:
@@ -161,10 +161,10 @@ class Sockets:
 
     def connect(self, connection_id: str, source_address: str) -> bool:
         """A connection has come; False where its address has as many as it may."""
-        limit = self._per_address_max
-        if limit and self._connections.count_from(source_address, limit) >= limit:
+        limit, now_ns = self._per_address_max, self._clock.now_ns()
+        if limit and self._connections.count_from(source_address, now_ns, limit) >= limit:
             return False
-        self._connections.open(connection_id, source_address, self._clock.now_ns())
+        self._connections.open(connection_id, source_address, now_ns)
         return True
 
     def disconnect(self, connection_id: str) -> None:

@@ -61,11 +61,22 @@ def bind_connections(connections_table: str) -> None:
 class ConnectionStore:
     """Connections and their subscriptions, whose generation is a time in nanoseconds. Raises OutageError."""
 
-    def count_from(self, source_address: str, limit: int) -> int:
-        """How many connections an address has, counted up to `limit`."""
+    def count_from(self, source_address: str, now_ns: int, limit: int) -> int:
+        """How many connections an address has that may still live, counted up to `limit`.
+
+        What ended unseen may stay for days behind its time, until DynamoDB gets to it. The index does not know of time,
+        so where an address has as many as it may, they are looked at, and those that are over are forgotten here.
+        """
         try:
-            found = ConnectionItem.by_channel.query(address_topic(source_address), limit=limit)
-            return sum(1 for _ in found)
+            names = [
+                one.connection_id for one in ConnectionItem.by_channel.query(address_topic(source_address), limit=limit)
+            ]
+            if len(names) < limit:
+                return len(names)
+            items = list(ConnectionItem.batch_get(names, consistent_read=True))
+            over = [item for item in items if (item.expires_at or 0) <= _seconds(now_ns)]
+            _forget(over)
+            return len(items) - len(over)
         except PynamoDBException as error:
             raise outage(error) from error
 
@@ -87,10 +98,7 @@ class ConnectionStore:
         """Forget a connection and all its subscriptions."""
         try:
             item = _item(connection_id)
-            with ConnectionItem.batch_write() as batch:
-                for name in sorted(item.subscriptions or ()) if item else ():
-                    batch.delete(ConnectionItem(f"{connection_id}#{name}"))
-                batch.delete(ConnectionItem(connection_id))
+            _forget([item] if item else [])
         except PynamoDBException as error:
             raise outage(error) from error
 
@@ -113,9 +121,9 @@ class ConnectionStore:
     def pace(self, connection: Connection, now_ns: int, pace: Pace) -> bool:
         """Count a frame that comes now, however many others come with it; False where it is one too many.
 
-        API Gateway calls a function a frame, all at once, so a frame adds to what is there, whoever wrote it. Only where
-        nothing is due any more it begins anew. What is due never falls: where a frame can't begin anew, none can that
-        comes with it, and where it can't add either, it truly is one too many.
+        API Gateway calls a function a frame, all at once, so a frame adds to what is there, and begins
+        anew where nothing is due any more. What is due never falls: a frame that can't begin anew never could later,
+        and where it can't add either, it truly is one too many.
         """
         due_ns = ConnectionItem.frames_until_ns
         if connection.frames_until_ns < now_ns:
@@ -192,6 +200,15 @@ def _item(connection_id: str) -> ConnectionItem | None:
         return ConnectionItem.get(connection_id, consistent_read=True)
     except DoesNotExist:
         return None
+
+
+def _forget(items: Sequence[ConnectionItem]) -> None:
+    """Delete connections, each after all its subscriptions."""
+    with ConnectionItem.batch_write() as batch:
+        for item in items:
+            for name in sorted(item.subscriptions or ()):
+                batch.delete(ConnectionItem(f"{item.connection_id}#{name}"))
+            batch.delete(ConnectionItem(item.connection_id))
 
 
 def _update(connection_id: str, action: Action, condition: Condition) -> bool:
