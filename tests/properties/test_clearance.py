@@ -60,6 +60,8 @@ class Clearing(RuleBasedStateMachine):
         self.cleared: set[str] = set()
         self.paid = 0
         BalanceItem("7", "USD", available=FUNDS, held=0).save()
+        for _ in range(3):  # so that most walks come to the race that is looked for
+            self.hold("")
 
     def teardown(self) -> None:
         if hasattr(self, "stack"):
@@ -212,4 +214,4 @@ class Clearing(RuleBasedStateMachine):
 
 
 TestClearing = Clearing.TestCase
-TestClearing.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+TestClearing.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
