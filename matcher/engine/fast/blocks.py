@@ -11,7 +11,8 @@ import sys
 from array import array
 from typing import Any
 
-_MAPPED_FROM_BYTES = 1024 * 1024
+# The least that malloc itself maps. From its heap a block that grows leaves a hole of its old size: 15 bytes an order.
+_MAPPED_FROM_BYTES = 128 * 1024
 _LINE_BYTES = 64
 _CAN_MOVE_PAGES = sys.platform == "linux"
 
