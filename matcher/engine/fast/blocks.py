@@ -11,7 +11,7 @@ import sys
 from array import array
 from typing import Any
 
-# The least that malloc itself maps. From its heap a block that grows leaves a hole of its old size: 15 bytes an order.
+# What malloc's heap had of freed blocks, it kept: 15 bytes an order in a book of 100,000.
 _MAPPED_FROM_BYTES = 128 * 1024
 _LINE_BYTES = 64
 _CAN_MOVE_PAGES = sys.platform == "linux"
