@@ -32,6 +32,7 @@ BYTES_OUT: Final = 155.0
 TRANSACTION_ITEMS_MAX: Final = 100
 # The cursor, the journal's batch, and the fee account and its counterpart.
 PART_ITEMS_FIXED: Final = 4
+PART_ITEMS: Final = TRANSACTION_ITEMS_MAX - PART_ITEMS_FIXED
 PROVISIONED_WRITE_MILLION: Final = 0.00065 / 3600 * 1_000_000
 PROVISIONED_USE: Final = 0.7
 ON_DEMAND_WRITE_MILLION: Final = 0.625
@@ -104,10 +105,19 @@ def handler_seconds(phase: Phase, function: str) -> float:
 
 def trades_a_part(asked: Asked) -> int:
     """Trades that one transaction of settlement holds, from the items that a take was measured to write."""
-    units = sum(asked.takes.counts.get(f"write {table}", 0.0) for table in ("balances", "orders", "fills"))
-    accepted = 4.0  # two units each of the hold and of the order, which acceptance wrote and not settlement
-    items = max(1.0, (units - accepted) / 2)
-    return max(1, math.floor((TRANSACTION_ITEMS_MAX - PART_ITEMS_FIXED) / items))
+    return max(1, math.floor(PART_ITEMS / _settled_items(asked.takes, accepted=True)))
+
+
+def items_an_order(asked: Asked, mix: Mix) -> float:
+    """Items that settlement writes for an order of this mix: its trades, and its end where it is canceled."""
+    taken, canceled = _settled_items(asked.takes, accepted=True), _settled_items(asked.cancel, accepted=False)
+    return mix.takes * taken + mix.cancels * canceled
+
+
+def _settled_items(phase: Phase, *, accepted: bool) -> float:
+    units = sum(phase.counts.get(f"write {table}", 0.0) for table in ("balances", "orders", "fills"))
+    # Two units each of the hold and of the order, which acceptance wrote and not settlement.
+    return max(1.0, (units - 4.0 * accepted) / 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +152,7 @@ def needs(rate: float, asked: Asked, mix: Mix) -> Needs:
     saved = ON_DEMAND_WRITE_MILLION - PROVISIONED_WRITE_MILLION / PROVISIONED_USE
     saved_dollars = rate * SECONDS_A_MONTH * each.sum("write ") * saved / 1_000_000
     return Needs(
-        requests=rate * each.sum("request ApiGateway"),
+        requests=rate * each.sum("request ApiGateway") / mix.orders_a_record,
         posts=rate * mix.messages * asked.message.sum("request ApiGateway"),
         concurrency=rate * handler_seconds(each, "trading-api") + 2 * executions_shards,
         orders_shards=orders_shards,
@@ -160,7 +170,7 @@ def _shards(rate: float, asked: Asked, mix: Mix) -> tuple[int, int]:
     records = commands / mix.orders_a_record
     orders = max(records / quotas.SHARD_RECORDS.figure, commands * BYTES_IN / quotas.SHARD_BYTES.figure)
     # Settlement works through a shard one transaction after the other.
-    settled = rate * mix.takes / (quotas.ITEM_TRANSACTIONS.figure * trades_a_part(asked))
+    settled = rate * items_an_order(asked, mix) / (quotas.ITEM_TRANSACTIONS.figure * PART_ITEMS)
     executions = max(settled, commands * BYTES_OUT / quotas.SHARD_BYTES.figure)
     return max(1, math.ceil(orders)), max(1, math.ceil(executions))
 
@@ -193,7 +203,8 @@ def limits(asked: Asked, mix: Mix) -> list[Limit]:
     """Every limit with the rate at which it is reached, the first to come first."""
     each = an_order(asked, mix)
     busiest_table = max(_table_writes(each, 1).values())
-    gateway = each.sum("request ApiGateway") + mix.messages * asked.message.sum("request ApiGateway")
+    asking = each.sum("request ApiGateway") / mix.orders_a_record
+    posts = mix.messages * asked.message.sum("request ApiGateway")
     concurrency = handler_seconds(each, "trading-api")
     # The item of a key and of its owner is checked by each order's transaction: two units.
     one_key = 2.0 * mix.busiest_customer
@@ -202,9 +213,9 @@ def limits(asked: Asked, mix: Mix) -> list[Limit]:
         (quotas.PARTITION_WRITES, one_key / mix.orders_a_record),
         (quotas.SHARD_RECORDS, mix.busiest_product * mix.commands / mix.orders_a_record),
         (quotas.SHARD_BYTES, mix.busiest_product * mix.commands * BYTES_OUT),
-        (quotas.STAGE_THROTTLE, each.sum("request ApiGateway") / mix.orders_a_record),
-        (quotas.API_GATEWAY, gateway / mix.orders_a_record),
-        (quotas.CLOUDFRONT, each.sum("request ApiGateway") / mix.orders_a_record),
+        (quotas.STAGE_THROTTLE, asking),
+        (quotas.API_GATEWAY, asking + posts),
+        (quotas.CLOUDFRONT, asking),
         (quotas.LAMBDA_CONCURRENCY, concurrency / mix.orders_a_record),
         (quotas.TABLE_WRITES_NEW, busiest_table),
         (quotas.TABLE_WRITES, busiest_table),
@@ -217,16 +228,16 @@ def limits(asked: Asked, mix: Mix) -> list[Limit]:
 
 
 def _settlement_of_a_product(asked: Asked, mix: Mix) -> Limit:
-    trades = quotas.ITEM_TRANSACTIONS.figure * trades_a_part(asked)
+    items = quotas.ITEM_TRANSACTIONS.figure * PART_ITEMS
     quota = Quota(
         "Settlement of one product, a part after the other",
-        trades,
-        "trades a second",
+        items,
+        "items a second",
         "bench/capacity.py",
         quotas.ITEM_TRANSACTIONS.seen,
         assumed=True,
     )
-    return Limit(quota, trades / (mix.takes * mix.busiest_product), REMEDIES[quota.name])
+    return Limit(quota, items / (items_an_order(asked, mix) * mix.busiest_product), REMEDIES[quota.name])
 
 
 REMEDIES: Final = {

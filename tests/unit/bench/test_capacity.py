@@ -13,6 +13,7 @@ from bench.capacity import (
     an_order,
     handler_seconds,
     in_a_crowd,
+    items_an_order,
     limits,
     needs,
     read_counts,
@@ -67,6 +68,12 @@ def test_batches_take_fewer_shards_and_fewer_tasks() -> None:
     single, batched = needs(100_000, ASKED, MIX), needs(100_000, ASKED, replace(MIX, orders_a_record=40))
     assert batched.orders_shards < single.orders_shards == 125
     assert batched.tasks <= single.tasks
+    assert batched.requests == pytest.approx(single.requests / 40)
+
+
+def test_batches_send_no_fewer_messages() -> None:
+    batched = {limit.quota: limit.reached_at for limit in limits(ASKED, replace(MIX, orders_a_record=40))}
+    assert batched[quotas.API_GATEWAY] == pytest.approx(10_000 / (1.28 / 40 + 2))
 
 
 def test_a_function_is_busy_for_its_processor_and_its_waits() -> None:
@@ -78,6 +85,13 @@ def test_a_function_is_busy_for_its_processor_and_its_waits() -> None:
 def test_a_transaction_of_settlement_holds_what_fits_into_a_hundred_items() -> None:
     # A take wrote 14 units; four were its acceptance, so five items a trade, and 96 are free.
     assert trades_a_part(ASKED) == 19
+
+
+def test_a_canceled_order_takes_room_in_settlement_too() -> None:
+    # Half of the orders take, with five items each; a quarter is canceled, with one.
+    assert items_an_order(ASKED, MIX) == pytest.approx(0.5 * 5 + 0.25 * 1)
+    reached = {limit.quota.name: limit.reached_at for limit in limits(ASKED, MIX)}
+    assert reached["Settlement of one product, a part after the other"] == pytest.approx(80 * 96 / (2.75 * 0.5))
 
 
 def test_limits_come_in_the_order_in_which_they_are_reached() -> None:
