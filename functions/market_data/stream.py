@@ -1,7 +1,7 @@
 """Executions stream -> book, ticker, trades, and the WebSocket feed of each product, private `user` messages included.
 
-A batch that can't be folded whole raises, so that it comes again whole: what was committed is behind the cursor and
-costs nothing then.
+A batch that can't be folded or told whole raises, so that it comes again whole: what was committed is behind the cursor
+and is not folded again, and owners are told of it if they may not have been.
 """
 
 import base64

@@ -18,9 +18,10 @@ LIFE_NS = CONNECTION_SECONDS_MAX * 1_000_000_000
 
 
 class MemoryConnections:
-    """The connections table, in memory."""
+    """The connections table, in memory. Nobody can say who listens to a product while `is_down`."""
 
     def __init__(self) -> None:
+        self.is_down = False
         self.rows: dict[str, set[Subscription]] = {}
         self.addresses: dict[str, str] = {}
         self.begun_at_ns: dict[str, int] = {}
@@ -80,6 +81,8 @@ class MemoryConnections:
 
     def listeners(self, topic: str) -> list[Subscription]:
         """Every subscription to a topic."""
+        if self.is_down:
+            raise UnavailableError("the connections table does not answer")
         return sorted((one for rows in self.rows.values() for one in rows if one.topic == topic), key=repr)
 
     def start_pulse(self, run: str, until_ns: int) -> None:

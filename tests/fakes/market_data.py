@@ -409,10 +409,15 @@ class RecordingFeed:
 
     def __init__(self) -> None:
         self.updates: list[Update] = []
+        self.repeated: list[int] = []
 
     def publish(self, update: Update) -> None:
         """Remember it."""
         self.updates.append(update)
+
+    def repeat(self, product_id: str, said: Sequence[Event]) -> None:
+        """Remember the sequences."""
+        self.repeated += [event.sequence for event in said]
 
 
 class SteppingClock:

@@ -1,22 +1,23 @@
-"""Whoever follows level2 holds the exchange's book, however subscribing and batches interleave."""
+"""Whoever follows level2 holds the exchange's book, and owners hear of their own, however all of it interleaves."""
 
 import json
 from collections.abc import Callable, Sequence
+from enum import Enum, auto
 from itertools import count, islice
 from typing import Any
 
-from exchange.feeds.model import Connection, Pace, Subscription
+from exchange.feeds.model import Connection, Owner, Pace, Subscription
 from exchange.feeds.publishing import Publisher
 from exchange.feeds.sockets import Sockets
 from exchange.instruments.catalogue import Catalogue
 from exchange.market_data.model import MarketState
-from exchange.market_data.service import MarketFold, StreamRecord
+from exchange.market_data.service import BatchError, MarketFold, StreamRecord
 from exchange.messages import Side
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fakes.feeds import CountingPulse, Inboxes, KnownKeys, MemoryBalances, MemoryConnections, MemoryOrders
-from tests.fakes.market_data import Listing, MemoryMarkets, SteppingClock, ToyMarket, acme
+from tests.fakes.market_data import EPOCH_NS, Listing, MemoryMarkets, RecordingFeed, SteppingClock, ToyMarket, acme
 
 SUBSCRIBE = json.dumps({"type": "subscribe", "product_ids": ["ACME-USD"], "channels": ["level2"]})
 ORDERS = st.lists(st.tuples(st.sampled_from(Side), st.integers(1, 6), st.integers(1, 9)), min_size=1, max_size=25)
@@ -137,3 +138,54 @@ def displayed(state: MarketState) -> dict[Any, str]:
         for name, side in (("buy", Side.BUY), ("sell", Side.SELL))
         for price, level in state.book.levels(side)
     }
+
+
+class Fate(Enum):
+    """What becomes of one try to fold a batch."""
+
+    TOLD = auto()
+    OUTAGE = auto()  # Nobody can say who listens.
+    FELL = auto()  # The worker ends between commit and telling, and another goes on.
+
+
+@given(ORDERS, st.lists(st.sampled_from(Fate), max_size=40), st.integers(1, 4))
+def test_owners_are_told_everything_in_order_whatever_befalls_the_workers(
+    orders: list[tuple[Side, int, int]], fates: list[Fate], batch_size: int
+) -> None:
+    market, markets, connections, inboxes = ToyMarket(), MemoryMarkets(), MemoryConnections(), Inboxes()
+    for side, price, size in orders:
+        market.place(side, price, size)
+    catalogue = Catalogue(Listing(acme()), SteppingClock())
+    connections.open("ann", "203.0.113.9", EPOCH_NS)
+    owner = Owner(1, "user-ann", "ann")
+    connections.subscribe([Subscription("ann", "ACME-USD", "user", "1", owner)])
+
+    def new_worker() -> MarketFold:
+        return MarketFold(markets, Publisher(connections, inboxes, catalogue, MemoryOrders()))
+
+    def is_done(batch: list[StreamRecord], worker: MarketFold, fate: Fate) -> bool:
+        connections.is_down = fate is Fate.OUTAGE
+        try:
+            worker.fold(batch)
+        except BatchError:
+            return False
+        return True
+
+    worker, coming, encoded = new_worker(), iter(fates), iter(market.encoded(1))
+    while batch := [StreamRecord("ACME-USD", data) for data in islice(encoded, batch_size)]:
+        is_acknowledged = False
+        while not is_acknowledged:
+            fate = next(coming, Fate.TOLD)
+            if fate is Fate.FELL:
+                MarketFold(markets, RecordingFeed()).fold(batch)
+                worker = new_worker()
+            else:
+                is_acknowledged = is_done(batch, worker, fate)
+    own = [
+        event for result in market.results for event in result.events if 1 in {event.account_id, event.maker_account_id}
+    ]
+    heard: list[int] = []
+    for message in inboxes.take("ann"):
+        if message["sequence"] > (heard[-1] if heard else 0):
+            heard.append(message["sequence"])
+    assert heard == [event.sequence for event in own]

@@ -10,6 +10,7 @@ from exchange.feeds.private import user_message
 from exchange.instruments.model import Product
 from exchange.kernel.ids import account_uuid, to_uuid
 from exchange.ledger.model import Balance
+from exchange.market_data.service import BatchError, MarketFold, StreamRecord
 from exchange.messages import (
     CancelReason,
     ChangeReason,
@@ -24,7 +25,7 @@ from exchange.messages import (
 )
 from exchange.orders.model import Order
 
-from tests.fakes.market_data import ToyMarket
+from tests.fakes.market_data import RecordingFeed, ToyMarket
 from tests.unit.feeds.house import SIGNED, House, kinds
 
 ANN, BOB = 1, 2
@@ -222,6 +223,71 @@ def test_who_did_not_take_a_private_message_is_ended(house: House) -> None:
     trade(house)
     assert house.inboxes.disconnected == ["ann"]
     assert house.connections.find("ann") is None
+
+
+def test_what_was_committed_while_nobody_could_say_who_listens_is_told_when_its_batch_comes_again(house: House) -> None:
+    house.subscribe("user", **SIGNED)
+    house.connections.is_down = True
+    with pytest.raises(BatchError, match="ACME-USD: UnavailableError"):
+        trade(house)
+    assert house.markets.sequence("ACME-USD") == house.market.records()[-1].last_sequence
+    assert house.inboxes.take("ann") == []
+    with pytest.raises(BatchError):
+        house.run()
+    house.connections.is_down = False
+    house.run()
+    ann = house.inboxes.take("ann")
+    assert kinds(ann) == ["received", "open", "match"]
+    assert house.inboxes.disconnected == []
+    again(house)
+    assert house.inboxes.take("ann") == []
+
+
+def test_what_a_worker_committed_that_fell_before_it_told_anybody_is_told_by_the_next(house: House) -> None:
+    house.subscribe("user", "full", **SIGNED)
+    house.subscribe("user", connection_id="bob", **SIGNED | {"key": "bob"})
+    house.market.place(Side.SELL, 10_000, 5)
+    MarketFold(house.markets, RecordingFeed()).fold(batch(house))
+    trade(house)
+    own = [one for one in house.inboxes.take("ann") if "user_id" in one]
+    assert kinds(own) == ["received", "open", "received", "match", "done"]
+    assert [one["sequence"] for one in own] == sorted(one["sequence"] for one in own)
+    assert kinds(house.inboxes.take("bob"))[0] == "received"
+
+
+def test_a_worker_repeats_nothing_that_it_told_and_another_repeats_it_under_the_same_sequence(house: House) -> None:
+    house.subscribe("user", **SIGNED)
+    trade(house)
+    first = house.inboxes.take("ann")
+    again(house)
+    assert house.inboxes.take("ann") == []
+    house.fold = house.new_worker()
+    again(house)
+    assert house.inboxes.take("ann") == first
+    again(house)
+    assert house.inboxes.take("ann") == []
+
+
+def test_who_can_t_be_told_what_is_repeated_is_ended(house: House) -> None:
+    house.subscribe("user", **SIGNED)
+    house.subscribe("user", connection_id="bob", **SIGNED | {"key": "bob"})
+    house.market.place(Side.SELL, 10_000, 5)
+    MarketFold(house.markets, RecordingFeed()).fold(batch(house))
+    house.inboxes.failing.add("ann")
+    house.run()
+    assert house.inboxes.disconnected == ["ann"]
+    house.fold, house.orders.is_down = house.new_worker(), True
+    trade(house)
+    assert house.inboxes.disconnected == ["ann", "bob"]
+
+
+def batch(house: House) -> list[StreamRecord]:
+    return [StreamRecord("ACME-USD", data) for data in house.market.encoded(1)]
+
+
+def again(house: House) -> None:
+    """The stream brings everything once more."""
+    house.fold.fold(batch(house))
 
 
 def balance(asset: str, available: int, held: int = 0) -> Balance:

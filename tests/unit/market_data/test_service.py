@@ -104,6 +104,7 @@ def test_nothing_is_published_before_it_is_committed_nor_twice() -> None:
     fold.fold(records(a_market()))
     fold.fold(records(a_market()))
     assert len(feed.updates) == 1
+    assert feed.repeated == [event.sequence for event in feed.updates[0].said]
 
 
 def test_the_book_at_each_level(product: Product) -> None:

@@ -3,8 +3,9 @@
 No gap between snapshot and update: a batch is committed, then it is asked who listens; whom this worker meets for the
 first time gets a snapshot of what was just committed, and updates from there on. So does who did not take all that he
 was sent: a client that falls behind gets the book as it is, never a backlog. `full` has a sequence that shows a gap;
-`user` has none, so where something private could not be told the connection is ended, and its client, when it comes
-again, reads its orders.
+`user` has no such sequence, so who could not be told something private is ended, and its client, when it comes again,
+reads its orders. Where nobody could even say who listens, or a worker fell between commit and telling, the batch comes
+again, and owners are told then. So they are told at least once; what is repeated has the sequence that it had.
 """
 
 import json
@@ -29,7 +30,7 @@ from exchange.kernel.errors import OutageError
 from exchange.market_data.model import trades_of
 from exchange.market_data.service import Update
 from exchange.market_data.ticker import Ticker
-from exchange.messages import EventType, Phase
+from exchange.messages import Event, EventType, Phase
 from exchange.orders.model import Order
 
 MISSES_MAX: Final = 3  # Batches in a row that a connection may miss before it is ended.
@@ -79,18 +80,37 @@ class Publisher:
         self._orders = orders
         self._following: dict[str, set[Subscription]] = {}  # whom we sent the book they now update
         self._misses: dict[str, int] = {}
+        self._told: dict[str, int] = {}  # the last sequence up to which a product's owners were told from here
 
     def publish(self, update: Update) -> None:
-        """Push an update. What can't be reached is logged and heals as said above; the batch never fails."""
+        """Push an update. Who can't be reached is logged and heals as said above.
+
+        Raises:   OutageError where it can't be said who listens. Then the batch must come again, for `repeat`.
+        """
         product_id = update.state.product_id
         following = self._following.pop(product_id, set()) if update.is_continued else set()
-        try:
-            listeners = self._audience.listeners(product_id)
-            product = self._catalogue.product(product_id) if listeners else None
-            if product is not None:
-                self._following[product_id] = self._publish(update, product, listeners, following)
-        except OutageError as error:
-            _LOG.warning("the feed of %s was not pushed: %s", product_id, error)
+        listeners = self._audience.listeners(product_id)
+        product = self._catalogue.product(product_id) if listeners else None
+        if product is not None:
+            self._following[product_id] = self._publish(update, product, listeners, following)
+        self._told[product_id] = update.state.sequence
+
+    def repeat(self, product_id: str, said: Sequence[Event]) -> None:
+        """Tell owners what was committed, but perhaps not told: by us in an outage, or by a worker that fell.
+
+        What was told from here is left out, so a batch that comes again for another product's sake repeats nothing.
+        Raises:   OutageError as `publish` does.
+        """
+        untold = [event for event in said if event.sequence > self._told.get(product_id, 0)]
+        if not untold:
+            return
+        owners = [one for one in self._audience.listeners(product_id) if one.channel == "user"]
+        product = self._catalogue.product(product_id) if owners else None
+        if product is not None:
+            private, unmade = self._private(untold, product, owners)
+            pushed = self._pusher.push(private)
+            self._settle(pushed, private, ended=unmade | pushed.failed)
+        self._told[product_id] = untold[-1].sequence
 
     def _publish(
         self, update: Update, product: Product, listeners: Sequence[Subscription], following: set[Subscription]
@@ -99,7 +119,7 @@ class Publisher:
         by_connection: dict[str, list[Subscription]] = {}
         for subscription in listeners:
             by_connection.setdefault(subscription.connection_id, []).append(subscription)
-        private, untold = self._private(update, product, listeners)
+        private, untold = self._private(update.said, product, listeners)
         outgoing = {
             connection_id: messages.for_connection(subscriptions, following) + private.get(connection_id, [])
             for connection_id, subscriptions in by_connection.items()
@@ -110,7 +130,7 @@ class Publisher:
         return {one for one in listeners if one.channel in LEVEL2 and one.connection_id not in lost}
 
     def _private(
-        self, update: Update, product: Product, listeners: Sequence[Subscription]
+        self, said: Sequence[Event], product: Product, listeners: Sequence[Subscription]
     ) -> tuple[dict[str, list[str]], frozenset[str]]:
         """The `user` messages by connection, and the connections whose messages could not be made."""
         # Two frames at once may have made two subscriptions of one: each connection is told once.
@@ -119,7 +139,7 @@ class Publisher:
             for one in listeners
             if one.channel == "user" and one.owner is not None
         }
-        own = own_events(update.said, {account_id for _, account_id in owned})
+        own = own_events(said, {account_id for _, account_id in owned})
         ids = told_orders(event for events in own.values() for event in events)
         try:
             orders = {order.order_id: order for order in self._orders.orders(sorted(ids))} if ids else {}

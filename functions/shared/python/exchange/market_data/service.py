@@ -40,7 +40,11 @@ class Feed(Protocol):
     """Who is told of updates once they are committed."""
 
     def publish(self, update: Update) -> None:
-        """Tell everybody who listens. Never fails the batch."""
+        """Tell everybody who listens. Raises OutageError where owners may not have been told; the batch comes again."""
+        ...
+
+    def repeat(self, product_id: str, said: Sequence[Event]) -> None:
+        """Tell owners what was committed before and comes again, if it may not have been told. Raises OutageError."""
         ...
 
 
@@ -66,6 +70,8 @@ class MarketFold:
 
     def fold(self, records: Iterable[StreamRecord]) -> None:
         """Fold a batch, product by product. The same batch again, in any cut, changes nothing.
+
+        It tells owners again what they may not have been told: the stream goes on only behind a batch that was told.
 
         Raises:   BatchError after every product was tried; InvariantError at once.
         """
@@ -96,16 +102,23 @@ class MarketFold:
         """Fold the records and commit them together; where one does not fit, none counts."""
         begun_at = state.sequence
         events = [event for record in records for event in state.apply_record(record)]
-        if state.sequence > begun_at:
+        is_news = state.sequence > begun_at
+        if is_news:
             self._store.commit(Batch(state, begun_at, events, state.bars.take_pages()))
-            said = _said(records, after=begun_at)
-            self._feed.publish(Update(state, events, said, state.book.take_touched(), is_continued))
+        said = _said(records)
+        before = [event for event in said if event.sequence <= begun_at]
+        if before:
+            self._feed.repeat(state.product_id, before)
+        if is_news:
+            touched = state.book.take_touched()
+            self._feed.publish(Update(state, events, said[len(before) :], touched, is_continued))
         return state
 
 
-def _said(records: Sequence[EventRecord], *, after: int) -> list[Event]:
-    """Every event behind `after`, once, as the engine said it."""
+def _said(records: Sequence[EventRecord]) -> list[Event]:
+    """Every event, once and in order, as the engine said it."""
     said: list[Event] = []
+    after = 0
     for event in (event for record in records for result in record.results for event in result.events):
         if event.sequence > after:
             said.append(event)
