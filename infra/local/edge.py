@@ -10,11 +10,15 @@ import logging
 import os
 import re
 import secrets
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -47,7 +51,10 @@ _PREFLIGHT = {
 _ANYTHING = r"{path:[\s\S]*}"
 # `BTC/USD`, escaped or not. What follows a product in a path is in small letters, so the second name is none of those.
 _SLASH_IN_PRODUCT = re.compile(r"^(/products/[^/]+)(?:%2[fF]|/(?=[A-Z0-9]+(?:/|$)))")
+# `GET http://host/time`: HTTP lets a client write the whole address, and a server must read it.
+_ORIGIN = re.compile(r"^https?://[^/?#]*", re.IGNORECASE)
 _LAST_SLASHES = re.compile(r"(.)/+$")
+_NOT_HTTP = "EDGE_REQUEST_MALFORMED"
 _WEBSOCKET_HANDSHAKE = frozenset(("upgrade", "sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions"))
 
 
@@ -100,14 +107,18 @@ class Edge:
     async def rest(self, request: web.Request) -> web.StreamResponse:
         """Forward a request to the REST API, byte for byte."""
         assert self._session is not None
-        path, _, raw_query = request.raw_path.partition("?")
+        path, raw_query = sent_path(request)
         if request.method == "OPTIONS":
             return web.Response(status=204, headers=_PREFLIGHT)
+        if not path.startswith("/"):
+            return error(400, _NOT_HTTP, "A request's path must begin with a slash")
         target = f"{self._settings.rest_origin}{served_path(path)}" + (f"?{raw_query}" if raw_query else "")
         try:
             body = await request.read() if request.body_exists else None
         except web.HTTPRequestEntityTooLarge:
             return error(413, "REQUEST_TOO_LARGE", f"A request body is at most {BODY_BYTES_MAX} bytes")
+        except web.RequestPayloadError:
+            return error(400, _NOT_HTTP, "The body is not sent as HTTP says: its length or a chunk is wrong")
         try:
             async with self._session.request(
                 request.method,
@@ -134,7 +145,7 @@ class Edge:
         assert self._session is not None
         if request.headers.get("Upgrade", "").lower() != "websocket":
             return error(426, "EDGE_UPGRADE_REQUIRED", "This address speaks WebSocket only")
-        _, _, raw_query = request.raw_path.partition("?")
+        _, raw_query = sent_path(request)
         headers = CIMultiDict(
             (name, value)
             for name, value in self._origin_headers(request, raw_query).items()
@@ -177,7 +188,7 @@ class Edge:
         )
         peer = request.transport.get_extra_info("peername") if request.transport else None
         address = peer[0] if peer else "127.0.0.1"
-        headers["X-Raw-Path"] = request.raw_path.partition("?")[0]
+        headers["X-Raw-Path"] = sent_path(request)[0]
         headers["X-Raw-Query"] = raw_query
         headers["X-Viewer-Address"] = address
         headers["X-Forwarded-For"] = address
@@ -213,6 +224,41 @@ async def _join(downstream: web.WebSocketResponse, upstream: aiohttp.ClientWebSo
         await downstream.close(code=upstream.close_code or 1000)
 
 
+class Connection(web.RequestHandler):
+    """A client's connection, on which aiohttp's own refusals have the shape of all of ours too."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """What could not be read as HTTP, or a defect of the edge: either ends the connection."""
+        if status == 500:
+            super().handle_error(request, status, exc, message)  # Logs it; raises where an answer had begun.
+            answer = error(500, "EDGE_FAILED", "The edge failed: whether the exchange acted is unknown")
+        else:
+            # The parser's first line says what; those that follow repeat the client's bytes.
+            reason = (message or "").strip().partition("\n")[0].rstrip(":.")[:120]
+            answer = error(status, _NOT_HTTP, f"The request can't be read as HTTP: {reason or 'unknown cause'}")
+        answer.force_close()
+        return answer
+
+
+@web.middleware
+async def _in_our_shape(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """No route is aiohttp's own 404, in plain text, and a method that a route lacks its 405."""
+    try:
+        return await handler(request)
+    except web.HTTPError as refusal:
+        return error(refusal.status, _NOT_HTTP, f"The request can't be routed: {refusal.reason}")
+
+
+def sent_path(request: web.Request) -> tuple[str, str]:
+    """The path and the query as they were sent."""
+    path, _, query = _ORIGIN.sub("", request.raw_path).partition("?")
+    return path or "/", query
+
+
 def served_path(path: str) -> str:
     """The path that the API serves: a product's name has no slash, and a path none at its end."""
     return _LAST_SLASHES.sub(r"\1", _SLASH_IN_PRODUCT.sub(r"\1-", path))
@@ -228,7 +274,7 @@ def error(status: int, code: str, message: str) -> web.Response:
 def application(settings: EdgeSettings) -> web.Application:
     """The edge as an aiohttp application."""
     edge = Edge(settings)
-    app = web.Application(client_max_size=BODY_BYTES_MAX)
+    app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[_in_our_shape])
     app.on_startup.append(edge.open)
     app.on_cleanup.append(edge.close)
     app.router.add_get("/", edge.home)
@@ -237,6 +283,37 @@ def application(settings: EdgeSettings) -> web.Application:
     app.router.add_get(f"/app/{_ANYTHING}", edge.web_page)
     app.router.add_route("*", f"/{_ANYTHING}", edge.rest)
     return app
+
+
+@asynccontextmanager
+async def serving(settings: EdgeSettings) -> AsyncIterator[int]:
+    """Serve while the block runs; gives the port, which is a free one where the settings have 0."""
+    runner = web.AppRunner(application(settings), shutdown_timeout=1)
+    await runner.setup()
+    manager, loop = runner.server, asyncio.get_running_loop()
+    assert manager is not None
+
+    def connection() -> Connection:
+        # A body goes on as it was sent, and signed, whatever its Content-Encoding says: so does API Gateway hand it on.
+        return Connection(manager, loop=loop, keepalive_timeout=75, auto_decompress=False)
+
+    try:
+        server = await loop.create_server(connection, "127.0.0.1", settings.port, backlog=128, reuse_address=True)
+        try:
+            yield server.sockets[0].getsockname()[1]
+        finally:
+            server.close()
+    finally:
+        # Ends the connections too: they are known to the runner's server.
+        await runner.cleanup()
+
+
+async def _serve_until_told(settings: EdgeSettings) -> None:
+    told = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    async with serving(settings):
+        await told.wait()
 
 
 def main() -> None:
@@ -253,15 +330,7 @@ def main() -> None:
 
     uvloop.install()
     settings = EdgeSettings(**arguments, origin_secret=os.environ["ORIGIN_SECRET"])
-    web.run_app(
-        application(settings),
-        host="127.0.0.1",
-        port=settings.port,
-        access_log=None,
-        print=None,
-        keepalive_timeout=75,
-        shutdown_timeout=1,
-    )
+    asyncio.run(_serve_until_told(settings))
 
 
 if __name__ == "__main__":

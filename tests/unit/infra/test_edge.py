@@ -1,6 +1,7 @@
 """The edge before a cloud that repeats what it was sent."""
 
 import asyncio
+import gzip
 import io
 import json
 from collections.abc import Awaitable, Callable
@@ -8,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from yarl import URL
 
-from infra.local.edge import EdgeSettings, application
+from infra.local.edge import EdgeSettings, serving
 
 Check = Callable[[aiohttp.ClientSession, URL], Awaitable[None]]
 
@@ -23,7 +25,8 @@ async def _repeat(request: web.Request) -> web.Response:
             "method": request.method,
             "raw_path": request.raw_path,
             "headers": {name.lower(): value for name, value in request.headers.items()},
-            "body": (await request.read()).decode(),
+            "body": (await request.read()).decode(errors="replace"),
+            "bytes": (await request.read()).hex(),
         },
         status=201,
         headers={"CB-AFTER": "7"},
@@ -49,15 +52,13 @@ def _run(check: Check, web_directory: Path, *, cloud_lives: bool = True) -> None
         cloud_app.router.add_get("/_aws/execute-api/socket/ws", _echo)
         cloud_app.router.add_route("*", "/{path:.*}", _repeat)
         cloud = TestServer(cloud_app)
-        await cloud.start_server()
+        await cloud.start_server(auto_decompress=False)
         settings = EdgeSettings(0, str(cloud.make_url("")).rstrip("/"), "rest", "socket", web_directory, "the secret")
-        edge = TestServer(application(settings))
-        await edge.start_server()
-        if not cloud_lives:
-            await cloud.close()
-        async with aiohttp.ClientSession() as session:
-            await check(session, edge.make_url("/"))
-        await edge.close()
+        async with serving(settings) as port:
+            if not cloud_lives:
+                await cloud.close()
+            async with aiohttp.ClientSession() as session:
+                await check(session, URL(f"http://127.0.0.1:{port}/"))
         await cloud.close()
 
     asyncio.run(scenario())
@@ -181,3 +182,62 @@ def test_pages_have_deep_links_and_nothing_outside_their_folder(tmp_path: Path) 
             assert (answer.status, answer.headers["Location"]) == (302, "/app/")
 
     _run(check, pages)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "identity", "nonsense", "gzip, br"])
+def test_a_body_goes_on_byte_for_byte_whatever_its_encoding_is_said_to_be(tmp_path: Path, encoding: str) -> None:
+    async def check(session: aiohttp.ClientSession, url: URL) -> None:
+        for body in (b"abc", gzip.compress(b"{}")):
+            for method, path in (("POST", "orders"), ("GET", "time")):
+                headers = {"Content-Encoding": encoding}
+                async with session.request(method, url / path, data=body, headers=headers) as answer:
+                    seen = await _json(answer)
+                assert bytes.fromhex(seen["bytes"]) == body
+                assert seen["headers"]["content-encoding"] == encoding
+
+    _run(check, tmp_path)
+
+
+POST = b"POST /orders HTTP/1.1\r\nHost: x\r\n"
+NOT_HTTP = {
+    "a huge header": b"GET /fees HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 10_000 + b"\r\n\r\n",
+    "a huge path": b"GET /" + b"a" * 10_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a chunk of words": POST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
+    "a second chunk of words": POST + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\nzz\r\n0\r\n\r\n",
+    "a negative length": POST + b"Content-Length: -1\r\n\r\n{}",
+    "a method of nobody": b"FROB /orders HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a nul in a header": b"GET /fees HTTP/1.1\r\nHost: x\r\nX: a\x00b\r\n\r\n",
+    "a greeting of TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+    "an asterisk": b"GET * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    "a tunnel": b"CONNECT x:443 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+}
+
+
+async def _raw(url: URL, sent: bytes) -> tuple[int, Any]:
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    writer.write(sent)
+    head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+    return int(head.split(b" ")[1]), json.loads(body)
+
+
+@pytest.mark.parametrize("name", NOT_HTTP)
+def test_what_is_not_http_is_refused_in_our_shape(tmp_path: Path, name: str) -> None:
+    async def check(_session: aiohttp.ClientSession, url: URL) -> None:
+        status, answer = await _raw(url, NOT_HTTP[name])
+        assert status == (404 if name == "a tunnel" else 400)
+        assert set(answer) == {"message", "code", "request_id"}
+        assert answer["code"] == "EDGE_REQUEST_MALFORMED"
+
+    _run(check, tmp_path)
+
+
+def test_a_whole_address_in_the_request_line_is_its_path(tmp_path: Path) -> None:
+    async def check(_session: aiohttp.ClientSession, url: URL) -> None:
+        sent = b"GET http://elsewhere:80/orders?a=1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        status, seen = await _raw(url, sent)
+        assert status == 201
+        assert seen["raw_path"] == "/_aws/execute-api/rest/live/orders?a=1"
+        assert (seen["headers"]["x-raw-path"], seen["headers"]["x-raw-query"]) == ("/orders", "a=1")
+
+    _run(check, tmp_path)
