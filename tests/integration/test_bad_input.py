@@ -1,5 +1,6 @@
 """Hostile requests through the real API: each is refused with 4xx, a message and a code, and nothing changes."""
 
+import base64
 import json
 import socket
 import time
@@ -108,7 +109,7 @@ def test_every_hostile_request_is_refused_in_words_and_changes_nothing(laptop: R
     attacks = [
         *attacks_on_bodies(frozenset(persons)),
         *attacks_on_queries(),
-        *attacks_on_ids(),
+        *attacks_on_ids(frozenset(persons)),
         *attacks_on_credentials(users[0], users[1]),
     ]
     assert len(attacks) >= ATTACKS_MIN
@@ -116,6 +117,13 @@ def test_every_hostile_request_is_refused_in_words_and_changes_nothing(laptop: R
     assert not wrong, f"{len(wrong)} of {len(attacks)}\n" + "\n".join(wrong)
     assert [enemy.sees() for enemy in enemies] == before
     audited(laptop)
+
+
+def test_a_secret_that_proves_nothing_fails_the_judgement(laptop: RunningLaptop, newcomer: Make) -> None:
+    user = newcomer("eve")
+    enemy = Enemy(laptop, {**user, "secret": base64.b64encode(b"guess").decode()})
+    sample = [attack for attack in attacks_on_bodies(frozenset()) if attack.path == "/orders"][:20]
+    assert len(wrongs(enemy, sample)) == len(sample) == 20
 
 
 POST = b"POST /orders HTTP/1.1\r\nHost: x\r\n"
@@ -151,5 +159,9 @@ def test_bytes_that_are_no_request_are_refused_or_hung_up_on(laptop: RunningLapt
         connection.shutdown(socket.SHUT_WR)
         answer = b"".join(iter(lambda: connection.recv(65_536), b""))
     for line in answer.split(b"HTTP/1.1 ")[1:]:
+        if line[:1] == b"4":
+            told = json.loads(line.partition(b"\r\n\r\n")[2])
+            assert told["message"], answer
+            assert told["code"], answer
         assert line[:1] == b"4" or (b"/app/" in RAW[name] and line[:3] == b"200" and b"root:" not in answer), answer
     assert Enemy(laptop, laptop.stack["demo_users"][0]).ask("GET", "/fees")[0] == 200

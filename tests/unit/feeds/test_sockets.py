@@ -169,6 +169,21 @@ def test_a_frame_not_understood_gets_an_error_and_changes_nothing(house: House, 
     assert house.connections.rows == before
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"type":"unsubscribe","type":"subscribe","channels":["full"],"product_ids":["ACME-USD"]}',
+        '{"type":"subscribe","channels":[{"name":"full","name":"ticker","product_ids":["ACME-USD"]}]}',
+    ],
+)
+def test_a_field_that_is_given_twice_is_refused_as_in_a_body(house: House, text: str) -> None:
+    house.sockets.receive("ann", text)
+    (message,) = house.inboxes.take("ann")
+    assert (message["type"], message["code"]) == ("error", "FEED_FRAME_INVALID")
+    assert message["reason"] == "a frame is one JSON object: a field is given twice"
+    assert not house.connections.rows["ann"]
+
+
 def test_no_push_is_made_where_nobody_listens(house: House) -> None:
     house.market.place(Side.BUY, 9_000, 1)
     house.run()

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from exchange.feeds.model import CHANNELS, GRANULARITIES, WATCH, WITHOUT_PRODUCT, Subscription, candles_channel
 from exchange.kernel.errors import Code
+from exchange.rest.reading import MalformedJsonError, unique_fields
 
 FRAME_BYTES_MAX: Final = 32 * 1024
 SUBSCRIPTIONS_MAX: Final = 100
@@ -74,7 +75,9 @@ def parse_frame(text: str) -> Frame:
 def _object(text: str) -> dict[str, Any]:
     try:
         # Numbers stay text: a timestamp is signed as it is written.
-        fields = json.loads(text, parse_float=str, parse_int=str, parse_constant=str)
+        fields = json.loads(text, object_pairs_hook=unique_fields, parse_float=str, parse_int=str, parse_constant=str)
+    except MalformedJsonError as error:
+        raise FrameError(f"a frame is one JSON object: {error}") from error
     except (ValueError, RecursionError) as error:
         raise FrameError("a frame is one JSON object") from error
     if not isinstance(fields, dict):

@@ -54,7 +54,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
 
 def _parse_object(body: bytes) -> dict[str, Any]:
     value = json.loads(
-        body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=Decimal
+        body.decode("utf-8"), object_pairs_hook=unique_fields, parse_constant=_refuse_constant, parse_float=Decimal
     )
     if not isinstance(value, dict):
         raise MalformedJsonError("it is something else")
@@ -82,7 +82,8 @@ def _depth(value: Any) -> int:
     return 0
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object's fields; raises MalformedJsonError where a name is given twice."""
     fields = dict(pairs)
     if len(fields) != len(pairs):
         raise MalformedJsonError("a field is given twice")
