@@ -1,7 +1,7 @@
 """Rates agreed with one account, for `exchange fees`: proposed, and listed in pages."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -10,7 +10,6 @@ from exchange.fees.model import AGREE, Agreement, Agreements, FeeScheduleError, 
 from exchange.fees.store import read_published
 from exchange.kernel.ids import from_uuid, to_uuid
 from rich.console import Console
-from rich.table import Table
 
 from infra.local.operators import OperatorSession
 
@@ -53,10 +52,13 @@ def show_agreed(after: str, option: str) -> None:
     now_ns = time.time_ns()
     known = read_published().agreements
     left = sorted(account_id for account_id, rows in known.items() if account_id > behind and tells(rows, now_ns))
-    table = Table("profile", "from", "maker", "taker", "holds", title="Agreed rates", title_justify="left")
+    console.print(
+        "Agreed rates: profile, from when, maker, taker, and whether they hold" if left else "None are agreed."
+    )
     for account_id in left[:PAGE]:
-        _add_rows(table, account_id, known, now_ns)
-    console.print(table)
+        for line in _lines(account_id, known[account_id], now_ns):
+            # Lines, for a table that is piped is made to fit eighty columns, whatever it has to cut.
+            console.print(line, markup=False, soft_wrap=True)
     if len(left) > PAGE:
         last = to_uuid(left[PAGE - 1])
         console.print(f"More: exchange fees --agreed --after {last}{option}", markup=False, soft_wrap=True)
@@ -67,9 +69,8 @@ def tells(rows: Agreements, now_ns: int) -> bool:
     return agreed_at(rows, now_ns) is not None or rows[-1].from_ns > now_ns
 
 
-def _add_rows(table: Table, account_id: int, known: Mapping[int, Agreements], now_ns: int) -> None:
-    rows = known[account_id]
+def _lines(account_id: int, rows: Agreements, now_ns: int) -> Iterator[str]:
     begun: list[Agreement] = [row for row in rows if row.from_ns <= now_ns][-1:]
     for row in (*begun, *(row for row in rows if row.from_ns > now_ns)):
         rates = [format_rate(row.rates.maker_ppm), format_rate(row.rates.taker_ppm)] if row.rates else ["none", "none"]
-        table.add_row(to_uuid(account_id), iso(row.from_ns), *rates, "now" if row in begun else "later")
+        yield "  ".join([to_uuid(account_id), iso(row.from_ns), *rates, "now" if row in begun else "later"])

@@ -26,7 +26,7 @@ Command = Callable[..., tuple[int, str]]
 
 @pytest.fixture
 def command(laptop: RunningLaptop) -> Command:
-    variables = {**environment(laptop.settings), "EXCHANGE_HOME": str(laptop.settings.home), "COLUMNS": "250"}
+    variables = {**environment(laptop.settings), "EXCHANGE_HOME": str(laptop.settings.home)}
 
     def run(*arguments: str) -> tuple[int, str]:
         result = CliRunner().invoke(app, ["fees", *arguments], env=variables)
