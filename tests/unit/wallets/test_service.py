@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from exchange.kernel.errors import Code, InvariantError, Refused, UnavailableError
+from exchange.kernel.errors import Code, InvariantError, OutcomeUnknownError, Refused, UnavailableError
 from exchange.transfers.model import PaymentState, Transfer, TransferStatus
 from exchange.wallets.service import ATTEMPTS_MAX, credit_deposit, fail_deposit, request_deposit
 
@@ -76,14 +76,41 @@ class RefusingMachine:
         raise UnavailableError("throttled")
 
 
-@pytest.mark.parametrize(("key", "status"), [("", TransferStatus.CANCELED), ("rent", TransferStatus.PENDING)])
-def test_a_deposit_that_never_started_waits_only_for_who_can_repeat_it(key: str, status: TransferStatus) -> None:
+@pytest.mark.parametrize(
+    ("key", "status", "told"),
+    [("", TransferStatus.CANCELED, UnavailableError), ("rent", TransferStatus.PENDING, OutcomeUnknownError)],
+)
+def test_a_deposit_that_never_started_waits_only_for_who_can_repeat_it(
+    key: str, status: TransferStatus, told: type[Exception]
+) -> None:
     world = TransferWorld()
     made = a_deposit(key=key)
-    with pytest.raises(UnavailableError):
+    with pytest.raises(told):
         request_deposit(made, transfers=world.transfers, machine=RefusingMachine())
     assert world.transfers.rows[made.transfer_id].status is status
     world.check()
+
+
+def test_a_deposit_that_met_its_own_first_try_and_cant_be_read_is_not_told_to_be_nothing() -> None:
+    world = TransferWorld()
+    made = a_deposit(key="rent")
+
+    class LostAnswers:
+        """Writes, loses the answer, finds the id taken at the second try, and then can't read."""
+
+        def create(self, transfer: Transfer) -> bool:
+            world.transfers.create(transfer)
+            return False
+
+        def transfer(self, transfer_id: str) -> Transfer | None:
+            raise UnavailableError(transfer_id)
+
+        def cancel(self, transfer_id: str, *, reason: str, canceled_at_ns: int) -> bool:
+            raise NotImplementedError
+
+    with pytest.raises(OutcomeUnknownError):
+        request_deposit(made, transfers=LostAnswers(), machine=world.machine)
+    assert made.transfer_id in world.transfers.rows
 
 
 def test_a_credit_posts_once_however_often_it_runs() -> None:

@@ -5,7 +5,15 @@ from dataclasses import replace
 from typing import Protocol
 
 from exchange.kernel.clock import Clock
-from exchange.kernel.errors import Code, Refused, UnavailableError, require, unreachable
+from exchange.kernel.errors import (
+    Code,
+    OutageError,
+    OutcomeUnknownError,
+    Refused,
+    UnavailableError,
+    require,
+    unreachable,
+)
 from exchange.ledger.debts import Debts, owed_units, settled_of
 from exchange.ledger.model import Batch, Head
 from exchange.transfers.model import PaymentState, Transfer, TransferStatus
@@ -59,9 +67,10 @@ def request_deposit(transfer: Transfer, *, transfers: Transfers, machine: Deposi
     """Write a deposit down and set its state machine going. Repeating it under the same client id changes nothing.
 
     Refuses:  TRANSFER_KEY_REUSED.
-    Raises:   UnavailableError, OutcomeUnknownError: a repeat under the same client id finishes what was begun.
+    Raises:   UnavailableError, and there is no deposit; OutcomeUnknownError: a repeat under the same client id finishes
+              what was begun.
     """
-    known = transfer if transfers.create(transfer) else _existing(transfers, transfer.transfer_id)
+    known = transfer if transfers.create(transfer) else _known(transfers, transfer.transfer_id)
     if not known.same_request(transfer):
         return Refused(
             Code.TRANSFER_KEY_REUSED, "client_transfer_id: already used for another transfer; take a new one"
@@ -71,13 +80,34 @@ def request_deposit(transfer: Transfer, *, transfers: Transfers, machine: Deposi
     return known
 
 
+def _known(transfers: Transfers, transfer_id: str) -> Transfer:
+    try:
+        return _existing(transfers, transfer_id)
+    except UnavailableError as error:
+        # The write that found the id taken may have met its own first try, whose answer was lost.
+        raise OutcomeUnknownError(f"deposit {transfer_id} is written down, and can't be read: {error}") from error
+
+
 def _start(transfer: Transfer, *, transfers: Transfers, machine: DepositMachine) -> None:
+    """Start a deposit that is written down: where that fails the sweeper does it, unless nobody could ask for it again.
+
+    Raises:   UnavailableError where the deposit is canceled; OutcomeUnknownError.
+    """
     try:
         machine.start(transfer.transfer_id)
-    except UnavailableError:
-        if not transfer.client_transfer_id:  # Nobody can repeat it, so it must not wait for ever.
-            transfers.cancel(transfer.transfer_id, reason="could not be started", canceled_at_ns=transfer.created_at_ns)
-        raise
+    except UnavailableError as error:
+        if not transfer.client_transfer_id and _called_off(transfer, transfers):
+            raise
+        raise OutcomeUnknownError(f"deposit {transfer.transfer_id} is written down, not started: {error}") from error
+
+
+def _called_off(transfer: Transfer, transfers: Transfers) -> bool:
+    try:
+        return transfers.cancel(
+            transfer.transfer_id, reason="could not be started", canceled_at_ns=transfer.created_at_ns
+        )
+    except OutageError:
+        return False
 
 
 def credit_deposit(
