@@ -12,7 +12,6 @@ from exchange.chains.nodes import ChainNodes
 from exchange.chains.service import Watcher
 from exchange.chains.store import ChainItem, ChainPostings, ChainStore
 from exchange.kernel.clock import SystemClock, jittered_pause
-from exchange.kernel.errors import require
 from exchange.ledger.store import BalanceItem, BalanceStore, JournalItem, JournalStore
 from exchange.transfers.store import TransferItem
 
@@ -41,15 +40,13 @@ node_at = EvmNode
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Follow the chain of the event once, or have every chain followed."""
     if "chain" not in event:
-        names = [listing.chain for listing in chains.listings()]
-        return {"woken": run_each(names, context.function_name, client("lambda"))}
+        return {"woken": run_each(chains.listings(), context.function_name, client("lambda"))}
     listing = chains.listing(str(event["chain"]))
     if listing is None:
         logger.info("this chain is not listed", chain=event["chain"])
         return {"chain": event["chain"], "listed": False}
     node = node_at(nodes.url(listing.chain))
-    chain_id = node.chain_id()
-    require(chain_id == listing.chain_id, f"the node of {listing.chain} is on chain {chain_id}: nothing it says counts")
+    node.require_on(listing)
     cursor = Watcher(
         listing,
         node=node,

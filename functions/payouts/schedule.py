@@ -16,7 +16,6 @@ from exchange.chains.nodes import ChainNodes
 from exchange.chains.paying import Payer
 from exchange.chains.store import ChainItem, ChainStore
 from exchange.kernel.clock import SystemClock, jittered_pause
-from exchange.kernel.errors import require
 from exchange.ledger.store import BalanceItem, JournalItem, JournalStore
 from exchange.payments.waiters import REFUSED_BY_CHAIN, TaskTokens
 from exchange.transfers.store import BankMarkItem, TransferItem, TransferStore
@@ -54,15 +53,13 @@ waiters = TaskTokens(client("stepfunctions"), refusal=REFUSED_BY_CHAIN)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Pay and follow what leaves the hot wallet of the event's chain, once, or have it done for every chain."""
     if "chain" not in event:
-        names = [listing.chain for listing in chains.listings()]
-        return {"woken": run_each(names, context.function_name, client("lambda"))}
+        return {"woken": run_each(chains.listings(), context.function_name, client("lambda"))}
     listing = chains.listing(str(event["chain"]))
     if listing is None or not listing.hot_address:
         logger.info("this chain has no hot wallet", chain=event["chain"])
         return {"chain": event["chain"], "open": 0}
     node = node_at(nodes.url(listing.chain))
-    chain_id = node.chain_id()
-    require(chain_id == listing.chain_id, f"the node of {listing.chain} is on chain {chain_id}: nothing it says counts")
+    node.require_on(listing)
     waiting = Payer(
         listing,
         Place.HOT,

@@ -17,7 +17,6 @@ from exchange.chains.seed import SealedSeed
 from exchange.chains.store import ChainItem, ChainStore
 from exchange.chains.sweeping import ask_for_sweeps
 from exchange.kernel.clock import SystemClock, jittered_pause
-from exchange.kernel.errors import require
 from exchange.ledger.store import BalanceItem, JournalItem, JournalStore
 
 
@@ -47,15 +46,13 @@ node_at = EvmNode
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Follow the sweeps of the event's chain, and ask for those that are worth it, once, or have every chain swept."""
     if "chain" not in event:
-        names = [listing.chain for listing in chains.listings()]
-        return {"woken": run_each(names, context.function_name, client("lambda"))}
+        return {"woken": run_each(chains.listings(), context.function_name, client("lambda"))}
     listing = chains.listing(str(event["chain"]))
     if listing is None or not listing.hot_address:
         logger.info("this chain has no hot wallet", chain=event["chain"])
         return {"chain": event["chain"], "asked": 0, "open": 0}
     node = node_at(nodes.url(listing.chain))
-    chain_id = node.chain_id()
-    require(chain_id == listing.chain_id, f"the node of {listing.chain} is on chain {chain_id}: nothing it says counts")
+    node.require_on(listing)
     asked = ask_for_sweeps(listing, carrier=node, departures=departures, clock=clock, note=logger.error)
     seed = SealedSeed(client("kms"), settings.deposit_seed_key_arn, listing.chain, chains)
     waiting = Payer(

@@ -99,7 +99,7 @@ def open_chain(listing: Listing, node_url: str, *, kms: Any, key_id: str) -> Non
         if other.chain_id == listing.chain_id and other.chain != listing.chain:
             raise ChainTermsError(f"chain_id: {listing.chain_id} is listed already, as {other.chain}")
     node = EvmNode(node_url)
-    require(node.chain_id() == listing.chain_id, f"the node is on chain {node.chain_id()}, not {listing.chain_id}")
+    node.require_on(listing)
     start = node.block(node.height())
     require(start is not None, "the node has no newest block")
     seed = secrets.token_bytes(SEED_BYTES)

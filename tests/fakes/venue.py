@@ -27,7 +27,9 @@ from exchange.ledger.model import (
 from exchange.messages import (
     Command,
     EventRecord,
+    OrderType,
     PackedGroup,
+    Side,
     decode_commands,
     decode_events,
     encode_commands,
@@ -368,3 +370,16 @@ class Venue:
             replayed={product_id: Replayed(self.engine.sequence, self.engine.chain_hash)},
             statements=[page for own in statements.rows.values() for page in own.values()],
         )
+
+
+def a_deposit(venue: Venue) -> None:
+    """Ten dollars come to the first customer."""
+    venue.deposit(1, "USD", 10_000_000)
+
+
+def a_trade(venue: Venue) -> None:
+    """The first customer buys one share of the second, and it is settled."""
+    venue.place(2, OrderTerms(Side.SELL, OrderType.LIMIT, "100", "1"))
+    venue.place(1, OrderTerms(Side.BUY, OrderType.LIMIT, "100", "1"))
+    venue.match()
+    venue.settle()

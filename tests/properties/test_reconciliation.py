@@ -13,18 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes.markets import acme_usd
-from tests.fakes.venue import Venue
-
-
-def a_deposit(venue: Venue) -> None:
-    venue.deposit(1, "USD", 10_000_000)
-
-
-def a_trade(venue: Venue) -> None:
-    venue.place(2, OrderTerms(Side.SELL, OrderType.LIMIT, "100", "1"))
-    venue.place(1, OrderTerms(Side.BUY, OrderType.LIMIT, "100", "1"))
-    venue.match()
-    venue.settle()
+from tests.fakes.venue import Venue, a_deposit, a_trade
 
 
 def an_order(venue: Venue) -> None:

@@ -126,16 +126,16 @@ def test_a_secret_that_cannot_be_read_is_an_outage(text: str) -> None:
 
 def test_each_chain_gets_a_run_of_its_own_that_nobody_waits_for() -> None:
     invoker = Invoker()
-    assert run_each(["one", "two"], "watcher", invoker) == ["one", "two"]
+    assert run_each([LISTING, OTHER], "watcher", invoker) == [LISTING.chain, OTHER.chain]
     asked = {"FunctionName": "watcher", "InvocationType": "Event"}
-    assert invoker.woken == [("one", asked), ("two", asked)]
+    assert invoker.woken == [(LISTING.chain, asked), (OTHER.chain, asked)]
 
 
 def test_a_run_that_could_not_be_woken_keeps_none_from_its_own_and_is_told() -> None:
-    invoker = Invoker("one")
-    with pytest.raises(UnavailableError, match="not woken: one"):
-        run_each(["one", "two"], "watcher", invoker)
-    assert [chain for chain, _ in invoker.woken] == ["two"]
+    invoker = Invoker(LISTING.chain)
+    with pytest.raises(UnavailableError, match=f"not woken: {LISTING.chain}"):
+        run_each([LISTING, OTHER], "watcher", invoker)
+    assert [chain for chain, _ in invoker.woken] == [OTHER.chain]
 
 
 @pytest.fixture

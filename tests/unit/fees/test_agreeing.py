@@ -1,26 +1,25 @@
 """Rates agreed with one account by two people: judged twice, in one write with the approval, or nothing at all."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from exchange.admin.desk import Desk
 from exchange.admin.model import Operator, Role, refuse_payload
 from exchange.approvals.request import DecisionBody, ProposalBody
-from exchange.approvals.store import AuditRowStore, ProposalItem, ProposalStore, bind_audit_rows
-from exchange.aws.dynamodb import bind, connection
-from exchange.fees.agreeing import RateAgreeing
+from exchange.approvals.store import AuditRowStore, ProposalStore
+from exchange.aws.dynamodb import connection
 from exchange.fees.model import AGREE, Agreement, Commission, FeeSchedule, Rates, Rebate, Tier, flat
+from exchange.fees.proposals import FeeProposals
 from exchange.fees.store import AGREEMENTS_CHARACTERS_MAX, FeeScheduleItem, FeeSchedules, publish, read_published
 from exchange.kernel.clock import iso_utc
-from exchange.kernel.errors import Code, Refused
+from exchange.kernel.errors import Code
 from exchange.kernel.ids import to_uuid
 from exchange.rest import ApiRequest
-from moto import mock_aws
 
-from tests.fakes.tables import create_tables
 from tests.fakes.wallets import FakeClock
+from tests.unit.fees.conftest import refused
 
 HOUR_NS = 3_600 * 10**9
 ACCOUNT_ID = 7
@@ -33,7 +32,7 @@ class House:
 
     def __init__(self) -> None:
         self.clock = FakeClock()
-        rates = RateAgreeing({ACCOUNT_ID: "ann"}.get, self.clock)
+        rates = FeeProposals({ACCOUNT_ID: "ann"}.get, self.clock)
         store = ProposalStore(connection(), rates.effects)
         self.desk = Desk(store, self.clock, immediate=rates.effects, checks=rates.checks)
         version = FeeSchedule(
@@ -62,21 +61,8 @@ class House:
 
 
 @pytest.fixture
-def house(monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    with mock_aws():
-        create_tables("proposals", "audit_rows", "fee_schedules")
-        bind(ProposalItem, "proposals")
-        bind_audit_rows("audit_rows")
-        bind(FeeScheduleItem, "fee_schedules")
-        yield House()
-
-
-def refused(answer: Any) -> tuple[Code, str]:
-    assert isinstance(answer, Refused), answer
-    return answer.code, answer.message
+def house(proposal_tables: None) -> House:
+    return House()
 
 
 def test_agreed_rates_hold_from_their_time_until_their_end_and_both_left_a_row(house: House) -> None:

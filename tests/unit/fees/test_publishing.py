@@ -1,7 +1,7 @@
 """A fee schedule published by two people: judged twice, in one write with its approval, or nothing happens at all."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -9,22 +9,22 @@ from exchange.admin.desk import Desk
 from exchange.admin.model import Operator, Role, refuse_payload
 from exchange.approvals.model import ProposalState, digest
 from exchange.approvals.request import DecisionBody, ProposalBody
-from exchange.approvals.store import AuditRowStore, ProposalItem, ProposalStore, bind_audit_rows, committed
-from exchange.aws.dynamodb import bind, connection
+from exchange.approvals.store import AuditRowStore, ProposalStore, committed
+from exchange.aws.dynamodb import connection
 from exchange.fees.document import schedule_document
 from exchange.fees.model import PUBLISH, SCHEDULE_CHARACTERS_MAX, FeeScheduleError, flat
-from exchange.fees.publishing import FeePublishing, parse_schedule
+from exchange.fees.proposals import FeeProposals
+from exchange.fees.publishing import parse_schedule
 from exchange.fees.store import VERSIONS_CHARACTERS_MAX, FeeScheduleItem, publish, put_version, read_versions
 from exchange.instruments.store import InstrumentItem, InstrumentStore
 from exchange.kernel.clock import iso_utc
-from exchange.kernel.errors import Code, Refused
+from exchange.kernel.errors import Code
 from exchange.rest import ApiRequest
-from moto import mock_aws
 from pynamodb.transactions import TransactWrite
 
 from tests.fakes.markets import ACME, USD, acme_usd
-from tests.fakes.tables import create_tables
 from tests.fakes.wallets import FakeClock
+from tests.unit.fees.conftest import refused
 
 HOUR_NS = 3_600 * 10**9
 ASKED = ApiRequest("POST", "/v1/proposals", "", {}, b"", "127.0.0.1", "request")
@@ -37,7 +37,7 @@ class House:
 
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.fees = FeePublishing(self.clock)
+        self.fees = FeeProposals(lambda _: None, self.clock)
         store = ProposalStore(connection(), self.fees.effects)
         self.desk = Desk(store, self.clock, immediate=self.fees.effects, checks=self.fees.checks)
         publish(flat(4_000, 6_000), now_ns=self.clock.now_ns())
@@ -60,22 +60,8 @@ class House:
 
 
 @pytest.fixture
-def house(monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    with mock_aws():
-        create_tables("proposals", "audit_rows", "fee_schedules", "instruments")
-        bind(ProposalItem, "proposals")
-        bind_audit_rows("audit_rows")
-        bind(FeeScheduleItem, "fee_schedules")
-        bind(InstrumentItem, "instruments")
-        yield House()
-
-
-def refused(answer: Any) -> tuple[Code, str]:
-    assert isinstance(answer, Refused), answer
-    return answer.code, answer.message
+def house(proposal_tables: None) -> House:
+    return House()
 
 
 def test_what_one_proposed_is_published_by_anothers_approval_and_both_left_a_row(house: House) -> None:

@@ -25,7 +25,7 @@ from moto import mock_aws
 from tests.fakes.chains import LISTING
 from tests.fakes.markets import acme_usd
 from tests.fakes.tables import create_tables
-from tests.fakes.venue import Venue
+from tests.fakes.venue import Venue, a_deposit, a_trade
 
 Change = Callable[[World], World]
 NOW_NS = 3 * 10**18  # long after everything
@@ -145,17 +145,6 @@ class Busy:
         marks = quiet(before).marks
         self.come(self.venue)
         return Look(replace(self.venue.world(), transfers=before.transfers), marks)
-
-
-def a_deposit(venue: Venue) -> None:
-    venue.deposit(1, "USD", 10_000_000)
-
-
-def a_trade(venue: Venue) -> None:
-    venue.place(2, OrderTerms(Side.SELL, OrderType.LIMIT, "100", "1"))
-    venue.place(1, OrderTerms(Side.BUY, OrderType.LIMIT, "100", "1"))
-    venue.match()
-    venue.settle()
 
 
 def compared(look: Callable[[], Look]) -> Outcome:

@@ -12,8 +12,8 @@ from web3.providers.rpc.utils import ExceptionRetryConfiguration
 
 from exchange.chains.departures import Departure, Fees, Mined, Version
 from exchange.chains.evm_wallet import call_of
-from exchange.chains.model import Block, Payment
-from exchange.kernel.errors import UnavailableError
+from exchange.chains.model import Block, Listing, Payment
+from exchange.kernel.errors import UnavailableError, require
 
 # web3 brings py_ecc, which raises this to 100,000: JSON nested so deep would then end the process, not raise an error.
 sys.setrecursionlimit(1_000)
@@ -42,6 +42,11 @@ class EvmNode:
     def chain_id(self) -> int:
         """Which chain this is. Raises UnavailableError."""
         return int(_asked(lambda: self._web3.eth.chain_id))
+
+    def require_on(self, listing: Listing) -> None:
+        """Nothing that a node of another chain says counts. Raises InvariantError where it is one; UnavailableError."""
+        found = self.chain_id()
+        require(found == listing.chain_id, f"the node of {listing.chain} is on chain {found}, not {listing.chain_id}")
 
     def height(self) -> int:
         """The number of its newest block. Raises UnavailableError."""

@@ -9,16 +9,17 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from exchange.chains.model import Listing
 from exchange.kernel.errors import UnavailableError
 
 
-def run_each(chains: Iterable[str], function: str, invoker: Any) -> list[str]:
-    """Have a function run for every chain; returns their names. `invoker` is a client of Lambda.
+def run_each(listings: Iterable[Listing], function: str, invoker: Any) -> list[str]:
+    """Have a function run for every listed chain; returns their names. `invoker` is a client of Lambda.
 
     Raises:   UnavailableError where some were not woken, after all were tried: the next minute tries again.
     """
     woken, lost = [], []
-    for chain in chains:
+    for chain in (listing.chain for listing in listings):
         payload = json.dumps({"chain": chain}).encode()
         try:
             invoker.invoke(FunctionName=function, InvocationType="Event", Payload=payload)

@@ -8,9 +8,8 @@ from collections.abc import Callable, Mapping
 from pynamodb.transactions import TransactWrite
 
 from exchange.approvals.model import Proposal, UnfitError
-from exchange.approvals.store import Effect
 from exchange.fees.document import read_agreement
-from exchange.fees.model import AGREE, Agreements, FeeScheduleError, agreed
+from exchange.fees.model import Agreements, FeeScheduleError, agreed
 from exchange.fees.store import put_agreement, read_published
 from exchange.kernel.clock import Clock
 from exchange.kernel.errors import Code, Refused
@@ -43,16 +42,6 @@ class RateAgreeing:
             put_agreement(transaction, *self._read(proposal.payload), now_ns=self._clock.now_ns())
         except FeeScheduleError as error:
             raise UnfitError(str(error)) from error
-
-    @property
-    def effects(self) -> Mapping[str, Effect]:
-        """What this kind does in the write of its approval."""
-        return {AGREE: self.apply}
-
-    @property
-    def checks(self) -> Mapping[str, Callable[[Mapping[str, str]], Refused | None]]:
-        """What this kind's payload has to be when it is proposed."""
-        return {AGREE: self.refusal}
 
     def _read(self, payload: Mapping[str, str]) -> tuple[int, Agreements]:
         account_id = from_uuid(payload["profile_id"])

@@ -6,11 +6,14 @@ from exchange.approvals.store import Effect
 from exchange.aws.dynamodb import bind
 from exchange.aws.settings import EnvironmentSettings
 from exchange.fees.agreeing import OwnerOf, RateAgreeing
+from exchange.fees.model import AGREE, PUBLISH
 from exchange.fees.publishing import FeePublishing
 from exchange.fees.store import FeeScheduleItem
 from exchange.instruments.store import InstrumentItem
 from exchange.kernel.clock import Clock
 from exchange.kernel.errors import Refused
+
+Check = Callable[[Mapping[str, str]], Refused | None]
 
 
 class PublishSettings(EnvironmentSettings):
@@ -29,15 +32,7 @@ class FeeProposals:
     """All kinds of proposals about fees together."""
 
     def __init__(self, owner_of: OwnerOf, clock: Clock) -> None:
-        self._publishing = FeePublishing(clock)
-        self._agreeing = RateAgreeing(owner_of, clock)
-
-    @property
-    def effects(self) -> Mapping[str, Effect]:
-        """What each kind does in the write of its approval."""
-        return {**self._publishing.effects, **self._agreeing.effects}
-
-    @property
-    def checks(self) -> Mapping[str, Callable[[Mapping[str, str]], Refused | None]]:
-        """What each kind's payload has to be when it is proposed."""
-        return {**self._publishing.checks, **self._agreeing.checks}
+        publishing, agreeing = FeePublishing(clock), RateAgreeing(owner_of, clock)
+        # What each kind does in the write of its approval, and what its payload has to be when it is proposed.
+        self.effects: Mapping[str, Effect] = {PUBLISH: publishing.apply, AGREE: agreeing.apply}
+        self.checks: Mapping[str, Check] = {PUBLISH: publishing.refusal, AGREE: agreeing.refusal}

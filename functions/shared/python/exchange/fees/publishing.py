@@ -4,14 +4,13 @@ The schedule is one text of the proposal's payload, so its hash is over every ra
 It is judged when it is proposed and again in the write of its approval, for times pass and others publish.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from pynamodb.transactions import TransactWrite
 
 from exchange.approvals.model import Proposal, UnfitError
-from exchange.approvals.store import Effect
 from exchange.fees.document import read_schedule
-from exchange.fees.model import PUBLISH, SCHEDULE, FeeSchedule, FeeScheduleError, published
+from exchange.fees.model import SCHEDULE, FeeSchedule, FeeScheduleError, published
 from exchange.fees.store import put_version, read_versions
 from exchange.instruments.store import InstrumentStore
 from exchange.kernel.clock import Clock
@@ -47,16 +46,6 @@ class FeePublishing:
             put_version(transaction, self._schedule(proposal.payload), now_ns=self._clock.now_ns())
         except FeeScheduleError as error:
             raise UnfitError(str(error)) from error
-
-    @property
-    def effects(self) -> Mapping[str, Effect]:
-        """What this kind does in the write of its approval."""
-        return {PUBLISH: self.apply}
-
-    @property
-    def checks(self) -> Mapping[str, Callable[[Mapping[str, str]], Refused | None]]:
-        """What this kind's payload has to be when it is proposed."""
-        return {PUBLISH: self.refusal}
 
     @staticmethod
     def _schedule(payload: Mapping[str, str]) -> FeeSchedule:
