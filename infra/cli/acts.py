@@ -15,6 +15,7 @@ from exchange.approvals.store import bind_audit_rows, recorded
 from exchange.aws.clients import client
 from exchange.aws.dynamodb import connection
 from exchange.kernel.clock import SystemClock
+from exchange.kernel.errors import UnavailableError
 
 from infra.cli.stack import Stack
 
@@ -40,4 +41,6 @@ def record_act(found: Stack, action: str, subject: str, asked: Mapping[str, Any]
     actor = client("sts").get_caller_identity()["Arn"]
     request_id, row_id = str(uuid4()), str(uuid4())
     act = Act(actor, SystemClock().now_ns(), request_id, row_id, reason)
-    recorded(connection(), act.row(action, subject, before=None, after=dict(asked)), lambda _: None)
+    row = act.row(action, subject, before=None, after=dict(asked))
+    if not recorded(connection(), row, lambda _: None):
+        raise UnavailableError(f"the audit row of {action} met another operator's; nothing was done, try again")
